@@ -1,0 +1,249 @@
+"""Half-open UTC intervals, and the grids that they lie on.
+
+An interval `[start, end)` is what one run is about; it is named by its start. A grid says which intervals there are:
+uniform steps from an anchor, or calendar months. The one invariant: all times are aware and in UTC, and two intervals of
+one grid never overlap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from headrace.core.errors import ConfigurationError
+
+__all__ = ["Grid", "Interval", "parse_duration", "parse_time", "to_utc"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, order=True)
+class Interval:
+    """A half-open stretch of UTC time, `start <= t < end`.
+
+    >>> day = Interval.of("2026-11-20", "2026-11-21")
+    >>> print(day, day.label)
+    [2026-11-20, 2026-11-21) 2026-11-20
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError(f"an interval needs aware times, got {self.start!r} and {self.end!r}")
+        if self.end <= self.start:
+            raise ValueError(f"an interval must end after it starts, got {self.start} and {self.end}")
+
+    @classmethod
+    def of(cls, start: str | datetime, end: str | datetime) -> Interval:
+        """From times or ISO texts; naive ones are UTC."""
+        return cls(parse_time(start), parse_time(end))
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    @property
+    def minutes(self) -> int:
+        return int(self.length / _MINUTE)
+
+    @property
+    def label(self) -> str:
+        """The start, as short as it can be said: what `--at` takes."""
+        return short_time(self.start)
+
+    def contains(self, other: Interval | datetime) -> bool:
+        if isinstance(other, Interval):
+            return self.start <= other.start and other.end <= self.end
+        return self.start <= other < self.end
+
+    def __str__(self) -> str:
+        return f"[{short_time(self.start)}, {short_time(self.end)})"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The intervals that a step has: `step` long each, one of them starting at `anchor`; `step` None means calendar months.
+
+    >>> hourly = Grid.parse("@hourly")
+    >>> print(hourly.at(parse_time("2026-11-20T08:20")))
+    [2026-11-20T08, 2026-11-20T09)
+    """
+
+    anchor: datetime
+    step: timedelta | None
+
+    @classmethod
+    def parse(cls, text: str, *, start: datetime | None = None) -> Grid:
+        """A grid from a preset (`@hourly`), a duration (`15m`, `7d`) or a cron expression that is uniform.
+
+        A duration that divides a day is aligned to midnight UTC; a longer one is counted from `start`.
+        Raises ConfigurationError, with the forms that are understood.
+        """
+        text = text.strip()
+        if text == "@monthly":
+            return cls(_EPOCH, None)
+        if text == "@weekly":
+            return cls(_EPOCH + timedelta(days=3), timedelta(days=7))
+        if text in ("@hourly", "@daily"):
+            return cls(_EPOCH, timedelta(hours=1) if text == "@hourly" else timedelta(days=1))
+        if " " in text:
+            return _parse_cron(text)
+        step = parse_duration(text)
+        if timedelta(days=1) % step:
+            return cls(start or _EPOCH, step)
+        return cls(_EPOCH, step)
+
+    @property
+    def label(self) -> str:
+        if self.step is None:
+            return "monthly"
+        return format_duration(self.step)
+
+    def at(self, time: datetime) -> Interval:
+        """The interval that holds `time`."""
+        time = to_utc(time)
+        if self.step is None:
+            start = datetime(time.year, time.month, 1, tzinfo=UTC)
+            return Interval(start, _next_month(start))
+        start = self.anchor + self.step * ((time - self.anchor) // self.step)
+        return Interval(start, start + self.step)
+
+    def next(self, interval: Interval) -> Interval:
+        return self.at(interval.end)
+
+    def previous(self, interval: Interval) -> Interval:
+        return self.at(interval.start - timedelta(microseconds=1))
+
+    def last_complete(self, now: datetime) -> Interval:
+        """The newest interval that has ended by `now`."""
+        return self.previous(self.at(now))
+
+    def last_ended_by(self, time: datetime) -> Interval:
+        """The newest interval whose end is not after `time`."""
+        return self.previous(self.at(time))
+
+    def within(self, window: Interval) -> Iterator[Interval]:
+        """The intervals that lie wholly inside `window`, in time's order."""
+        interval = self.at(window.start)
+        if interval.start < window.start:
+            interval = self.next(interval)
+        while interval.end <= window.end:
+            yield interval
+            interval = self.next(interval)
+
+    def starting_in(self, window: Interval) -> Iterator[Interval]:
+        """The intervals that start inside `window`, in time's order."""
+        interval = self.at(window.start)
+        if interval.start < window.start:
+            interval = self.next(interval)
+        while interval.start < window.end:
+            yield interval
+            interval = self.next(interval)
+
+    def holds(self, interval: Interval) -> bool:
+        return self.at(interval.start) == interval
+
+    def is_coarser_than(self, other: Grid) -> bool:
+        return self.nominal > other.nominal
+
+    @property
+    def nominal(self) -> timedelta:
+        """A typical length, for comparing grids."""
+        return self.step or timedelta(days=30)
+
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(days=7)}
+
+
+def parse_duration(text: str) -> timedelta:
+    """A whole number of minutes, hours, days or weeks: `15m`, `6h`, `30d`, `2w`.
+
+    >>> parse_duration("30d").days
+    30
+    """
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if not found or int(found[1]) == 0:
+        raise ConfigurationError(
+            f"`{text}` is not a duration. Write a whole number and a unit: 15m, 6h, 30d or 2w; "
+            "as a schedule also @hourly, @daily, @weekly, @monthly or a uniform cron expression such as `15 * * * *`."
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def format_duration(step: timedelta) -> str:
+    for unit in "dhm":
+        if not step % _UNITS[unit]:
+            return f"{step // _UNITS[unit]}{unit}"
+    return f"{step.total_seconds():g}s"
+
+
+def parse_time(text: str | datetime) -> datetime:
+    """A time in UTC from ISO text, as short as `2026`, `2026-11`, `2026-11-20T08`; a naive time is UTC.
+
+    >>> parse_time("2026-11-20T08").isoformat()
+    '2026-11-20T08:00:00+00:00'
+    """
+    if isinstance(text, datetime):
+        return to_utc(text)
+    padded = text.strip().replace(" ", "T")
+    if re.fullmatch(r"\d{4}(-\d{2})?", padded):
+        padded += "-01" * (2 if len(padded) == 4 else 1)
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}", padded):
+        padded += ":00"
+    try:
+        return to_utc(datetime.fromisoformat(padded))
+    except ValueError:
+        raise ConfigurationError(f"`{text}` is not a time. Write it like 2026-11-20, 2026-11-20T08 or 2026-11-20T08:15 (UTC).") from None
+
+
+def to_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def short_time(time: datetime) -> str:
+    """ISO text in UTC without the parts that are zero.
+
+    >>> short_time(parse_time("2026-11-20T08:00"))
+    '2026-11-20T08'
+    """
+    if time.second or time.microsecond:
+        return time.replace(tzinfo=None).isoformat()
+    if time.minute:
+        return f"{time:%Y-%m-%dT%H:%M}"
+    return f"{time:%Y-%m-%dT%H}" if time.hour else f"{time:%Y-%m-%d}"
+
+
+def _next_month(start: datetime) -> datetime:
+    return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+
+
+def _parse_cron(text: str) -> Grid:
+    fields = text.split()
+    refused = ConfigurationError(
+        f"The schedule `{text}` has no intervals of equal length. Write a preset (@hourly, @daily, @weekly, @monthly), a duration (15m, 6h, 1d), "
+        "or a cron expression such as `15 * * * *`, `*/20 * * * *`, `30 2 * * *` or `0 6 * * 1`."
+    )
+    if len(fields) != 5 or fields[2] != "*" or fields[3] != "*":
+        raise refused
+    minute, hour, weekday = fields[0], fields[1], fields[4]
+    every = re.fullmatch(r"\*/(\d{1,2})", minute)
+    if every and hour == weekday == "*" and 0 < int(every[1]) < 60 and 60 % int(every[1]) == 0:
+        return Grid(_EPOCH, timedelta(minutes=int(every[1])))
+    if not (minute.isdigit() and int(minute) < 60):
+        raise refused
+    anchor = _EPOCH + timedelta(minutes=int(minute))
+    if hour == weekday == "*":
+        return Grid(anchor, timedelta(hours=1))
+    if not (hour.isdigit() and int(hour) < 24):
+        raise refused
+    anchor += timedelta(hours=int(hour))
+    if weekday == "*":
+        return Grid(anchor, timedelta(days=1))
+    if not (weekday.isdigit() and int(weekday) < 8):
+        raise refused
+    return Grid(anchor + timedelta(days=3 + int(weekday) % 7), timedelta(days=7))

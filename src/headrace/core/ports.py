@@ -1,0 +1,376 @@
+"""The ports: what headrace asks of the outside world, as protocols and the plain values that cross them.
+
+A flavour is one class in one file under `backends/<port>/` that satisfies a protocol here; its module has a function
+`open(...)` that makes it. Nothing here does any work. The invariant: no value that crosses a port holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+
+from headrace.core.interval import Interval
+
+if TYPE_CHECKING:
+    from headrace.core.contract import Contract
+    from headrace.core.split import Split
+    from headrace.core.step import ModelSpec
+
+__all__ = [
+    "JSON",
+    "Bound",
+    "Column",
+    "CountedRecords",
+    "Engine",
+    "EngineSession",
+    "FittedModel",
+    "FrameKind",
+    "InputFiles",
+    "Landed",
+    "Listed",
+    "ModelBackend",
+    "Origin",
+    "RawFile",
+    "ReadResult",
+    "RunNote",
+    "Schema",
+    "SourceFormat",
+    "Store",
+    "Tracker",
+    "Trained",
+    "WriteOrder",
+    "Written",
+]
+
+JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+
+# ---------------------------------------------------------------- tables, as every port describes them
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: `type` is a DuckDB type name (`BIGINT`, `DOUBLE`, `VARCHAR`, `TIMESTAMP WITH TIME ZONE`, …)."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+Schema = tuple[Column, ...]
+
+
+# ---------------------------------------------------------------- stores: where a lake's bytes live
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One object in a listing."""
+
+    key: str
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Bytes under keys (`a/b/c`, relative to the lake's root). What was put is seen by every later get and list.
+
+    Errors: `KeyError` for a get, path or copy of what is not there; `TransientError` where trying again may help and the
+    outcome is unknown; `LakeError` otherwise.
+    """
+
+    uri: str
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Put if absent, durably and in one piece; False when the key exists already. Of many at once, one gets True."""
+        ...
+
+    def get(self, key: str) -> bytes: ...
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[Listed]:
+        """What lies under a prefix (any text, not only a folder), in the order of keys."""
+        ...
+
+    def stage(self, key: str) -> Path:
+        """A local path to write an object's bytes to. Nobody may rely on them before `publish`. Its folder exists."""
+        ...
+
+    def publish(self, keys: Sequence[str]) -> None:
+        """Make staged objects readable by their keys, and durable."""
+        ...
+
+    def path(self, key: str) -> Path:
+        """A local file that holds the object's bytes, to be read and never written."""
+        ...
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object without moving its bytes through this process; durable once `target` is published."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is no error."""
+        ...
+
+    def confirm(self, key: str) -> None:
+        """Make an object that was seen durable, before building on it."""
+        ...
+
+
+# ---------------------------------------------------------------- origins: where raw files come from
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file at its origin. `mark` changes when its bytes may have: size and modification time, or an ETag."""
+
+    uri: str
+    size_bytes: int
+    mark: str
+    modified_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return self.uri.rsplit("/", 1)[-1]
+
+
+class Origin(Protocol):
+    """Finds and opens raw files by location; never writes to them."""
+
+    def find(self, location: str) -> Sequence[RawFile]:
+        """The files that a path or pattern (`*`, `?`, `**`) names now, in the order of their names; empty if there are none."""
+        ...
+
+    def open(self, file: RawFile) -> BinaryIO: ...
+
+
+# ---------------------------------------------------------------- source formats: from raw bytes to typed rows and a quarantine
+
+
+class CountedRecords(Protocol):
+    """Counts the records of one file while its bytes land, apart from any parser that will keep them."""
+
+    def feed(self, chunk: bytes) -> None:
+        """The next raw bytes, as they came (compressed ones too)."""
+        ...
+
+    def finish(self) -> int:
+        """The number of data records (no header, no blank lines); SourceError when the bytes are not such a file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A raw file in bronze: `path` is a local file with its bytes, `records` what was counted while it landed."""
+
+    uri: str
+    path: Path
+    sha256: str
+    size_bytes: int
+    records: int
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked."""
+
+    rows_read: int
+    rows_kept: int
+    rows_quarantined: int
+    schema: Schema
+    undeclared: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+    notes: tuple[str, ...] = ()
+
+
+class SourceFormat(Protocol):
+    """One file format.
+
+    The quarantine has these columns: (file: VARCHAR, line: BIGINT, columns: VARCHAR[], reasons: VARCHAR[], raw: BLOB), a row
+    for each record that was not kept; `line` is the physical line on which the record starts, from 1.
+    """
+
+    def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords: ...
+
+    def read(self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path) -> ReadResult:
+        """Write the typed rows and the quarantine of all `files` as Parquet. SourceError when a file is not what it claims to be."""
+        ...
+
+    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
+        """The column names of a file."""
+        ...
+
+
+# ---------------------------------------------------------------- engines: what evaluates tables
+
+FrameKind = Literal["frame", "duckdb", "arrow", "polars", "polars_lazy", "pandas", "ibis"]
+Bound = None | bool | int | float | str | datetime
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """One input of a step: the files of each interval that it reads, in time's order, and the columns they share.
+
+    With `stamped`, each row gets a column `interval_end: TIMESTAMP WITH TIME ZONE`, the end of the interval it is from.
+    """
+
+    name: str
+    files: tuple[tuple[Interval, tuple[Path, ...]], ...]
+    schema: Schema
+    stamped: bool = False
+
+
+@dataclass(frozen=True)
+class WriteOrder:
+    """How a table's result is to be written: `paths` by side (`rows` alone when there is no split)."""
+
+    paths: Mapping[str, Path]
+    key: tuple[str, ...] = ()
+    split: Split | None = None
+    interval: Interval | None = None
+    contract: Contract | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: rows by side, and the columns. `details` holds figures for the report, such as null counts."""
+
+    rows: Mapping[str, int]
+    schema: Schema
+    details: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+
+class EngineSession(Protocol):
+    """One step's work on an engine. Use as a context manager: leaving it frees what it held."""
+
+    def __enter__(self) -> EngineSession: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def give(self, source: InputFiles, kind: FrameKind) -> object:
+        """The input as the kind of object that the function's annotation asks for; nothing is copied that need not be."""
+        ...
+
+    def write(self, result: object, order: WriteOrder, *, values: Mapping[str, Bound]) -> Written:
+        """Evaluate what a table's function returned (SQL text, a relation, Arrow, Polars, pandas, Ibis, a list of dicts) and write it as Parquet.
+
+        `values` are bound to `$name` in SQL. NaN becomes NULL. Rows are sorted where the engine's own order would be free.
+        DataError when the columns, the key, the contract or the split can't be met.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Evaluates tables."""
+
+    name: str
+
+    def session(self, *, work: Path) -> EngineSession: ...
+
+    def bind(self, sql: str, tables: Mapping[str, Schema], values: Mapping[str, Bound]) -> Schema:
+        """The columns that a query would give over empty tables; DataError naming the unknown column, table or setting and the nearest."""
+        ...
+
+    def read(self, files: Sequence[Path], kind: FrameKind) -> object:
+        """Parquet files as one table."""
+        ...
+
+
+# ---------------------------------------------------------------- models
+
+
+class FittedModel(Protocol):
+    """A fitted estimator with what is needed to use it: features and their types, task, classes; opaque to the floors above."""
+
+    @property
+    def card(self) -> Mapping[str, JSON]:
+        """Task, features and types, target, classes, library versions: what is written beside the model as JSON."""
+        ...
+
+    @property
+    def estimator(self) -> object: ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training made. `metrics` are measured on the test side; `plots` holds the bounded data that the report draws."""
+
+    model: FittedModel
+    metrics: Mapping[str, float]
+    plots: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    notes: tuple[str, ...] = ()
+
+
+class ModelBackend(Protocol):
+    """One modelling library."""
+
+    def train(
+        self, made: object, spec: ModelSpec, sides: Mapping[str, Sequence[Path]], *, seed: int, is_fitted: bool
+    ) -> Trained:
+        """Fit `made` (an unfitted estimator) on the train side and measure it on the test side; with `is_fitted` only measure.
+
+        `sides` has `train`, `test` and perhaps `valid`, or `rows` alone when the table has no split.
+        """
+        ...
+
+    def measure(self, model: FittedModel, spec: ModelSpec, files: Sequence[Path], *, seed: int) -> Mapping[str, float]:
+        """The same metrics on other rows: how a champion is judged beside its challenger."""
+        ...
+
+    def save(self, model: FittedModel, folder: Path, *, trust: Sequence[str], is_pickle_allowed: bool) -> tuple[str, ...]:
+        """Write the model into `folder`; the names of the files written (`model.skops`, `model.json`)."""
+        ...
+
+    def load(self, folder: Path, *, trust: Sequence[str], is_pickle_allowed: bool) -> FittedModel:
+        """Read a model whose digest was verified; ModelError naming types that are not trusted."""
+        ...
+
+    def predict(
+        self,
+        model: FittedModel,
+        files: Sequence[Path],
+        *,
+        target: Path,
+        columns: Sequence[str],
+        version: str,
+        relabel: Mapping[str, JSON] | None = None,
+    ) -> Written:
+        """Stream rows through the model into Parquet: `columns` of the data, `prediction`, `probability` (classifiers), `model_version`."""
+        ...
+
+    def match_clusters(self, champion: FittedModel, challenger: FittedModel, files: Sequence[Path], *, relabel: Mapping[str, JSON] | None) -> Mapping[str, JSON]:
+        """For each of the challenger's cluster numbers the number it is to be shown under, so that clusters keep the champion's."""
+        ...
+
+
+# ---------------------------------------------------------------- trackers
+
+
+@dataclass(frozen=True)
+class RunNote:
+    """What a tracker is told of one trained model: all plain values."""
+
+    identity: str
+    pipeline: str
+    model: str
+    interval: str
+    version: int
+    parameters: Mapping[str, JSON]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    location: str
+    is_champion: bool
+    started_at: str
+    ended_at: str
+
+
+class Tracker(Protocol):
+    """An experiment tracker. `send` is at least once: the same note may come again and must not make a second run."""
+
+    def send(self, notes: Sequence[RunNote]) -> None: ...
+
+
+# ---------------------------------------------------------------- progress
+
+Progress = Callable[[Mapping[str, JSON]], None]

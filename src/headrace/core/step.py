@@ -1,0 +1,182 @@
+"""Steps: what a pipeline declares, as frozen values.
+
+A step makes one output per interval of its grid. Nothing here evaluates anything; the graph checks what steps say of each
+other, and `headrace.steps` carries them out. The invariant: a step names its inputs, it never holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from headrace.core.contract import Contract
+from headrace.core.errors import Where
+from headrace.core.gate import Gate
+from headrace.core.interval import Grid
+from headrace.core.ports import JSON, FrameKind
+from headrace.core.split import Split
+
+__all__ = ["Input", "Kind", "ModelSpec", "Policy", "Predictions", "Promotion", "Setting", "Source", "SourceOptions", "Step", "Table", "TrainedModel"]
+
+Kind = Literal["source", "table", "model", "promotion", "predictions"]
+UserFunction = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset that a step reads.
+
+    `reach` says which of its intervals: None means the step's own; a pair (from, to) counts back from the end of the step's
+    interval. `is_newest` reads the one interval that ended last by the end of the step's.
+    """
+
+    parameter: str
+    dataset: str
+    frame: FrameKind = "frame"
+    reach: tuple[timedelta, timedelta] | None = None
+    is_newest: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter with a default: tracked, and set from outside by `--set step.name=value`."""
+
+    name: str
+    default: JSON
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a step is run: times to try again, longest run in seconds, and whether it wants a process of its own."""
+
+    retries: int = 2
+    timeout_s: float | None = None
+    has_own_process: bool = False
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Where a source lies and how it is read: `format` is a flavour of `backends/sources`."""
+
+    format: str
+    location: str
+    options: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+    @property
+    def is_by_interval(self) -> bool:
+        return "{start" in self.location or "{end" in self.location
+
+
+@dataclass(frozen=True)
+class Source:
+    """Raw files, landed unchanged in bronze and read into typed rows."""
+
+    name: str
+    where: Where
+    grid: Grid
+    options: SourceOptions
+    contract: Contract | None = None
+    missing: Literal["fail", "empty"] = "fail"
+    max_rejected: float | int = 0.05
+    policy: Policy = Policy()
+    kind: Kind = "source"
+    inputs: tuple[Input, ...] = ()
+    settings: tuple[Setting, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows made from other rows by the user's function."""
+
+    name: str
+    where: Where
+    grid: Grid
+    function: UserFunction
+    inputs: tuple[Input, ...]
+    settings: tuple[Setting, ...] = ()
+    interval_parameters: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    time: str | None = None
+    split: Split | None = None
+    contract: Contract | None = None
+    layer: Literal["silver", "gold"] = "silver"
+    doc: str = ""
+    policy: Policy = Policy()
+    kind: Kind = "table"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model is about: which columns it learns from, and how it is measured.
+
+    `features` is one text (a Series is given) or a tuple (a frame is given). `metrics` are the user's own, by name.
+    """
+
+    features: str | tuple[str, ...]
+    target: str | None = None
+    weight: str | None = None
+    metrics: Mapping[str, Callable[..., float]] = field(default_factory=dict[str, Callable[..., float]])
+    cv: int | None = None
+    key: tuple[str, ...] = ()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return (self.features,) if isinstance(self.features, str) else self.features
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """An estimator fitted on a table's train side. Training is pure: the champion has no part in it."""
+
+    name: str
+    where: Where
+    grid: Grid
+    function: UserFunction
+    data: str
+    spec: ModelSpec
+    inputs: tuple[Input, ...]
+    settings: tuple[Setting, ...] = ()
+    interval_parameters: tuple[str, ...] = ()
+    data_parameter: str | None = None
+    gates: tuple[Gate, ...] = ()
+    needs_approval: bool = False
+    trust: tuple[str, ...] = ()
+    is_pickle_allowed: bool = False
+    doc: str = ""
+    policy: Policy = Policy()
+    kind: Kind = "model"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Judges a trained model against its gate and the champion, in the order of intervals. Its output is a chain entry."""
+
+    name: str
+    where: Where
+    grid: Grid
+    model: str
+    inputs: tuple[Input, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    policy: Policy = Policy()
+    kind: Kind = "promotion"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All rows of a table's interval through the champion as of that interval."""
+
+    name: str
+    where: Where
+    grid: Grid
+    model: str
+    data: str
+    columns: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    settings: tuple[Setting, ...] = ()
+    policy: Policy = Policy()
+    kind: Kind = "predictions"
+
+
+Step = Source | Table | TrainedModel | Promotion | Predictions
