@@ -1,0 +1,56 @@
+# Everything a fresh machine needs is found or installed by scripts/uv; it has to have python3 (3.11 to 3.13), make and git.
+VENV ?= .venv
+LAKE ?= lake/demo
+JOBS ?= 2
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+unexport VIRTUAL_ENV
+UV := ./scripts/uv
+RUN := $(VENV)/bin/python -m
+
+.PHONY: help demo test check integration bench clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.with-sklearn ## from a raw file to a published model: examples/tumours.py
+	$(VENV)/bin/headrace run examples/tumours.py --lake $(LAKE)
+
+test: $(VENV)/.with-tests ## the quick tests: no network, no servers
+	$(RUN) pytest -q -n $(JOBS) --dist worksteal -m "not integration"
+
+check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock file, wheel
+	$(UV) lock --check
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) basedpyright
+	$(VENV)/bin/lint-imports
+	$(RUN) pytest -q -p no:randomly tests/docs tests/architecture
+	./scripts/check-wheel
+
+integration: $(VENV)/.with-tests ## the tests that start whole processes and real servers
+	$(RUN) pytest -q -m integration
+
+bench: $(VENV)/.with-tests ## prints the tables that the docs quote
+	$(VENV)/bin/python benchmarks/chain.py
+	$(VENV)/bin/python benchmarks/petrol.py
+	$(VENV)/bin/python benchmarks/intervals.py
+
+clean: ## what make has made, but for the environment
+	rm -rf dist lake/demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment only ever grows here, so that `make demo` and `make test` do not undo each other.
+$(VENV)/.with-sklearn: pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --inexact --no-dev --extra sklearn
+	@touch $@
+
+$(VENV)/.with-tests: pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --inexact --no-dev --all-extras --group test
+	@touch $@
+
+$(VENV)/.with-everything: pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --inexact --all-extras
+	@touch $@
