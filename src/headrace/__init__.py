@@ -1,1 +1,75 @@
+"""headrace: from raw files to a gated, published model in one file of plain functions.
 
+Public names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headrace.core.errors import HeadraceError as HeadraceError
+    from headrace.core.frame import Frame as Frame
+    from headrace.core.gate import at_least as at_least
+    from headrace.core.gate import at_most as at_most
+    from headrace.core.gate import no_worse as no_worse
+    from headrace.core.interval import Interval as Interval
+    from headrace.core.receipt import Receipt as Receipt
+    from headrace.core.source_options import csv as csv
+    from headrace.core.split import by_key as by_key
+    from headrace.core.split import by_time as by_time
+    from headrace.pipeline import Dataset as Dataset
+    from headrace.pipeline import Pipeline as Pipeline
+    from headrace.run.reading import OpenLake as OpenLake
+    from headrace.run.reading import open_lake as open_lake
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Dataset": "headrace.pipeline",
+    "Frame": "headrace.core.frame",
+    "HeadraceError": "headrace.core.errors",
+    "Interval": "headrace.core.interval",
+    "OpenLake": "headrace.run.reading",
+    "Pipeline": "headrace.pipeline",
+    "Receipt": "headrace.core.receipt",
+    "at_least": "headrace.core.gate",
+    "at_most": "headrace.core.gate",
+    "by_key": "headrace.core.split",
+    "by_time": "headrace.core.split",
+    "csv": "headrace.core.source_options",
+    "no_worse": "headrace.core.gate",
+    "open_lake": "headrace.run.reading",
+}
+
+__all__ = [
+    "Dataset",
+    "Frame",
+    "HeadraceError",
+    "Interval",
+    "OpenLake",
+    "Pipeline",
+    "Receipt",
+    "at_least",
+    "at_most",
+    "by_key",
+    "by_time",
+    "csv",
+    "no_worse",
+    "open_lake",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

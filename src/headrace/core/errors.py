@@ -96,10 +96,8 @@ class PipelineError(HeadraceError, ValueError):
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         listed = [Problem(problems)] if isinstance(problems, str) else list(problems)
         self.problems: tuple[Problem, ...] = tuple(listed)
-        if len(listed) == 1:
-            text = str(listed[0])
-        else:
-            text = "\n".join([f"{len(listed)} problems in the pipeline:", *(f"  {p}" for p in listed)])
+        lines = [f"{len(listed)} problems in the pipeline:", *(f"  {p}" for p in listed)]
+        text = str(listed[0]) if len(listed) == 1 else "\n".join(lines)
         super().__init__(text)
 
 

@@ -92,13 +92,13 @@ def _outcome(gate: Gate, metrics: Mapping[str, float], champion: Mapping[str, fl
         known = ", ".join(sorted(metrics)) or "none"
         return Outcome(False, f"{gate.metric} was not measured (metrics: {known})", gate.metric)
     if gate.kind == "at_least":
-        return _compared(value >= gate.value, gate.metric, value, ">=", "<", gate.value)
+        return _compared(gate.metric, value, ">=", "<", gate.value, passed=value >= gate.value)
     if gate.kind == "at_most":
-        return _compared(value <= gate.value, gate.metric, value, "<=", ">", gate.value)
+        return _compared(gate.metric, value, "<=", ">", gate.value, passed=value <= gate.value)
     return _against_champion(gate, value, champion)
 
 
-def _compared(passed: bool, metric: str, value: float, holds: str, fails: str, bound: float) -> Outcome:
+def _compared(metric: str, value: float, holds: str, fails: str, bound: float, *, passed: bool) -> Outcome:
     return Outcome(passed, f"{metric} {value:.4g} {holds if passed else fails} {bound:g}", metric)
 
 
@@ -109,4 +109,8 @@ def _against_champion(gate: Check, value: float, champion: Mapping[str, float] |
     worse_by = theirs - value if higher_is_better(gate.metric) else value - theirs
     passed = worse_by <= gate.value
     allowed = f" (tolerance {gate.value:g})" if gate.value else ""
-    return Outcome(passed, f"{gate.metric} {value:.4g} {'is no worse than' if passed else 'is worse than'} the champion's {theirs:.4g}{allowed}", gate.metric)
+    return Outcome(
+        passed,
+        f"{gate.metric} {value:.4g} {'is no worse than' if passed else 'is worse than'} the champion's {theirs:.4g}{allowed}",
+        gate.metric,
+    )

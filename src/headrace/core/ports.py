@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
 
 from headrace.core.interval import Interval
 
@@ -68,29 +68,41 @@ Schema = tuple[Column, ...]
 
 @dataclass(frozen=True)
 class Listed:
-    """One object in a listing."""
+    """One object in a listing. `modified_at` only says whom not to disturb: nothing is decided by it."""
 
     key: str
     size_bytes: int
+    modified_at: datetime | None = None
 
 
 class Store(Protocol):
     """Bytes under keys (`a/b/c`, relative to the lake's root). What was put is seen by every later get and list.
 
-    Errors: `KeyError` for a get, path or copy of what is not there; `TransientError` where trying again may help and the
-    outcome is unknown; `LakeError` otherwise.
+    A key is parts joined by `/`; no part is empty, begins with a dot, or holds a backslash or a control character: ValueError.
+    Errors: `KeyError` for a get, path, copy or publish of what is not there; `TransientError` where trying again may help and the
+    outcome is unknown; `LakeError` otherwise. Any method may be called from many threads at once.
     """
 
     uri: str
 
     def create(self, key: str, data: bytes) -> bool:
-        """Put if absent, durably and in one piece; False when the key exists already. Of many at once, one gets True."""
+        """Put if absent, durably and in one piece; False when the key exists already. Of many at once, one gets True.
+
+        A reader sees nothing or all of it. After an error the object may be there, or come later: get it and compare.
+        """
         ...
 
     def get(self, key: str) -> bytes: ...
 
+    def keys(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
+        """The keys under a prefix (any text, not only a folder), in their order, from the first that is greater than `start_after`.
+
+        Lazy: who stops early has not paid for the rest.
+        """
+        ...
+
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[Listed]:
-        """What lies under a prefix (any text, not only a folder), in the order of keys."""
+        """As `keys`, with sizes and ages: dearer on a disk, the same in a bucket."""
         ...
 
     def stage(self, key: str) -> Path:
@@ -113,8 +125,8 @@ class Store(Protocol):
         """Delete an object; one that is not there is no error."""
         ...
 
-    def confirm(self, key: str) -> None:
-        """Make an object that was seen durable, before building on it."""
+    def confirm(self, keys: Sequence[str]) -> None:
+        """Make objects durable that others created and we have seen, before building on them."""
         ...
 
 
@@ -193,7 +205,9 @@ class SourceFormat(Protocol):
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords: ...
 
-    def read(self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path) -> ReadResult:
+    def read(
+        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+    ) -> ReadResult:
         """Write the typed rows and the quarantine of all `files` as Parquet. SourceError when a file is not what it claims to be."""
         ...
 
@@ -244,7 +258,7 @@ class Written:
 class EngineSession(Protocol):
     """One step's work on an engine. Use as a context manager: leaving it frees what it held."""
 
-    def __enter__(self) -> EngineSession: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 
@@ -305,9 +319,7 @@ class Trained:
 class ModelBackend(Protocol):
     """One modelling library."""
 
-    def train(
-        self, made: object, spec: ModelSpec, sides: Mapping[str, Sequence[Path]], *, seed: int, is_fitted: bool
-    ) -> Trained:
+    def train(self, made: object, spec: ModelSpec, sides: Mapping[str, Sequence[Path]], *, seed: int, is_fitted: bool) -> Trained:
         """Fit `made` (an unfitted estimator) on the train side and measure it on the test side; with `is_fitted` only measure.
 
         `sides` has `train`, `test` and perhaps `valid`, or `rows` alone when the table has no split.
@@ -339,7 +351,9 @@ class ModelBackend(Protocol):
         """Stream rows through the model into Parquet: `columns` of the data, `prediction`, `probability` (classifiers), `model_version`."""
         ...
 
-    def match_clusters(self, champion: FittedModel, challenger: FittedModel, files: Sequence[Path], *, relabel: Mapping[str, JSON] | None) -> Mapping[str, JSON]:
+    def match_clusters(
+        self, champion: FittedModel, challenger: FittedModel, files: Sequence[Path], *, relabel: Mapping[str, JSON] | None
+    ) -> Mapping[str, JSON]:
         """For each of the challenger's cluster numbers the number it is to be shown under, so that clusters keep the champion's."""
         ...
 

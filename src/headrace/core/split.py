@@ -55,7 +55,9 @@ def by_key(key: str | tuple[str, ...] | list[str] | None = None, *, test: float,
         if not 0 <= share < 1:
             raise ConfigurationError(f"by_key({name}={share!r}): a share lies between 0 and 1, such as 0.2.")
     if not 0 < test + valid < 1 or test == 0:
-        raise ConfigurationError(f"by_key(test={test!r}, valid={valid!r}) leaves a side empty: test must be above 0, and test + valid below 1.")
+        raise ConfigurationError(
+            f"by_key(test={test!r}, valid={valid!r}) leaves a side empty: test must be above 0, and test + valid below 1."
+        )
     keys = (key,) if isinstance(key, str) else tuple(key or ())
     return Split("key", key=keys, test_share=test, valid_share=valid)
 

@@ -18,7 +18,20 @@ from headrace.core.interval import Grid
 from headrace.core.ports import JSON, FrameKind
 from headrace.core.split import Split
 
-__all__ = ["Input", "Kind", "ModelSpec", "Policy", "Predictions", "Promotion", "Setting", "Source", "SourceOptions", "Step", "Table", "TrainedModel"]
+__all__ = [
+    "Input",
+    "Kind",
+    "ModelSpec",
+    "Policy",
+    "Predictions",
+    "Promotion",
+    "Setting",
+    "Source",
+    "SourceOptions",
+    "Step",
+    "Table",
+    "TrainedModel",
+]
 
 Kind = Literal["source", "table", "model", "promotion", "predictions"]
 UserFunction = Callable[..., object]

@@ -1,0 +1,184 @@
+"""Settings: where a pipeline runs and with what, from the command line, the environment, headrace.toml and the defaults.
+
+They are read once, into a frozen value in which each setting remembers where it came from. The first that says something wins:
+command line, `HEADRACE_*` variable, the profile in headrace.toml, default. The invariant: nothing here is shown with a secret in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headrace.core.errors import ConfigurationError, did_you_mean
+from headrace.core.ports import JSON
+
+__all__ = ["DEFAULTS", "Config", "Value", "masked", "read_config"]
+
+FILE = "headrace.toml"
+
+DEFAULTS: Mapping[str, tuple[JSON, str]] = {
+    "lake": ("lake", "folder or URI under which all commits live; a relative one is beside headrace.toml, or else beside the pipeline file"),
+    "engine": ("duckdb", "what evaluates tables: a flavour of backends/engines"),
+    "memory": (None, "most memory the engine may take, such as 4GB; its own default unless set"),
+    "threads": (None, "threads of the engine; one for each core unless set"),
+    "temp": (None, "folder for what does not fit into memory"),
+    "jobs": (None, "steps that run at the same time; the number of cores, at most 4, unless set"),
+    "tracking": ("auto", "mlflow, none, or auto: mlflow where the extra `mlflow` is installed"),
+    "tracking_uri": (None, "an MLflow server or database; SQLite in the lake's folder unless set"),
+    "mask": ([], "columns that reports show masked"),
+}
+_NUMBERS = frozenset({"threads", "jobs"})
+_SECTIONS = frozenset({"sources", "settings"})
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and where it came from."""
+
+    value: JSON
+    origin: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """Frozen settings. `folder` is where relative paths start."""
+
+    profile: str
+    folder: Path
+    values: Mapping[str, Value]
+    locations: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    settings: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
+
+    def text(self, name: str) -> str | None:
+        value = self.values[name].value
+        return None if value is None else str(value)
+
+    def number(self, name: str) -> int | None:
+        value = self.values[name].value
+        return None if value is None else int(str(value))
+
+    def names(self, name: str) -> tuple[str, ...]:
+        value = self.values[name].value
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(str(v) for v in value) if isinstance(value, list) else ()
+
+    @property
+    def lake_uri(self) -> str:
+        """The lake as a URI or an absolute path."""
+        value = str(self.values["lake"].value)
+        return value if "://" in value else str((self.folder / value).absolute())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{n}={masked(str(v.value))!r}" for n, v in self.values.items() if v.value is not None)
+        return f"Config(profile={self.profile!r}, {shown})"
+
+
+def read_config(
+    pipeline_file: Path | None,
+    *,
+    environment: Mapping[str, str],
+    profile: str | None = None,
+    overrides: Mapping[str, JSON] | None = None,
+) -> Config:
+    """The settings for a pipeline file. ConfigurationError lists every place that was looked at."""
+    start = (pipeline_file.parent if pipeline_file else Path.cwd()).absolute()
+    file = _find(start)
+    named = profile or environment.get("HEADRACE_PROFILE")
+    table = _profile(file, named)
+    values = {name: Value(default, "default") for name, (default, _) in DEFAULTS.items()}
+    label = f"{file}, [{named or 'local'}]"
+    for name, value in table.items():
+        if name in _SECTIONS:
+            continue
+        if name not in DEFAULTS:
+            raise ConfigurationError(f"{label}: there is no setting `{name}`. {did_you_mean(name, [*DEFAULTS, *_SECTIONS])}")
+        values[name] = Value(value, label)
+    for name in DEFAULTS:
+        variable = f"HEADRACE_{name.upper()}"
+        if environment.get(variable):
+            values[name] = Value(environment[variable], variable)
+    folder = file.parent if file else start
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name] = Value(_from_here(name, value), "command line")
+    if values["lake"].origin == "HEADRACE_LAKE":
+        values["lake"] = Value(_from_here("lake", values["lake"].value), "HEADRACE_LAKE")
+    _check_numbers(values)
+    return Config(named or "local", folder, values, _locations(table, label, environment), _settings(table, label))
+
+
+def masked(text: str) -> str:
+    """A text without the password of a URI, and without the values of parameters that sound like secrets.
+
+    >>> masked("postgresql://me:hunter2@host/db?token=abc")
+    'postgresql://***@host/db?token=***'
+    """
+    text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+    return re.sub(r"(?i)((?:password|passwd|secret|token|credential|signature|api_?key|access_?key)[\w-]*=)[^&\s]+", r"\1***", text)
+
+
+def _from_here(name: str, value: JSON) -> JSON:
+    """A path given on the command line or in the environment is relative to where the command was given."""
+    if name == "lake" and isinstance(value, str) and "://" not in value:
+        return str(Path(value).expanduser().absolute())
+    return value
+
+
+def _find(start: Path) -> Path | None:
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
+def _profile(file: Path | None, named: str | None) -> Mapping[str, JSON]:
+    if file is None:
+        if named and named != "local":
+            raise ConfigurationError(f"Profile `{named}` was asked for, but there is no {FILE} beside the pipeline file or in a folder above it. Write one with [{named}].")
+        return {}
+    import tomllib
+
+    try:
+        profiles = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} can't be read as TOML: {error}.") from error
+    strays = [name for name, value in profiles.items() if not isinstance(value, dict)]
+    if strays:
+        raise ConfigurationError(f"{file}: `{strays[0]}` stands outside a profile. Settings belong under one, such as [local].")
+    if named and named not in profiles:
+        raise ConfigurationError(f"{file} has no profile `{named}`. {did_you_mean(named, profiles)}")
+    found = profiles.get(named or "local", {})
+    return found if isinstance(found, dict) else {}
+
+
+def _locations(table: Mapping[str, JSON], label: str, environment: Mapping[str, str]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    sections = table.get("sources", {})
+    for name, section in (sections.items() if isinstance(sections, dict) else ()):
+        if not isinstance(section, dict) or set(section) - {"location"}:
+            raise ConfigurationError(f'{label}: sources.{name} has one setting: location = "…".')
+        found[name] = Value(str(section.get("location")), label)
+    for variable, value in environment.items():
+        if variable.startswith("HEADRACE_SOURCES_") and value:
+            name = variable.removeprefix("HEADRACE_SOURCES_").lower()
+            found[name] = Value(value if "://" in value else str(Path(value).expanduser().absolute()), variable)
+    return found
+
+
+def _settings(table: Mapping[str, JSON], label: str) -> dict[str, Mapping[str, JSON]]:
+    sections = table.get("settings", {})
+    if not isinstance(sections, dict) or any(not isinstance(s, dict) for s in sections.values()):
+        raise ConfigurationError(f"{label}: settings are given a step at a time, such as [local.settings.groups] with clusters = 6.")
+    return {name: dict(section) for name, section in sections.items() if isinstance(section, dict)}
+
+
+def _check_numbers(values: Mapping[str, Value]) -> None:
+    for name in _NUMBERS:
+        value = values[name].value
+        if value is not None and (not str(value).isdigit() or int(str(value)) < 1):
+            raise ConfigurationError(f"`{name}` must be a whole number above 0, got {value!r} from {values[name].origin}.")

@@ -1,0 +1,536 @@
+"""The surface that a user writes against: `Pipeline` and its decorators.
+
+Everything here only declares: a call makes a frozen step of `headrace.core.step`, and what is wrong with it is kept with
+its file and line until the graph is asked for, so that all of it can be told at once. Decorated functions are given back
+as they are. The invariant: importing a pipeline file reads no data and starts nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
+
+from headrace.core.contract import Contract, contract_of
+from headrace.core.errors import ConfigurationError, HeadraceError, PipelineError, Problem, Where
+from headrace.core.frame import frame_kind, module_imports
+from headrace.core.gate import Gate
+from headrace.core.graph import Graph, problems_of
+from headrace.core.interval import Grid, Interval, parse_duration, parse_time
+from headrace.core.ports import JSON
+from headrace.core.source_options import options_for
+from headrace.core.split import Split
+from headrace.core.step import (
+    Input,
+    ModelSpec,
+    Policy,
+    Predictions,
+    Promotion,
+    Setting,
+    Source,
+    SourceOptions,
+    Step,
+    Table,
+    TrainedModel,
+    UserFunction,
+)
+
+if TYPE_CHECKING:
+    from headrace.core.receipt import Receipt
+
+__all__ = ["Dataset", "Pipeline"]
+
+F = TypeVar("F", bound=Callable[..., object])
+History = Mapping[str, str | tuple[str, str]]
+Columns = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of a pipeline, by name: what `source` and `predict` give back, to be handed to other declarations."""
+
+    pipeline: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.pipeline}.{self.name}"
+
+
+Reference = Dataset | Callable[..., object] | str
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """A step's function, taken apart by the one rule: no default = data, a default = a setting, `Interval` = the interval."""
+
+    data: tuple[tuple[str, str], ...]
+    settings: tuple[Setting, ...]
+    intervals: tuple[str, ...]
+
+
+class Pipeline:
+    """A named set of steps with a schedule.
+
+    `schedule` is a preset (`@hourly`, `@daily`, `@weekly`, `@monthly`), a duration (`15m`, `6h`) or a uniform cron expression,
+    in UTC; without one the pipeline runs when it is told to, on a daily grid. `start` is the first interval's start; nothing
+    is made or asked for before it.
+    """
+
+    def __init__(self, name: str, *, schedule: str | None = None, start: str | datetime | None = None) -> None:
+        self.name = name
+        self._where = _caller()
+        self._problems: list[Problem] = []
+        self._steps: list[Step] = []
+        self._names: dict[int, str] = {}
+        self._functions: list[UserFunction] = []
+        self._graph: Graph | None = None
+        self._start = self._tried(lambda: None if start is None else parse_time(start), None, self._where)
+        daily = Grid.parse("@daily")
+        self._grid = self._tried(lambda: Grid.parse(schedule or "@daily", start=self._start), daily, self._where)
+        self._doc = str(sys._getframe(1).f_globals.get("__doc__") or "").strip()
+
+    # ------------------------------------------------------------ declarations
+
+    def source(
+        self,
+        name: str,
+        location: str | SourceOptions,
+        *,
+        contract: type | None = None,
+        every: str | None = None,
+        missing: Literal["fail", "empty"] = "fail",
+        max_rejected: float | str = 0.05,
+        retries: int = 2,
+        timeout: str | None = None,
+    ) -> Dataset:
+        """Declare raw files to collect: a path, a pattern, or `package://module/file`; `{start:%Y-%m-%d}` makes it a source by interval.
+
+        `contract` is a pydantic model of the columns. `missing="empty"` makes an interval without a file normal.
+        `max_rejected` is the share (0.05, "5%") or the number (10) of rows that may break the contract before the step fails.
+        """
+        where = _caller()
+        declared = self._tried(lambda: location if isinstance(location, SourceOptions) else options_for(location), SourceOptions("csv", str(location)), where)
+        self._add(
+            Source(
+                name=name,
+                where=where,
+                grid=self._every(every, where),
+                options=declared,
+                contract=self._contract(contract, where),
+                missing=missing,
+                max_rejected=self._tried(lambda: _budget(max_rejected), 0.05, where),
+                policy=self._policy(retries, timeout, own_process=False, where=where),
+            )
+        )
+        return Dataset(self.name, name)
+
+    @overload
+    def table(self, function: F, /) -> F: ...
+
+    @overload
+    def table(
+        self,
+        *,
+        name: str | None = None,
+        key: Columns | None = None,
+        time: str | None = None,
+        history: History | None = None,
+        split: Split | None = None,
+        contract: type | None = None,
+        layer: Literal["silver", "gold"] = "silver",
+        every: str | None = None,
+        retries: int = 2,
+        timeout: str | None = None,
+        own_process: bool = False,
+    ) -> Callable[[F], F]: ...
+
+    def table(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        key: Columns | None = None,
+        time: str | None = None,
+        history: History | None = None,
+        split: Split | None = None,
+        contract: type | None = None,
+        layer: Literal["silver", "gold"] = "silver",
+        every: str | None = None,
+        retries: int = 2,
+        timeout: str | None = None,
+        own_process: bool = False,
+    ) -> F | Callable[[F], F]:
+        """Declare a table made by a function: its parameters without a default name the datasets that it reads.
+
+        The function returns SQL, a DuckDB relation, an Arrow table, a Polars, pandas or Ibis frame, or a list of dicts.
+        `key` says what a row is about, and is unique within an interval; `time` is the column that `by_time` splits by.
+        `history={"purchases": "30d"}` reads all intervals of the last 30 days, each row with its `interval_end`;
+        `("60d", "30d")` the 30 days before those. `every="7d"` puts the step on a coarser grid than the schedule.
+        """
+
+        def declare(function: F) -> F:
+            where = _defined(function)
+            signature = self._signature(function, where)
+            reach = self._history(history or {}, [p for p, _ in signature.data], function, where)
+            self._add(
+                Table(
+                    name=name or _name_of(function),
+                    where=where,
+                    grid=self._every(every, where),
+                    function=function,
+                    inputs=tuple(Input(p, p, frame_kind(kind, self._imports(function)) or "frame", reach.get(p)) for p, kind in signature.data),
+                    settings=signature.settings,
+                    interval_parameters=signature.intervals,
+                    key=_columns(key),
+                    time=time,
+                    split=split,
+                    contract=self._contract(contract, where),
+                    layer=layer,
+                    doc=(function.__doc__ or "").strip(),
+                    policy=self._policy(retries, timeout, own_process=own_process, where=where),
+                ),
+                function,
+            )
+            return function
+
+        return declare if function is None else declare(function)
+
+    def model(
+        self,
+        data: Reference,
+        *,
+        features: Columns,
+        target: str | None = None,
+        weight: str | None = None,
+        metrics: Sequence[Callable[..., float]] | Mapping[str, Callable[..., float]] = (),
+        gate: Gate | Sequence[Gate] = (),
+        cv: int | None = None,
+        approval: bool = False,
+        every: str | None = None,
+        trust: Sequence[str] = (),
+        pickle: bool = False,
+        name: str | None = None,
+        retries: int = 2,
+        timeout: str | None = None,
+        own_process: bool = False,
+    ) -> Callable[[F], F]:
+        """Declare a model: the function returns an unfitted estimator, and its parameters are settings.
+
+        It is fitted on the train side of `data`'s split and measured on the test side. `features` is a list of columns, or one
+        text for an estimator that takes a Series. A function with a parameter named like `data` gets the training rows and
+        returns something fitted. `gate` is what it must pass to be promoted. `trust` names further types that its file may
+        hold; `pickle=True` allows a pickle where skops can't store it.
+        """
+
+        def declare(function: F) -> F:
+            where = _defined(function)
+            signature = self._signature(function, where)
+            reads = self._reference(data, where)
+            parameter = self._training_parameter(signature, reads, where)
+            kind = next((k for p, k in signature.data if p == parameter), None)
+            self._add(
+                TrainedModel(
+                    name=name or _name_of(function),
+                    where=where,
+                    grid=self._every(every, where),
+                    function=function,
+                    data=reads,
+                    spec=ModelSpec(
+                        features=features if isinstance(features, str) else tuple(features),
+                        target=target,
+                        weight=weight,
+                        metrics=metrics if isinstance(metrics, Mapping) else {_name_of(m): m for m in metrics},
+                        cv=cv,
+                    ),
+                    inputs=(Input(reads, reads, frame_kind(kind, self._imports(function)) or "pandas"),),
+                    settings=signature.settings,
+                    interval_parameters=signature.intervals,
+                    data_parameter=parameter,
+                    gates=tuple(gate) if isinstance(gate, Sequence) else (gate,),
+                    needs_approval=approval,
+                    trust=tuple(trust),
+                    is_pickle_allowed=pickle,
+                    doc=(function.__doc__ or "").strip(),
+                    policy=self._policy(retries, timeout, own_process=own_process, where=where),
+                ),
+                function,
+            )
+            return function
+
+        return declare
+
+    def predict(self, model: Reference, data: Reference, *, name: str | None = None, columns: Columns = ()) -> Dataset:
+        """Declare batch predictions: all rows of a table's interval through the champion as of that interval.
+
+        The dataset has the table's key, `columns`, `prediction`, `probability` (classifiers) and `model_version`. It is called
+        `<model>_predictions` unless told.
+        """
+        where = _caller()
+        model_name, data_name = self._reference(model, where), self._reference(data, where)
+        called = name or f"{model_name}_predictions"
+        self._add(
+            Predictions(
+                name=called,
+                where=where,
+                grid=self._grid,
+                model=model_name,
+                data=data_name,
+                columns=_columns(columns),
+                inputs=(Input("data", data_name), Input("model", f"{model_name}.promotion", is_newest=True)),
+            )
+        )
+        return Dataset(self.name, called)
+
+    # ------------------------------------------------------------ what others ask of it
+
+    def graph(self) -> Graph:
+        """The checked graph. PipelineError with every problem found."""
+        if self._graph is not None:
+            return self._graph
+        steps = self._linked()
+        problems, ordered = problems_of(self.name, self._where, self._start, steps)
+        problems = [*self._problems, *problems]
+        if problems:
+            raise PipelineError(sorted(problems, key=lambda p: (p.where is None, p.where or self._where)))
+        self._graph = Graph(self.name, self._where, self._grid, self._start, {s.name: s for s in ordered}, self._doc)
+        return self._graph
+
+    def run(
+        self, at: str | datetime | None = None, *, settings: Mapping[str, JSON] | None = None, lake: str | Path | None = None
+    ) -> Sequence[Receipt]:
+        """Run every step for one interval in this process: for notebooks and tests.
+
+        `at` names the interval by its start (the last complete one unless told); `settings` are like `--set`:
+        `{"groups.clusters": 6}`. Raises the first step's error if one failed.
+        """
+        from headrace.run.inline import run_inline
+
+        return run_inline(self.graph(), at=at, settings=settings or {}, lake=None if lake is None else str(lake))
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.name!r}, {len(self._steps)} steps)"
+
+    # ------------------------------------------------------------ private
+
+    def _add(self, step: Step, function: UserFunction | None = None) -> None:
+        self._graph = None
+        self._steps.append(step)
+        if function is not None:
+            self._names[id(function)] = step.name
+            self._functions.append(function)
+
+    def _linked(self) -> list[Step]:
+        """The steps, with grids and keys that depend on other steps filled in, and a promotion after each model."""
+        known = {step.name: step for step in self._steps}
+        linked: list[Step] = []
+        for step in self._steps:
+            if isinstance(step, Predictions):
+                data = known.get(step.data)
+                grid = data.grid if data is not None else step.grid
+                key = data.key if isinstance(data, Table) else ()
+                columns = tuple(dict.fromkeys([*key, *step.columns]))
+                linked.append(replace(step, grid=grid, columns=columns))
+                continue
+            if isinstance(step, Table):
+                step = replace(step, inputs=tuple(_reaching(i, step.grid, known.get(i.dataset)) for i in step.inputs))
+            if isinstance(step, TrainedModel):
+                data = known.get(step.data)
+                is_newest = data is not None and data.grid != step.grid
+                inputs = tuple(replace(i, is_newest=is_newest) for i in step.inputs)
+                key = data.key if isinstance(data, Table) else ()
+                step = replace(step, inputs=inputs, spec=replace(step.spec, key=key))
+                linked.append(step)
+                linked.append(Promotion(f"{step.name}.promotion", step.where, step.grid, step.name, (Input("model", step.name),), policy=step.policy))
+                continue
+            linked.append(step)
+        return linked
+
+    def _tried(self, make: Callable[[], _T], fallback: _T, where: Where) -> _T:
+        """A declared value, or the fallback with the problem noted."""
+        try:
+            return make()
+        except PipelineError as error:
+            self._problems.extend(p if p.where else Problem(p.message, where) for p in error.problems)
+        except HeadraceError as error:
+            self._problems.append(Problem(str(error), where))
+        return fallback
+
+    def _every(self, every: str | None, where: Where) -> Grid:
+        return self._grid if every is None else self._tried(lambda: Grid.parse(every, start=self._start), self._grid, where)
+
+    def _contract(self, contract: type | None, where: Where) -> Contract | None:
+        return None if contract is None else self._tried(lambda: contract_of(contract), None, where)
+
+    def _policy(self, retries: int, timeout: str | None, *, own_process: bool, where: Where) -> Policy:
+        limit = None if timeout is None else self._tried(lambda: _seconds(timeout), None, where)
+        return Policy(retries=retries, timeout_s=limit, has_own_process=own_process or limit is not None)
+
+    def _history(self, history: History, parameters: Sequence[str], function: UserFunction, where: Where) -> dict[str, tuple[timedelta, timedelta]]:
+        found = {}
+        for dataset, length in history.items():
+            if dataset not in parameters:
+                text = f"`{_name_of(function)}` asks for the history of `{dataset}`, which is not among its parameters ({', '.join(parameters) or 'none'})."
+                self._problems.append(Problem(text, where))
+                continue
+            reach = self._tried(lambda length=length: _reach(length), None, where)  # type: ignore[misc]
+            if reach is not None:
+                found[dataset] = reach
+        return found
+
+    def _signature(self, function: UserFunction, where: Where) -> _Signature:
+        data: list[tuple[str, str]] = []
+        settings: list[Setting] = []
+        intervals: list[str] = []
+        imports = self._imports(function)
+        for name, annotation, default, has_default in _parameters(function):
+            if name.startswith("*"):
+                text = f"`{_name_of(function)}` has `{name}`; a step's parameters are named one by one, since their names say what it reads."
+                self._problems.append(Problem(text, where))
+            elif _is_interval(annotation, imports):
+                intervals.append(name)
+            elif not has_default:
+                data.append((name, annotation if isinstance(annotation, str) else _annotation_text(annotation)))
+            elif _is_plain(default):
+                settings.append(Setting(name, default))  # type: ignore[arg-type]
+            else:
+                text = f"`{_name_of(function)}`: the default of `{name}` is a {type(default).__name__}; a setting is a plain value (text, number, true or false, list)."
+                self._problems.append(Problem(text, where))
+        return _Signature(tuple(data), tuple(settings), tuple(intervals))
+
+    def _training_parameter(self, signature: _Signature, reads: str, where: Where) -> str | None:
+        names = [p for p, _ in signature.data]
+        wrong = [n for n in names if n != reads]
+        if wrong:
+            text = f"a model's function reads only its own data, `{reads}`; it can't read {', '.join(f'`{n}`' for n in wrong)}. Give settings a default."
+            self._problems.append(Problem(text, where))
+        return reads if reads in names else None
+
+    def _reference(self, reference: Reference, where: Where) -> str:
+        if isinstance(reference, str):
+            return reference
+        if isinstance(reference, Dataset):
+            if reference.pipeline != self.name:
+                self._problems.append(Problem(f"`{reference}` belongs to another pipeline than `{self.name}`.", where))
+            return reference.name
+        found = self._names.get(id(reference))
+        if found is None:
+            text = f"`{_name_of(reference)}` is not a step of `{self.name}`. Decorate it with @{self.name}.table or @{self.name}.model first."
+            self._problems.append(Problem(text, where))
+            return _name_of(reference)
+        return found
+
+    def _imports(self, function: UserFunction) -> Mapping[str, str]:
+        """What the names in a function's module stand for, as its text says, TYPE_CHECKING blocks included; read once a file."""
+        file = function.__code__.co_filename
+        if file not in _IMPORTS:
+            try:
+                _IMPORTS[file] = module_imports(Path(file).read_text(encoding="utf-8"))
+            except (OSError, SyntaxError, UnicodeDecodeError):
+                _IMPORTS[file] = {}
+        return _IMPORTS[file]
+
+
+_T = TypeVar("_T")
+_IMPORTS: dict[str, Mapping[str, str]] = {}
+
+
+def _reaching(read: Input, grid: Grid, data: Step | None) -> Input:
+    """An input without history on another grid: of a finer one, all intervals within the step's; of a coarser one, the newest."""
+    if read.reach is not None or data is None or data.grid == grid:
+        return read
+    if data.grid.is_coarser_than(grid):
+        return replace(read, is_newest=True)
+    return replace(read, reach=(grid.nominal, timedelta(0)))
+
+
+def _caller() -> Where:
+    frame = sys._getframe(2)
+    return Where(frame.f_code.co_filename, frame.f_lineno)
+
+
+def _defined(function: UserFunction) -> Where:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        raise ConfigurationError(f"A step is a plain function; got a {type(function).__name__}.")
+    return Where(code.co_filename, code.co_firstlineno)
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _parameters(function: UserFunction) -> list[tuple[str, object, object, bool]]:
+    """(name, annotation, default, has_default) of each parameter, without importing `inspect`."""
+    code = function.__code__
+    count = code.co_argcount
+    names = code.co_varnames[: count + code.co_kwonlyargcount]
+    positional = function.__defaults__ or ()
+    defaults: dict[str, object] = dict(zip(names[count - len(positional) : count], positional, strict=True))
+    defaults.update(function.__kwdefaults__ or {})
+    notes = function.__annotations__
+    found = [(n, notes.get(n, ""), defaults.get(n), n in defaults) for n in names]
+    stars = code.co_varnames[len(names) : len(names) + bool(code.co_flags & 4) + bool(code.co_flags & 8)]
+    return [*found, *((f"*{n}", "", None, False) for n in stars)]
+
+
+def _annotation_text(annotation: object) -> str:
+    if isinstance(annotation, type):
+        return f"{annotation.__module__}.{annotation.__qualname__}"
+    return str(annotation)
+
+
+def _is_interval(annotation: object, imports: Mapping[str, str]) -> bool:
+    if annotation is Interval:
+        return True
+    if not isinstance(annotation, str):
+        return False
+    head, _, rest = annotation.strip("\"' ").partition(".")
+    full = imports.get(head, head) + (f".{rest}" if rest else "")
+    return full in ("headrace.Interval", "headrace.core.interval.Interval")
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(v) for v in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _columns(columns: Columns | None) -> tuple[str, ...]:
+    if columns is None:
+        return ()
+    return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+def _seconds(duration: str) -> float:
+    found = duration.strip()
+    if found.endswith("s") and found[:-1].isdigit() and int(found[:-1]) > 0:
+        return float(found[:-1])
+    return parse_duration(found).total_seconds()
+
+
+def _reach(length: str | tuple[str, str]) -> tuple[timedelta, timedelta]:
+    if isinstance(length, str):
+        return parse_duration(length), timedelta(0)
+    far, near = parse_duration(length[0]), parse_duration(length[1])
+    if near >= far:
+        raise ConfigurationError(f"history ({length[0]!r}, {length[1]!r}) reaches from {length[0]} ago to {length[1]} ago: the first must be the longer one.")
+    return far, near
+
+
+def _budget(budget: float | str) -> float | int:
+    value: float | int
+    if isinstance(budget, str):
+        text = budget.strip()
+        try:
+            value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            raise ConfigurationError(f"max_rejected={budget!r}: write a share (0.05 or '5%') or a number of rows (10).") from None
+    else:
+        value = budget
+    if value < 0 or (isinstance(value, float) and value > 1):
+        raise ConfigurationError(f"max_rejected={budget!r}: a share lies between 0 and 1; a number of rows is a whole number.")
+    return value
