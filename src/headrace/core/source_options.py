@@ -1,0 +1,117 @@
+"""What can be said of a source beside its location: one typed constructor a format, and the choice of a format by name.
+
+Nothing here reads a file: `backends/sources/<format>` does. The invariant: only what differs from a format's default is kept,
+so that a default which is written out is no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from headrace.core.errors import ConfigurationError
+from headrace.core.ports import JSON
+from headrace.core.step import SourceOptions
+
+__all__ = ["CSV_DEFAULTS", "csv", "options_for"]
+
+CSV_DEFAULTS: Mapping[str, JSON] = {
+    "delimiter": ",",
+    "quote": '"',
+    "escape": None,
+    "encoding": "utf-8",
+    "names": None,
+    "skip": 0,
+    "null_words": (),
+    "decimal": ".",
+    "date_format": None,
+    "datetime_format": None,
+    "timezone": "UTC",
+}
+
+_BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
+
+
+def csv(
+    location: str,
+    *,
+    delimiter: str = ",",
+    quote: str | None = '"',
+    escape: str | None = None,
+    encoding: str = "utf-8",
+    names: Sequence[str] | None = None,
+    skip: int = 0,
+    null_words: Sequence[str] = (),
+    decimal: str = ".",
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+) -> SourceOptions:
+    """A CSV file or many of them, plain or gzip.
+
+    `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
+    `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
+    first. A field that is empty or one of `null_words`, and not in quotes, is missing. `decimal` is "." or ",".
+    `date_format` and `datetime_format` are strptime's (`%m/%d/%y %H:%M`) where the text is not ISO 8601; times without an offset
+    are in `timezone`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> dict(csv("data/*.csv", delimiter=";", decimal=",").options)
+    {'delimiter': ';', 'decimal': ','}
+    """
+    said: dict[str, JSON] = {
+        "delimiter": delimiter,
+        "quote": quote,
+        "escape": None if escape == quote else escape,
+        "encoding": encoding.lower().replace("_", "-").replace("utf8", "utf-8"),
+        "names": None if names is None else tuple(names),
+        "skip": skip,
+        "null_words": tuple(null_words),
+        "decimal": decimal,
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    problems = [text for text in _csv_problems(said, names) if text]
+    if problems:
+        raise ConfigurationError(f"csv({location!r}): " + "; ".join(problems) + ".")
+    return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]})
+
+
+def options_for(location: str) -> SourceOptions:
+    """The options of a bare location: the format is told from how its name ends.
+
+    Raises ConfigurationError, with the endings that are known.
+
+    >>> options_for("shop/{start:%Y-%m-%d}.csv.gz").format
+    'csv'
+    """
+    bare = location.lower().removesuffix(".gz")
+    for suffix, options in _BY_SUFFIX.items():
+        if bare.endswith(suffix):
+            return SourceOptions("csv", location, options)
+    known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
+    raise ConfigurationError(
+        f"The format of `{location}` can't be told from its name: it ends in none of {known}. Say it: `hr.csv({location!r}, delimiter=…)`."
+    )
+
+
+def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list[str]:
+    delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
+    signs = [sign for sign in (delimiter, quote, escape) if sign is not None]
+    return [
+        "" if _is_sign(delimiter) else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit",
+        "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
+        "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
+        "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
+        "" if said["encoding"] == "utf-8" else f"encoding={said['encoding']!r} is not read yet, only utf-8: convert the file with iconv",
+        "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
+        "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more",
+        ""
+        if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
+        else "names has to be a list of different names",
+    ]
+
+
+def _is_sign(value: JSON) -> bool:
+    return isinstance(value, str) and len(value) == 1 and value.isascii() and not value.isalnum() and value not in "\r\n\0"
