@@ -1,0 +1,58 @@
+"""The files that a manifest names, found and checked for a reader.
+
+The invariant: a reader gets all the files of one manifest, each with the size (and, if asked, the digest) that it says, or an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from headrace.core.errors import DamageError, TransientError, UnknownNameError, did_you_mean
+from headrace.core.manifest import FileEntry, Manifest
+from headrace.core.ports import Store
+
+__all__ = ["VanishedError", "read_paths", "sha256_of"]
+
+
+class VanishedError(TransientError):
+    """A file is gone that an entry names: a collection ran since the entry was read. List again."""
+
+
+def read_paths(store: Store, manifest: Manifest, part: str | None, *, verify: bool = False) -> list[Path]:
+    """Local files with the bytes of a part (without a name: `rows`, or the only one), in the manifest's order.
+
+    Raises UnknownNameError for a part that the manifest has not, VanishedError for a file that is gone, DamageError for one whose size, or
+    with `verify` digest, is not what the manifest says.
+    """
+    found = manifest.content.part(part)
+    if found is None:
+        known = [part.name for part in manifest.content.parts]
+        raise UnknownNameError(f"{manifest} has no part `{part or 'rows'}`. {did_you_mean(part or 'rows', known)}")
+    return [_checked(store, manifest, file, verify=verify) for file in found.files]
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked(store: Store, manifest: Manifest, file: FileEntry, *, verify: bool) -> Path:
+    try:
+        path = store.path(file.key)
+        size = path.stat().st_size
+        digest = sha256_of(path) if verify and size == file.bytes else file.sha256
+    except (KeyError, FileNotFoundError):
+        raise VanishedError(f"{manifest} names `{file.key}`, and the file is gone from {store.uri}.") from None
+    if size != file.bytes:
+        raise _damage(store, manifest, file, f"has {size:,} bytes, and the manifest says {file.bytes:,}")
+    if digest != file.sha256:
+        raise _damage(store, manifest, file, f"has the SHA-256 {digest}, and the manifest says {file.sha256}")
+    return path
+
+
+def _damage(store: Store, manifest: Manifest, file: FileEntry, what: str) -> DamageError:
+    return DamageError(
+        f"`{file.key}` of {manifest} in {store.uri} {what}. The file was changed after it was committed. "
+        f"Restore it from a copy, or `headrace clear {manifest.name}` for this interval and run again."
+    )
