@@ -244,6 +244,7 @@ class WriteOrder:
     split: Split | None = None
     interval: Interval | None = None
     contract: Contract | None = None
+    time: str | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +291,10 @@ class Engine(Protocol):
         """Parquet files as one table."""
         ...
 
+    def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:
+        """Figures that compare the sides of a split, by column: null shares, means, how many values differ."""
+        ...
+
 
 # ---------------------------------------------------------------- models
 
@@ -308,11 +313,10 @@ class FittedModel(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training made. `metrics` are measured on the test side; `plots` holds the bounded data that the report draws."""
+    """What training made. `metrics` are measured on the test side; what was left out, and why, is in `notes`."""
 
     model: FittedModel
     metrics: Mapping[str, float]
-    plots: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     notes: tuple[str, ...] = ()
 
 
@@ -328,6 +332,15 @@ class ModelBackend(Protocol):
 
     def measure(self, model: FittedModel, spec: ModelSpec, files: Sequence[Path], *, seed: int) -> Mapping[str, float]:
         """The same metrics on other rows: how a champion is judged beside its challenger."""
+        ...
+
+    def plots(self, model: FittedModel, spec: ModelSpec, sides: Mapping[str, Sequence[Path]], *, seed: int) -> Mapping[str, JSON]:
+        """The bounded data that the report draws, by plot, from the test side (`rows` without a split); costs time, so asked for after the results.
+
+        regression: `predicted` {actual, predicted, rows}, `residuals` {predicted, residual, rows}. classification: `confusion`
+        {classes, counts}, `roc` {curves: [{class, fpr, tpr, auc}]}. clustering: `sizes` {clusters, rows}, `projection` {x, y, cluster, explained}.
+        all: `importance` {features, mean, std, metric, rows}. A plot that can't be drawn is {skipped: why}.
+        """
         ...
 
     def save(self, model: FittedModel, folder: Path, *, trust: Sequence[str], is_pickle_allowed: bool) -> tuple[str, ...]:
