@@ -1,0 +1,87 @@
+"""What is in the lake for one pipeline, looked at once per command: listings a month at a time, manifests as they are needed.
+
+It remembers; it decides nothing. The invariant: what is answered here was true when it was listed, and own commits are added
+as they happen; the commit itself lists again (see `DatasetLog.attempt`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from headrace.core.interval import Interval
+from headrace.core.manifest import Manifest
+from headrace.lake.lake import Lake
+from headrace.lake.log import DatasetLog
+
+__all__ = ["Catalog"]
+
+
+class Catalog:
+    """The slots and manifests of a pipeline's datasets. Any number of threads may use one."""
+
+    def __init__(self, lake: Lake, pipeline: str) -> None:
+        self._lake = lake
+        self._pipeline = pipeline
+        self._months: dict[tuple[str, int], dict[Interval, tuple[int, ...]]] = {}
+        self._lock = threading.Lock()
+
+    def log(self, dataset: str) -> DatasetLog:
+        return self._lake.log(self._pipeline, dataset)
+
+    def versions(self, dataset: str, interval: Interval) -> tuple[int, ...]:
+        """The versions of one interval, from the listing of its month."""
+        return self._month(dataset, interval.start).get(interval, ())
+
+    def current(self, dataset: str, interval: Interval) -> Manifest | None:
+        """The current manifest with data, or None: not made, or cleared."""
+        found = self.newest(dataset, interval)
+        return found if found is not None and found.kind == "data" else None
+
+    def newest(self, dataset: str, interval: Interval) -> Manifest | None:
+        """The current manifest of any kind but fence."""
+        versions = self.versions(dataset, interval)
+        return self.log(dataset).current(interval, versions=versions) if versions else None
+
+    def previous(self, dataset: str, before: Interval) -> Manifest | None:
+        """The data of the newest earlier interval that has any, as far back as the start of the month before."""
+        month = self._month(dataset, before.start)
+        earlier = [i for i in month if i.start < before.start and i.length == before.length]
+        if not earlier:
+            last = _month_start(_month_index(before.start) - 1)
+            earlier = [i for i in self._month(dataset, last) if i.length == before.length]
+        for interval in sorted(earlier, reverse=True)[:2]:
+            found = self.current(dataset, interval)
+            if found is not None:
+                return found
+        return None
+
+    def all_intervals(self, dataset: str) -> Iterator[Interval]:
+        """Every interval that has an entry, in time's order: one listing of the whole log."""
+        return iter(sorted(self.log(dataset).versions(None)))
+
+    def note(self, dataset: str, manifest: Manifest) -> None:
+        """Add a commit of our own."""
+        month = self._month(dataset, manifest.interval.start)
+        with self._lock:
+            month[manifest.interval] = tuple(sorted({*month.get(manifest.interval, ()), manifest.version}))
+
+    def _month(self, dataset: str, time: datetime) -> dict[Interval, tuple[int, ...]]:
+        key = (dataset, _month_index(time))
+        with self._lock:
+            found = self._months.get(key)
+        if found is None:
+            window = Interval(_month_start(key[1]), _month_start(key[1] + 1))
+            found = self.log(dataset).versions(window)
+            with self._lock:
+                found = self._months.setdefault(key, found)
+        return found
+
+
+def _month_index(time: datetime) -> int:
+    return time.year * 12 + time.month - 1
+
+
+def _month_start(index: int) -> datetime:
+    return datetime(index // 12, index % 12 + 1, 1, tzinfo=UTC)

@@ -1,0 +1,233 @@
+"""Looking: what is in the lake, at the origins and in the code, for each (step, interval) pair that a command is about.
+
+Nothing is decided here and nothing is written; `headrace.core.plan.decide` takes what was seen. The invariant: a pair that is
+only read by what was asked for is looked at no closer than to know that it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from headrace.core.errors import SourceError
+from headrace.core.fingerprint import changes
+from headrace.core.graph import Pair
+from headrace.core.interval import Interval
+from headrace.core.manifest import InputRef, Manifest
+from headrace.core.plan import Plan, Seen, decide
+from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
+from headrace.run.code import changed_parts
+from headrace.run.session import Session
+from headrace.steps.sources import marks_of, resolve
+
+__all__ = ["Request", "make_plan", "observe"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command asks for: the pipeline's intervals, the steps (all unless told), and those to be made again whatever was seen.
+
+    `is_backfill` leaves snapshots alone that were taken already.
+    """
+
+    runs: Sequence[Interval]
+    steps: frozenset[str] | None = None
+    forced: frozenset[str] = frozenset()
+    is_backfill: bool = False
+
+
+@dataclass
+class _Look:
+    session: Session
+    request: Request
+    targets: frozenset[Pair]
+    seen: dict[Pair, Seen] = field(default_factory=dict[Pair, Seen])
+    known: dict[tuple[str, Interval], int] = field(default_factory=dict[tuple[str, Interval], int])
+
+
+def make_plan(session: Session, request: Request) -> Plan:
+    """Look and decide, and count what a change of code made stale in the past."""
+    seen = observe(session, request)
+    return decide(session.graph.name, seen, stale=_stale(session, seen, request))
+
+
+def observe(session: Session, request: Request) -> list[Seen]:
+    """What is seen of every pair that a request is about, each after those that it reads."""
+    targets = list(_targets(session, request))
+    look = _Look(session, request, frozenset(targets))
+    for pair in targets:
+        _visit(look, pair)
+    return list(look.seen.values())
+
+
+def _targets(session: Session, request: Request) -> Iterable[Pair]:
+    graph = session.graph
+    found: dict[Pair, None] = {}
+    for run in request.runs:
+        for step in graph.steps.values():
+            if request.steps is not None and step.name not in request.steps:
+                continue
+            if step.grid.nominal < graph.grid.nominal:
+                found.update(((step.name, i), None) for i in step.grid.within(run) if graph.start is None or i.start >= graph.start)
+                continue
+            interval = graph.interval_for(step, run)
+            if interval is not None:
+                found[step.name, interval] = None
+    return found
+
+
+def _visit(look: _Look, pair: Pair) -> None:
+    if pair in look.seen:
+        return
+    name, interval = pair
+    step = look.session.graph.steps[name]
+    reads = look.session.graph.reads(step, interval)
+    is_target = pair in look.targets
+    if not is_target:
+        version = _version_of(look, step, interval)
+        if version is not None:
+            look.seen[pair] = Seen(name, step.kind, interval, is_target=False, version=version)
+            return
+    seen = _closely(look, step, interval, reads, is_target=is_target)
+    for read in seen.reads:
+        _visit(look, read)
+    look.seen[pair] = seen
+
+
+def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[Input, tuple[Interval, ...]]], *, is_target: bool) -> Seen:
+    pairs = tuple((read.dataset, i) for read, intervals in reads for i in intervals)
+    empty = next((read.dataset for read, intervals in reads if not intervals), None)
+    absent = f"`{empty}` has no interval for it yet" if empty else None
+    forced = is_target and step.name in look.request.forced
+    if isinstance(step, Promotion):
+        version, why = _promotion(look.session, step, interval)
+        return Seen(step.name, step.kind, interval, is_target, forced, version, why, absent, pairs)
+    manifest = look.session.catalog.newest(look.session.dataset(step.name), interval)
+    if manifest is not None and manifest.kind == "expired":
+        absent = "gone by retention"
+    if manifest is None or manifest.kind != "data":
+        return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, pairs)
+    found = _changes(look, step, interval, manifest, reads) if is_target else ()
+    return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, pairs)
+
+
+def _version_of(look: _Look, step: Step, interval: Interval) -> int | None:
+    """The version of a pair that is only read, without its manifest where a reader's manifest has told of it already."""
+    session = look.session
+    if isinstance(step, Promotion):
+        return _promotion(session, step, interval)[0]
+    dataset = session.dataset(step.name)
+    versions = session.catalog.versions(dataset, interval)
+    if versions and look.known.get((dataset, interval)) == versions[-1]:
+        return versions[-1]
+    manifest = session.catalog.newest(dataset, interval) if versions else None
+    return manifest.version if manifest is not None and manifest.kind in ("data", "expired") else None
+
+
+# ---------------------------------------------------------------- why a commit no longer stands
+
+
+def _changes(look: _Look, step: Step, interval: Interval, manifest: Manifest, reads: Sequence[tuple[Input, tuple[Interval, ...]]]) -> list[str]:
+    session = look.session
+    recipe = session.recipe(step, interval)
+    before = manifest.content.fingerprint_parts
+    found: list[str] = []
+    if before.get("code") != recipe.code:
+        found.extend(changed_parts(cast(Mapping[str, str], before.get("code_parts", {})), recipe.code_parts) or ("its code changed",))
+    found.extend(changes(before, recipe))
+    if isinstance(step, Source):
+        found.extend(_source_changes(look, step, interval, manifest))
+    refs = {ref.dataset: ref for ref in manifest.content.inputs}
+    for read, intervals in reads:
+        if isinstance(step, Predictions) and read.parameter == "model":
+            continue
+        ref = refs.get(f"{session.graph.name}.{session.dataset(read.dataset)}")
+        found.extend(_moved(look, read, intervals, ref))
+    if isinstance(step, Predictions):
+        found.extend(_champion_change(session, step, interval, manifest))
+    return found
+
+
+def _moved(look: _Look, read: Input, intervals: Sequence[Interval], ref: InputRef | None) -> list[str]:
+    """Whether an input's contents are others than those that were read."""
+    if ref is None:
+        return [f"it now reads `{read.dataset}`"]
+    session, dataset = look.session, look.session.dataset(read.dataset)
+    recorded = ref.versions_of()
+    look.known.update({(dataset, i): v for i, v in recorded.items()})
+    if set(recorded) - set(intervals):
+        return [f"the intervals that it reads of `{read.dataset}` changed"]
+    changed = []
+    for interval in intervals:
+        versions = session.catalog.versions(dataset, interval)
+        then = recorded.get(interval)
+        if versions and versions[-1] == then:
+            continue
+        now = session.catalog.current(dataset, interval)
+        if now is None or now.version == then:
+            continue
+        if then is None or session.log(read.dataset).manifest(interval, then).content.digest != now.content.digest:
+            changed.append(f"{interval.label} v{then or 0} -> v{now.version}")
+    if not changed:
+        return []
+    more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    return [f"`{read.dataset}` changed ({changed[0]}{more})"]
+
+
+def _source_changes(look: _Look, step: Source, interval: Interval, manifest: Manifest) -> list[str]:
+    session = look.session
+    if look.request.is_backfill and not step.options.is_by_interval:
+        return []
+    location = session.location(step)
+    try:
+        files = session.origin(location).find(resolve(location, interval))
+    except SourceError:
+        return []
+    before, now = marks_of(manifest), {file.uri: file.mark for file in files}
+    if before == now or (not now and before):
+        return []
+    return [f"{len(now)} file{'s' if len(now) != 1 else ''} at the origin {'are' if len(now) != 1 else 'is'} new or changed"]
+
+
+def _promotion(session: Session, step: Promotion, interval: Interval) -> tuple[int | None, tuple[str, ...]]:
+    manifest = session.catalog.current(session.dataset(step.model), interval)
+    if manifest is None:
+        return None, ()
+    decision = session.decisions.about(step.model, interval, manifest.content.digest)
+    return (decision.number, ()) if decision else (None, ())
+
+
+def _champion_change(session: Session, step: Predictions, interval: Interval, manifest: Manifest) -> list[str]:
+    champion = session.decisions.champion_as_of(step.model, interval.end)
+    now = champion.digest if champion else None
+    before = manifest.content.fingerprint_parts.get("champion")
+    return [] if before == now else [f"the champion of `{step.model}` changed"]
+
+
+# ---------------------------------------------------------------- the past
+
+
+def _stale(session: Session, seen: Sequence[Seen], request: Request) -> dict[str, int]:
+    """By step whose own code or settings changed: how many other intervals were made by what was before."""
+    counted: dict[str, int] = {}
+    for one in seen:
+        step = session.graph.steps[one.step]
+        if request.is_backfill or not one.is_target or not one.changes or not isinstance(step, Table | TrainedModel) or one.step in counted:
+            continue
+        dataset = session.dataset(one.step)
+        asked = {pair[1] for pair in (s.pair for s in seen if s.step == one.step and s.is_target)}
+        others = [i for i in session.catalog.all_intervals(dataset) if i not in asked and i.length == one.interval.length]
+        count = sum(_is_stale(session, step, dataset, i) for i in others)
+        if count:
+            counted[one.step] = count
+    return counted
+
+
+def _is_stale(session: Session, step: Step, dataset: str, interval: Interval) -> bool:
+    manifest = session.lake.log(session.graph.name, dataset).current(interval)
+    if manifest is None or manifest.kind != "data":
+        return False
+    recipe = session.recipe(step, interval)
+    before = manifest.content.fingerprint_parts
+    return before.get("code") != recipe.code or bool(changes(before, recipe))

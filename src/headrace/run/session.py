@@ -1,0 +1,239 @@
+"""A session: one pipeline with its live backends, for the length of one command.
+
+It opens things on first use and hands them out; what is done with them is decided elsewhere. The invariant: every clock, path
+and environment that the floors below need comes in through here, so that a test can replace each of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+from headrace.config import Config
+from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
+from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
+from headrace.core.graph import Graph
+from headrace.core.interval import Interval
+from headrace.core.manifest import digest_of
+from headrace.core.ports import JSON, Engine, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.step import Source, Step, Table, TrainedModel
+from headrace.lake.lake import Lake
+from headrace.lake.log import DatasetLog
+from headrace.plugins import load
+from headrace.run.catalog import Catalog
+from headrace.run.code import CodeDigest, CodeIndex
+from headrace.run.decisions import Decisions
+
+__all__ = ["Clock", "Session", "utc_now"]
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Session:
+    """One pipeline, its lake and its settings. `file` is None for a pipeline made in a notebook or a test.
+
+    `overrides` are settings given for this command alone, by step and name. `experiment` holds the steps whose outputs go to
+    `<dataset>.experiment` instead of becoming the interval's current version.
+    """
+
+    graph: Graph
+    config: Config
+    lake: Lake
+    file: Path | None = None
+    clock: Clock = utc_now
+    sleep: Callable[[float], None] = time.sleep
+    overrides: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
+    experiment: frozenset[str] = frozenset()
+    who: str = ""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+        self._claimed: set[str] = set()
+        self._origins: dict[str, Origin] = {}
+        self._codes: dict[str, CodeDigest] = {}
+        _check_overrides(self.graph, self.config.settings, "headrace.toml")
+        _check_overrides(self.graph, self.overrides, "--set")
+        unknown = [n for n in self.config.locations if n not in {s.lower() for s in self.graph.steps} and n not in self.graph.steps]
+        if unknown and self.config.locations[unknown[0]].origin.startswith(str(self.config.folder)):
+            sources = [s.name for s in self.graph.steps.values() if isinstance(s, Source)]
+            raise ConfigurationError(
+                f"{self.config.locations[unknown[0]].origin}: there is no source `{unknown[0]}`. {did_you_mean(unknown[0], sources)}"
+            )
+
+    # ------------------------------------------------------------ names
+
+    def dataset(self, step: str) -> str:
+        """The dataset that a step writes, and others read, in this session."""
+        return f"{step}.experiment" if step in self.experiment else step
+
+    def log(self, step: str) -> DatasetLog:
+        """The log of a step's dataset, claimed for this step."""
+        dataset = self.dataset(step)
+        log = self.lake.log(self.graph.name, dataset)
+        with self._lock:
+            if dataset not in self._claimed:
+                log.claim({"step": step, "kind": self.graph.step(step).kind})
+                self._claimed.add(dataset)
+        return log
+
+    # ------------------------------------------------------------ what a step depends on
+
+    def settings(self, step: Step) -> dict[str, JSON]:
+        """The values of a step's settings: declared, then from headrace.toml, then from this command."""
+        values = {s.name: s.default for s in step.settings}
+        for given in (self.config.settings.get(step.name, {}), self.overrides.get(step.name, {})):
+            for name, value in given.items():
+                values[name] = _like(values[name], value, f"{step.name}.{name}")
+        return values
+
+    def code(self, step: Step) -> CodeDigest | None:
+        """The digest of a step's own code and all that it calls; None for steps that have none."""
+        if not isinstance(step, Table | TrainedModel):
+            return None
+        with self._lock:
+            found = self._codes.get(step.name)
+            if found is None:
+                found = self._codes[step.name] = self._index.digest(step.function)
+        return found
+
+    def recipe(self, step: Step, interval: Interval) -> Recipe:
+        """What a step's output depends on but its inputs."""
+        code = self.code(step)
+        parts = dict(code.parts) if code else {}
+        digest = code.digest if code else ""
+        if isinstance(step, TrainedModel):
+            own = {name: self._index.digest(function) for name, function in step.spec.metrics.items()}
+            for found in own.values():
+                parts.update(found.parts)
+            if own:
+                digest = digest_of([digest, *(f.digest for f in own.values())])
+        declaration = declaration_of(step)
+        if isinstance(step, Table):
+            declaration["engine"] = self.config.text("engine")
+        is_bound = uses_interval(step) or (isinstance(step, Table) and names_interval(step))
+        return Recipe(digest, parts, self.settings(step), declaration, interval_text(interval) if is_bound else None)
+
+    # ------------------------------------------------------------ live backends
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return Catalog(self.lake, self.graph.name)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        return Decisions(self.lake, self.graph.name)
+
+    @cached_property
+    def engine(self) -> Engine:
+        with self._lock:
+            name = str(self.config.text("engine"))
+            temp = self.config.text("temp")
+            module = load("engines", name)
+            return cast(
+                Engine,
+                module.open(memory=self.config.text("memory"), threads=self.config.number("threads"), temp=Path(temp) if temp else None),
+            )
+
+    @cached_property
+    def models(self) -> ModelBackend:
+        with self._lock:
+            return cast(ModelBackend, load("models", "sklearn").open())
+
+    def format(self, source: Source) -> SourceFormat:
+        return cast(SourceFormat, load("sources", source.options.format).open())
+
+    def origin(self, location: str) -> Origin:
+        scheme = location.partition("://")[0] if "://" in location else "local"
+        name = "local" if scheme == "file" else scheme
+        with self._lock:
+            if name not in self._origins:
+                self._origins[name] = cast(Origin, load("origins", name).open(self.folder))
+            return self._origins[name]
+
+    def location(self, source: Source) -> str:
+        """Where a source lies: its declared location, unless the settings say otherwise."""
+        found = self.config.locations.get(source.name) or self.config.locations.get(source.name.lower())
+        return str(found.value) if found else source.options.location
+
+    @property
+    def folder(self) -> Path:
+        """Where relative locations start: beside the pipeline file."""
+        return (
+            self.file.parent if self.file else Path(self.graph.where.file).parent if Path(self.graph.where.file).is_file() else Path.cwd()
+        )
+
+    @cached_property
+    def _index(self) -> CodeIndex:
+        return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
+
+
+def open_lake_at(uri: str, *, clock: Clock = utc_now, read_only: bool = False) -> Lake:
+    """The lake at a path or URI."""
+    scheme = uri.partition("://")[0] if "://" in uri else "local"
+    store = cast(Store, load("stores", "local" if scheme == "file" else scheme).open(uri))
+    return Lake.open(store, clock=clock, read_only=read_only)
+
+
+def names_interval(step: Table) -> bool:
+    """Whether the text of a table's function names `$start` or `$end`, so that its output depends on the interval."""
+    codes = [step.function.__code__]
+    while codes:
+        for constant in codes.pop().co_consts:
+            if isinstance(constant, str) and ("$start" in constant or "$end" in constant):
+                return True
+            if hasattr(constant, "co_consts"):
+                codes.append(constant)
+    return False
+
+
+def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], origin: str) -> None:
+    for step_name, values in given.items():
+        if step_name not in graph.steps:
+            raise UnknownNameError(
+                f"{origin} names the step `{step_name}`, which `{graph.name}` does not have. {did_you_mean(step_name, graph.steps)}"
+            )
+        known = [s.name for s in graph.steps[step_name].settings]
+        for name in values:
+            if name not in known:
+                hint = did_you_mean(name, known) or "It has none: a setting is a parameter with a default."
+                raise UnknownNameError(f"{origin}: step `{step_name}` has no setting `{name}`. {hint}")
+
+
+def _like(default: JSON, value: JSON, name: str) -> JSON:
+    """A given value as the type of the declared default; text from the command line is read as that type."""
+    if not isinstance(value, str) or isinstance(default, str):
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        return value
+    refused = ConfigurationError(f"`{name}` is a {type(default).__name__} (default {default!r}); {value!r} is not.")
+    if isinstance(default, bool):
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if value.lower() not in words:
+            raise refused
+        return words[value.lower()]
+    try:
+        if isinstance(default, int):
+            return int(value)
+        if isinstance(default, float):
+            return float(value)
+    except ValueError:
+        raise refused from None
+    import json
+
+    try:
+        return cast(JSON, json.loads(value))
+    except ValueError:
+        if default is None:
+            return value
+        raise refused from None
