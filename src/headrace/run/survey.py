@@ -1,0 +1,161 @@
+"""What a CSV file seems to hold: names, types and a few counts of its columns, from a bounded sample of its records.
+
+Used to write a first contract, never to read data: what a run accepts is said by the contract alone. The invariant: all
+values of the sample have the type that is reported, but for those counted as `misfits`, of which there are one in a hundred
+at most: real files have a `$9.28` among their numbers, and a run puts its row in quarantine.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, Literal
+
+from headrace.core.errors import SourceError
+
+__all__ = ["ColumnType", "Survey", "SurveyedColumn", "survey"]
+
+ColumnType = Literal["int", "float", "bool", "date", "datetime", "str"]
+
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_CODE = re.compile(r"0\d+|\d{19,}")  # digits that are no number: 007, a card's number
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?")
+_NARROWEST_FIRST: tuple[ColumnType, ...] = ("bool", "int", "float", "date", "datetime")
+_DELIMITERS = ",;\t|"
+_FIELD_LIMIT = 1 << 24
+
+
+@dataclass(frozen=True)
+class SurveyedColumn:
+    """One column of the sample. Only `empty` counts empty fields; `commonest` is the count of the most frequent value."""
+
+    header: str
+    type: ColumnType
+    misfits: int
+    empty: int
+    distinct: int
+    commonest: int
+    longest: int
+
+    @property
+    def is_constant(self) -> bool:
+        return self.distinct <= 1
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A file's columns, in its order. `records` is the size of the sample, which is the whole file if `is_whole`."""
+
+    path: Path
+    delimiter: str
+    columns: tuple[SurveyedColumn, ...]
+    records: int
+    is_whole: bool
+
+
+def survey(path: Path, *, limit: int = 20_000) -> Survey:
+    """Look at the first `limit` records of a CSV file (plain or .gz, UTF-8, with a header).
+
+    Records with more or fewer fields than the header are passed over: a run puts them in quarantine. SourceError when the
+    file is missing, empty, not text, or has two columns of one name.
+    """
+    try:
+        with _opened(path) as file:
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            csv.field_size_limit(_FIELD_LIMIT)
+            reader = csv.reader(file, delimiter=delimiter)
+            header = next(reader, [])
+            records = list(islice((r for r in reader if len(r) == len(header)), limit + 1))
+    except FileNotFoundError:
+        raise SourceError(f"Looking at `{path}` for its columns: there is no such file.") from None
+    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError) as error:
+        raise SourceError(f"Looking at `{path}` for its columns: it is not CSV text in UTF-8 ({error}).") from error
+    _check_header(path, header, records)
+    sample = records[:limit]
+    columns = tuple(_surveyed(name, [r[i] for r in sample]) for i, name in enumerate(header))
+    return Survey(path, delimiter, columns, len(sample), is_whole=len(records) <= limit)
+
+
+def _opened(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _delimiter(first_line: str) -> str:
+    """The likeliest delimiter of a header line: the one that occurs most often outside quotes; a comma if none does."""
+    bare = re.sub(r'"[^"]*"', "", first_line)
+    return max(_DELIMITERS, key=bare.count)
+
+
+def _check_header(path: Path, header: Sequence[str], records: Sequence[Sequence[str]]) -> None:
+    twice = [name for name, count in Counter(header).items() if count > 1 and name.strip()]
+    if twice:
+        raise SourceError(
+            f"Looking at `{path}` for its columns: its header names {', '.join(f'`{n}`' for n in twice)} more than once. Rename one in the file."
+        )
+    if not any(name.strip() for name in header):
+        raise SourceError(f"Looking at `{path}` for its columns: its first line names none. A CSV file starts with a header.")
+    if not records:
+        raise SourceError(
+            f"Looking at `{path}` for its columns: no record below the header has {len(header)} fields, so no types can be told."
+        )
+
+
+def _surveyed(header: str, fields: Sequence[str]) -> SurveyedColumn:
+    counts = Counter(f for f in fields if f != "")
+    kind, misfits = _type_of(counts)
+    return SurveyedColumn(
+        header,
+        kind,
+        misfits,
+        empty=len(fields) - counts.total(),
+        distinct=len(counts),
+        commonest=max(counts.values(), default=0),
+        longest=max(map(len, counts), default=0),
+    )
+
+
+def _type_of(counts: Counter[str]) -> tuple[ColumnType, int]:
+    """The narrowest type that nearly all values have, and how many do not have it; texts for a column without values."""
+    allowed = counts.total() // 100
+    if not counts or any(_CODE.fullmatch(value) for value in counts):
+        return "str", 0
+    for kind in _NARROWEST_FIRST:
+        misfits = sum(count for value, count in counts.items() if not _has_type(value, kind))
+        if misfits <= allowed:
+            return kind, misfits
+    return "str", 0
+
+
+def _has_type(value: str, kind: ColumnType) -> bool:
+    if kind == "bool":
+        return value.lower() in ("true", "false")
+    if kind == "int":
+        return _INTEGER.fullmatch(value) is not None
+    if kind == "float":
+        return _NUMBER.fullmatch(value) is not None
+    if kind == "date":
+        return _DATE.fullmatch(value) is not None and _parses(date.fromisoformat, value)
+    if kind == "datetime":
+        return _TIME.fullmatch(value) is not None and _parses(datetime.fromisoformat, value)
+    return True
+
+
+def _parses(parse: Callable[[str], object], value: str) -> bool:
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return True
