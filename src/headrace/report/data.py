@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Node:
-    """A step in the graph. `kind` is a step's kind, `layer` where its rows lie, `state` how it went (empty before a run)."""
+    """A step in the graph. `kind` is a step's kind, `layer` where its rows lie, `state` how it went (as in a receipt; empty before a run)."""
 
     name: str
     kind: str = ""
@@ -47,7 +47,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class ReceiptRow:
-    """What one step did in one interval. `state` is run, cached, copied, skipped or failed."""
+    """What one step did in one interval. `state` is a receipt's: made, cached, copied, skipped, failed or blocked."""
 
     step: str
     interval: str
@@ -129,7 +129,7 @@ class ModelSection:
     """A trained model beside its champion.
 
     `champion` holds the champion's metrics on the same rows, or None when there was none to compare with (`champion_note` may
-    say why); `champion_label` names it (`2026-11-20T07 v1`). `decision` is promote, reject, challenge, hold, …; `passed` is None when
+    say why); `champion_label` names it (`2026-11-20T07 v1`). `decision` is what the chain says (promote, reject, hold, …); `passed` is None when
     nothing was judged. `plots` is what the model's backend gave: `regression` {actual, predicted, residuals},
     `classification` {confusion, classes, roc: {fpr, tpr}}, `clustering` {sizes, projection: [[x, y, cluster]]},
     `importance` [{feature, mean, std}].

@@ -31,10 +31,10 @@ _STYLE = raw("""
 .hrg .k-source .bar{fill:#0072b2}.hrg .k-table .bar{fill:#009e73}.hrg .k-model .bar{fill:#d55e00}
 .hrg .k-promotion .bar{fill:#cc79a7}.hrg .k-predictions .bar{fill:#e69f00}.hrg .bar{fill:var(--line)}
 .hrg .s-failed .box{stroke:var(--bad);stroke-width:2}.hrg .s-failed .about{fill:var(--bad)}
-.hrg .s-skipped .box{stroke-dasharray:4 3}
+.hrg .s-skipped .box,.hrg .s-blocked .box{stroke-dasharray:4 3}
 """)
 _KINDS = frozenset({"source", "table", "model", "promotion", "predictions"})
-_STATES = frozenset({"run", "cached", "copied", "skipped", "failed"})
+_STATES = frozenset({"made", "cached", "copied", "skipped", "failed", "blocked"})
 
 
 def graph_svg(nodes: Sequence[Node], edges: Sequence[Edge], *, direction: Direction = "right", title: str = "The pipeline's steps") -> str:

@@ -40,7 +40,7 @@ def join(parts: Iterable[object], separator: str = "") -> Markup:
     return Markup(separator.join(text(part) for part in parts if part is not None))
 
 
-def tag(name: str, *children: object, **attributes: object) -> Markup:
+def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     """An element. `class_` is `class`, `stroke_width` is `stroke-width`; an attribute that is None or False is left out.
 
     >>> tag("p", "a < b", class_="note")
@@ -53,7 +53,7 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
 
 
 def _attribute(key: str, value: object) -> str:
-    name = key.rstrip("_").replace("_", "-") if key != "viewBox" else key
+    name = key.rstrip("_").replace("_", "-")
     return f" {name}" if value is True else f' {name}="{text(number(value) if isinstance(value, float) else value)}"'
 
 
