@@ -58,7 +58,7 @@ def spanning(values: Sequence[float]) -> tuple[float, float]:
     return (min(values), max(values)) if values else (0.0, 1.0)
 
 
-def short(value: float) -> str:
+def short(value: float, digits: int = 4) -> str:
     """A figure as a person would write it: 12,500 and 0.00012 and 3.1e+09.
 
     >>> [short(v) for v in (12500.0, 0.9123456, 3.1e9, 5.0, float("nan"))]
@@ -67,21 +67,30 @@ def short(value: float) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.3g}"
-    shown = f"{value:,.0f}" if abs(value) >= 10000 else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}".removesuffix(".0")
+        return f"{value:.3g}".replace("-", "−")
+    shown = (
+        f"{value:,.0f}"
+        if abs(value) >= 10000
+        else f"{value:,.{digits}g}"
+        if abs(value) < 10 ** (digits - 1)
+        else f"{value:,.0f}"
+        if digits < 4
+        else f"{value:,.1f}".removesuffix(".0")
+    )
     return shown.replace("-", "−")
 
 
 def frame(
-    x: tuple[float, float], y: tuple[float, float], *, x_label: str, y_label: str, width: float = 420, height: float = 300, is_square: bool = False
+    x: tuple[float, float], y: tuple[float, float], *, x_label: str, y_label: str, padding: float = 0.04, is_square: bool = False
 ) -> Frame:
-    """Axes around the spans of x and y. With `is_square` both show the same span."""
+    """Axes around the spans of x and y, which `padding` widens (but not below 0). With `is_square` both show the same span."""
+    width, height = 420.0, 340.0
     if is_square:
         x = y = (min(x[0], y[0]), max(x[1], y[1]))
-    x_ticks, y_ticks = ticks(*x), ticks(*y)
+    (x, x_ticks), (y, y_ticks) = _padded(x, padding), _padded(y, padding)
     left = 26 + 6.6 * max(len(short(tick)) for tick in y_ticks)
-    across = Scale(x_ticks[0], x_ticks[-1], left, width - 12)
-    up = Scale(y_ticks[0], y_ticks[-1], height - 42, 10)
+    across = Scale(*x, left, width - 12)
+    up = Scale(*y, height - 42, 10)
     parts = []
     for tick in y_ticks:
         parts.append(tag("line", x1=across.start, x2=across.stop, y1=up(tick), y2=up(tick), class_="grid"))
@@ -94,6 +103,16 @@ def frame(
     parts.append(tag("text", x_label, x=(across.start + across.stop) / 2, y=height - 6, text_anchor="middle", class_="axis-label"))
     parts.append(tag("text", y_label, x=12, y=middle, text_anchor="middle", transform=f"rotate(-90 12 {middle:.0f})", class_="axis-label"))
     return Frame(across, up, width, height, join(parts))
+
+
+def _padded(span: tuple[float, float], padding: float) -> tuple[tuple[float, float], list[float]]:
+    """The span to show, and the round values within it."""
+    marks = ticks(*span)
+    low, high = span if span[1] - span[0] > max(abs(span[0]), abs(span[1])) * 1e-8 else (marks[0], marks[-1])
+    room = (high - low) * padding
+    low, high = (low - room if low else low), (high + room if high else high)
+    slack = (high - low) * 1e-9
+    return (low, high), [mark for mark in marks if low - slack <= mark <= high + slack]
 
 
 def figure(caption: str, told: str, drawing: object, *, width: float, height: float, note: str = "") -> Markup:

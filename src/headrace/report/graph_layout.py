@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 __all__ = ["Box", "Layout", "lay_out", "ranks", "usable_edges"]
 
@@ -139,7 +140,7 @@ def _neighbours(routes: Mapping[Pair, Sequence[Place]]) -> tuple[dict[Place, lis
     above: dict[Place, list[Place]] = {}
     below: dict[Place, list[Place]] = {}
     for route in routes.values():
-        for upper, lower in zip(route, route[1:], strict=False):
+        for upper, lower in pairwise(route):
             above.setdefault(lower, []).append(upper)
             below.setdefault(upper, []).append(lower)
     return above, below
@@ -160,7 +161,7 @@ def _swept(rows: Sequence[Sequence[Place]], neighbours: Mapping[Place, Sequence[
 
 def _crossings(rows: Sequence[Sequence[Place]], below: Mapping[Place, Sequence[Place]]) -> int:
     count = 0
-    for row, after in zip(rows, rows[1:], strict=False):
+    for row, after in pairwise(rows):
         position = {place: at for at, place in enumerate(after)}
         ends = [sorted(position[other] for other in below.get(place, ())) for place in row]
         for index, right in enumerate(ends):

@@ -19,6 +19,7 @@ Direction = Literal["right", "down"]
 _NAME_LENGTH = 32
 _HEIGHT = 46.0
 _MARGIN = 8.0
+_SMALLEST = 0.78  # how far the picture is scaled down before it scrolls
 _STYLE = raw("""
 .hrg{--ink:#1d2329;--soft:#59636e;--line:#8b95a1;--box:#fff;--edge:#d0d7de;--bad:#b3261e;font-family:ui-sans-serif,system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 @media (prefers-color-scheme:dark){.hrg{--ink:#e8ebee;--soft:#a3adb8;--line:#7a8590;--box:#1d2227;--edge:#3b444d;--bad:#ff8a80}}
@@ -58,7 +59,7 @@ def graph_svg(nodes: Sequence[Node], edges: Sequence[Edge], *, direction: Direct
     return tag(
         "svg",
         tag("title", title),
-        tag("desc", _told(by_name.values(), layout)),
+        tag("desc", _told(layout)),
         tag("style", _STYLE),
         tag("g", *drawn, transform=raw(f"translate({number(_MARGIN)} {number(_MARGIN)})")),
         xmlns="http://www.w3.org/2000/svg",
@@ -67,10 +68,11 @@ def graph_svg(nodes: Sequence[Node], edges: Sequence[Edge], *, direction: Direct
         height=full_height,
         role="img",
         class_="hrg",
+        style=f"max-width:100%;height:auto;min-width:{full_width * _SMALLEST:.0f}px",
     )
 
 
-def _told(nodes: Sequence[Node] | object, layout: Layout) -> str:
+def _told(layout: Layout) -> str:
     """The picture in words, for who cannot see it."""
     sentences = [f"{clip(target, _NAME_LENGTH)} reads {clip(source, _NAME_LENGTH)}" for source, target in list(layout.routes)[:200]]
     return f"{len(layout.boxes)} steps. " + ("; ".join(sentences) + "." if sentences else "")

@@ -63,8 +63,7 @@ def number(value: float) -> str:
     >>> number(12.04), number(3.25)
     ('12', '3.2')
     """
-    short = f"{value:.1f}"
-    return short[:-2] if short.endswith(".0") else short
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def clip(value: str, length: int) -> str:

@@ -44,7 +44,12 @@ def key_metrics(metrics: Mapping[str, float]) -> list[str]:
     """The metrics' names: a user's own first, then the task's, the telling ones before the others."""
     rank = {name: index for index, name in enumerate(_FIRST)}
     own = [name for name in metrics if name not in rank and name not in _TOLD_ONLY]
-    return [*sorted(own)[:2], *sorted((n for n in metrics if n in rank), key=rank.__getitem__), *sorted(own)[2:], *sorted(_TOLD_ONLY & metrics.keys())]
+    return [
+        *sorted(own)[:2],
+        *sorted((n for n in metrics if n in rank), key=rank.__getitem__),
+        *sorted(own)[2:],
+        *sorted(_TOLD_ONLY & metrics.keys()),
+    ]
 
 
 def model_section(model: ModelSection, bounds: Bounds, *, features: int = 40) -> Markup:
@@ -76,7 +81,7 @@ def _why(model: ModelSection) -> Markup:
         beside = f"Compared with the champion {clip(model.champion_label, 80)} on the same rows."
     else:
         beside = clip(model.champion_note, 300) or "There was no champion to compare with."
-    sentence = verdict[:1].upper() + verdict[1:].rstrip(".") + ". " if verdict else ""
+    sentence = f"Gate: {verdict.rstrip('.')}. " if verdict else ""
     return tag("p", sentence, tag("span", beside, class_="soft"))
 
 
@@ -98,7 +103,7 @@ def _change(metric: str, model: ModelSection) -> tuple[str, str]:
     if metric in _TOLD_ONLY:
         return "", f"{arrow} champion's {short(theirs)}"
     is_better = (difference > 0) == higher_is_better(metric)
-    return ("up" if is_better else "down"), f"{arrow} {short(abs(difference))} {'better' if is_better else 'worse'}"
+    return ("up" if is_better else "down"), f"{arrow} {short(abs(difference), 2)} {'better' if is_better else 'worse'}"
 
 
 def _spoken(metric: str) -> str:
@@ -106,7 +111,11 @@ def _spoken(metric: str) -> str:
 
 
 def _summary(model: ModelSection) -> str:
-    about = [clip(model.task, 40), clip(model.interval, 60), *(f"{rows:,} {clip(side, 20)} rows" for side, rows in list(model.rows.items())[:4])]
+    about = [
+        clip(model.task, 40),
+        clip(model.interval, 60),
+        *(f"{rows:,} {clip(side, 20)} rows" for side, rows in list(model.rows.items())[:4]),
+    ]
     return " · ".join(part for part in about if part)
 
 
@@ -123,14 +132,24 @@ def _gates(model: ModelSection) -> Markup | None:
 def _metrics_table(model: ModelSection) -> Markup:
     names = key_metrics(model.metrics)[:_MAX_METRICS]
     if model.champion is None:
-        return join([tag("h3", "Metrics"), table("Metrics", [Head("metric"), Head("value", is_number=True)], [(_spoken(n), short(model.metrics[n])) for n in names])])
+        return join(
+            [
+                tag("h3", "Metrics"),
+                table(
+                    "Metrics",
+                    [Head("metric"), Head("value", is_number=True)],
+                    [(_spoken(n), short(model.metrics[n])) for n in names],
+                    is_narrow=True,
+                ),
+            ]
+        )
     heads = [Head("metric"), Head("this model", is_number=True), Head("champion", is_number=True), Head("change", is_number=True)]
     rows = []
     for name in names:
         tone, change = _change(name, model)
         theirs = short(model.champion[name]) if name in model.champion else None
         rows.append((_spoken(name), short(model.metrics[name]), theirs, tag("span", change, class_=tone or "soft") if change else None))
-    return join([tag("h3", "Metrics on the test side"), table("Metrics", heads, rows)])
+    return join([tag("h3", "Metrics on the test side"), table("Metrics", heads, rows, is_narrow=True)])
 
 
 def _about(model: ModelSection, features: int) -> Markup | None:

@@ -124,7 +124,7 @@ def _failure(data: ReportData) -> Markup | None:
     more = f" and {len(steps) - 3:,} more" if len(steps) > 3 else ""
     title = tag("h2", tag("span", "✗", class_="mark", aria_hidden="true"), names, more, " failed")
     times = f"{len(failed):,} intervals failed. " if len(failed) > len(steps) else ""
-    told = f"{times}{blocked:,} after it did not run." if blocked else times
+    told = f"{times}{blocked:,} {'step' if blocked == 1 else 'steps'} after it did not run." if blocked else times
     error = next((receipt.error for receipt in failed if receipt.error), "")
     parts = [tag("p", told) if told else None, tag("pre", clip(error, 4000)) if error else None]
     return tag("section", title, *parts, class_="card verdict bad")
@@ -179,4 +179,11 @@ def _notes(data: ReportData) -> Markup | None:
 
 def _footer(data: ReportData) -> Markup:
     lake = tag("p", "The rows, models and records told of here lie in the lake ", tag("code", clip(data.lake, 400)), ".")
-    return tag("footer", lake, tag("p", f"Started {clip(data.started_at, 40)}, ended {clip(data.ended_at, 40)}. Made by headrace {clip(data.headrace_version, 40)}."))
+    return tag(
+        "footer",
+        lake,
+        tag(
+            "p",
+            f"Started {clip(data.started_at, 40)}, ended {clip(data.ended_at, 40)}. Made by headrace {clip(data.headrace_version, 40)}.",
+        ),
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 from headrace.core.ports import JSON
@@ -58,9 +59,7 @@ def _regression(data: JSON, bounds: Bounds) -> list[Markup]:
 
 
 def _against(pairs: Sequence[tuple[float, float]], note: str) -> Markup:
-    box = frame(
-        spanning([a for a, _ in pairs]), spanning([p for _, p in pairs]), x_label="actual", y_label="predicted", height=340, is_square=True
-    )
+    box = frame(spanning([a for a, _ in pairs]), spanning([p for _, p in pairs]), x_label="actual", y_label="predicted", is_square=True)
     ends = (box.x.low, box.x.high)
     line = tag("line", x1=box.x(ends[0]), y1=box.y(ends[0]), x2=box.x(ends[1]), y2=box.y(ends[1]), class_="guide")
     dots = join(tag("circle", cx=box.x(a), cy=box.y(p), r=3.2, class_="dot") for a, p in pairs)
@@ -77,9 +76,16 @@ def _residuals(values: Sequence[float]) -> Markup:
     counts = [0] * bins
     for value in values:
         counts[min(int((value - low) / width), bins - 1)] += 1
-    box = frame((low, high), (0, max(counts)), x_label="actual − predicted", y_label="rows", height=340)
+    box = frame((low, high), (0, max(counts)), x_label="actual − predicted", y_label="rows")
     bars = join(
-        tag("rect", x=box.x(low + index * width) + 0.5, width=max(box.x(low + width) - box.x(low) - 1, 1), y=box.y(count), height=box.y(0) - box.y(count), class_="area")
+        tag(
+            "rect",
+            x=box.x(low + index * width) + 0.5,
+            width=max(box.x(low + width) - box.x(low) - 1, 1),
+            y=box.y(count),
+            height=box.y(0) - box.y(count),
+            class_="area",
+        )
         for index, count in enumerate(counts)
         if count
     )
@@ -121,7 +127,15 @@ def _heat(row: Sequence[float], shown: int) -> list[Markup]:
     for value in row[:shown]:
         share = value / total
         depth = f"--share:{share * 100:.0f}%"
-        cells.append(tag("td", f"{value:,.0f}", tag("small", f"{share * 100:.0f} %" if value else ""), style=depth, class_="strong" if share > 0.5 else None))
+        cells.append(
+            tag(
+                "td",
+                f"{value:,.0f}",
+                tag("small", f"{share * 100:.0f} %" if value else ""),
+                style=depth,
+                class_="strong" if share > 0.5 else None,
+            )
+        )
     return cells
 
 
@@ -129,8 +143,8 @@ def _roc(data: JSON) -> list[Markup]:
     pairs = [(x, y) for x, y in _paired(_floats(_at(data, "fpr")), _floats(_at(data, "tpr"))) if 0 <= x <= 1 and 0 <= y <= 1]
     if len(pairs) < 2:
         return []
-    area = sum((x1 - x0) * (y1 + y0) / 2 for (x0, y0), (x1, y1) in zip(pairs, pairs[1:], strict=False))
-    box = frame((0, 1), (0, 1), x_label="false positive rate", y_label="true positive rate", height=340)
+    area = sum((x1 - x0) * (y1 + y0) / 2 for (x0, y0), (x1, y1) in pairwise(pairs))
+    box = frame((0, 1), (0, 1), x_label="false positive rate", y_label="true positive rate", padding=0)
     pairs = _thinned(pairs, 400)
     path = "M" + "L".join(f"{number(box.x(x))} {number(box.y(y))}" for x, y in pairs)
     closed = f"{path}L{number(box.x(pairs[-1][0]))} {number(box.y(0))}L{number(box.x(pairs[0][0]))} {number(box.y(0))}Z"
@@ -150,14 +164,23 @@ def _roc(data: JSON) -> list[Markup]:
 
 def _clustering(data: JSON, bounds: Bounds) -> list[Markup]:
     given = _at(data, "sizes")
-    named = [(str(name), size) for name, size in given.items()] if isinstance(given, Mapping) else [(str(i), s) for i, s in enumerate(_list(given))]
+    named = (
+        [(str(name), size) for name, size in given.items()]
+        if isinstance(given, Mapping)
+        else [(str(i), s) for i, s in enumerate(_list(given))]
+    )
     sizes = [(name, float(size)) for name, size in named if isinstance(size, int | float) and math.isfinite(size)]
     points = [row for row in (_floats(item) for item in _list(_at(data, "projection"))) if len(row) == 3 and all(map(math.isfinite, row))]
     figures = []
     if sizes:
         total = sum(size for _, size in sizes) or 1.0
-        rows = [(f"cluster {name}", size, 0.0, f"{size:,.0f} · {size / total * 100:.1f} %", _colour(name)) for name, size in sizes[: bounds.bars]]
-        figures.append(_bars("Cluster sizes", f"{len(sizes)} clusters over {total:,.0f} rows.", rows, _rest(len(sizes), bounds.bars, "clusters")))
+        rows = [
+            (f"cluster {name}", size, 0.0, f"{size:,.0f} · {size / total * 100:.1f} %", _colour(name))
+            for name, size in sizes[: bounds.bars]
+        ]
+        figures.append(
+            _bars("Cluster sizes", f"{len(sizes)} clusters over {total:,.0f} rows.", rows, _rest(len(sizes), bounds.bars, "clusters"))
+        )
     if len(points) > 2:
         figures.append(_projection(points, bounds))
     return figures
@@ -166,10 +189,16 @@ def _clustering(data: JSON, bounds: Bounds) -> list[Markup]:
 def _projection(points: Sequence[Sequence[float]], bounds: Bounds) -> Markup:
     drawn = _thinned(points, bounds.points)
     clusters = sorted({int(row[2]) for row in drawn})
-    box = frame(spanning([row[0] for row in drawn]), spanning([row[1] for row in drawn]), x_label="first component", y_label="second component", height=340)
+    box = frame(
+        spanning([row[0] for row in drawn]), spanning([row[1] for row in drawn]), x_label="first component", y_label="second component"
+    )
     dots = join(_mark(box.x(row[0]), box.y(row[1]), int(row[2])) for row in drawn)
     keys = [
-        tag("li", tag("svg", _mark(7, 7, cluster), viewBox="0 0 14 14", width="14", height="14", aria_hidden="true", class_="plot"), f"cluster {cluster}")
+        tag(
+            "li",
+            tag("svg", _mark(7, 7, cluster), viewBox="0 0 14 14", width="14", height="14", aria_hidden="true", class_="plot"),
+            f"cluster {cluster}",
+        )
         for cluster in clusters[:24]
     ]
     note = f"{len(drawn):,} of {len(points):,} points drawn" if len(drawn) < len(points) else ""
@@ -191,7 +220,7 @@ def _mark(x: float, y: float, cluster: int) -> Markup:
     return tag("rect", x=x - 2.8, y=y - 2.8, width="5.6", height="5.6", transform=turn, class_=colour)
 
 
-# ---------------------------------------------------------------- importance
+# ---------------------------------------------------------------- what a model looks at
 
 
 def _importance(data: JSON, bounds: Bounds) -> list[Markup]:
@@ -201,16 +230,22 @@ def _importance(data: JSON, bounds: Bounds) -> list[Markup]:
         if mean and math.isfinite(mean[0]):
             rows.append((str(_at(item, "feature")), mean[0], std[0] if std and math.isfinite(std[0]) else 0.0))
     rows.sort(key=lambda row: (-row[1], row[0]))
-    if not rows or all(mean == 0 for _, mean, _ in rows):
+    telling = [row for row in rows if row[1] or row[2]]
+    if not telling:
         return []
-    drawn = [(name, mean, std, f"{short(mean)} ± {short(std)}" if std else short(mean), "c0") for name, mean, std in rows[: bounds.bars]]
+    drawn = [
+        (name, mean, std, f"{short(mean, 2)} ± {short(std, 2)}" if std else short(mean, 2), "c0")
+        for name, mean, std in telling[: bounds.bars]
+    ]
     told = "How much worse the model is when a feature's values are shuffled among the test rows."
-    return [_bars("Permutation importance", told, drawn, _rest(len(rows), bounds.bars, "features"))]
+    none = f"{len(rows) - len(telling)} other features make no difference" if len(telling) < len(rows) else ""
+    notes = [note for note in (_rest(len(telling), bounds.bars, "features"), none) if note]
+    return [_bars("Permutation importance", told, drawn, "; ".join(notes))]
 
 
 def _bars(caption: str, told: str, rows: Sequence[tuple[str, float, float, str, str]], note: str) -> Markup:
     """Horizontal bars of (name, value, error, value in words, colour)."""
-    line, width = 25.0, 520.0
+    line, width = 25.0, 460.0
     names = [clip(name, 30) for name, *_ in rows]
     left = min(max(len(name) for name in names) * 6.7 + 12, 214)
     right = max(len(words) for _, _, _, words, _ in rows) * 6.4 + 12

@@ -18,6 +18,7 @@ __all__ = ["graph_section", "quarantine_section", "receipts_section", "splits_se
 
 _MAX_DRAWN = (80, 240)
 _BEYOND_CHANCE = 3.0  # standard errors
+_FIRST_COLUMNS = 6
 
 
 def graph_section(data: ReportData) -> Markup | None:
@@ -60,7 +61,7 @@ def _split(split: SplitSection, columns: int) -> Markup:
         "div",
         tag("h3", tag("code", clip(split.table, 80)), f" {clip(split.how, 120)}"),
         tag("div", *pieces, class_="bar", aria_hidden="true"),
-        table(f"Sides of {clip(split.table, 80)}", heads, rows),
+        table(f"Sides of {clip(split.table, 80)}", heads, rows, is_narrow=True),
         _likeness(split, columns),
         class_="card",
     )
@@ -72,12 +73,20 @@ def _likeness(split: SplitSection, columns: int) -> Markup | None:
     sides = [side.name for side in split.sides[:4]]
     heads = [Head("column"), *(Head(f"mean, {clip(side, 30)}", is_number=True) for side in sides), Head("apart", is_number=True), Head("")]
     rows: list[tuple[object, ...]] = []
-    for line in split.likeness[:columns]:
-        apart, beyond = _apart(line, split)
+    judged = sorted(((*_apart(line, split), line) for line in split.likeness), key=lambda item: (not item[1], -(item[0] or 0.0)))
+    for apart, beyond, line in judged[:columns]:
         means = [short(line.means[side]) if side in line.means else None for side in sides]
         rows.append((clip(line.column, 60), *means, f"{apart:.2f} σ" if apart is not None else None, "more than chance" if beyond else ""))
     told = "Means by side, and how far they are apart in the column's standard deviations. A split by chance keeps them within three standard errors."
-    parts = [tag("h3", "Are the sides alike?"), tag("p", told, class_="soft"), table("Likeness of the sides", heads, rows)]
+    first = max(sum(1 for _, beyond, _ in judged[:columns] if beyond), _FIRST_COLUMNS)
+    parts = [
+        tag("h3", "Are the sides alike?"),
+        tag("p", told, class_="soft"),
+        table("Likeness of the sides", heads, rows[:first], is_narrow=True),
+    ]
+    if rows[first:]:
+        rest = table("The other columns", heads, rows[first:], is_narrow=True)
+        parts.append(tag("details", tag("summary", f"{len(rows) - first} more columns, less far apart"), rest))
     return join([*parts, capped(len(rows), len(split.likeness), "columns")])
 
 
@@ -103,7 +112,9 @@ def quarantine_section(sources: Sequence[QuarantineSection], *, samples: int, re
     title = tag("h2", "Quarantine", id="quarantine")
     if not touched:
         read = sum(source.rows_read for source in sources)
-        return tag("section", title, tag("p", f"No record was kept aside: each of the {read:,} that were read met its contract.", class_="soft"))
+        return tag(
+            "section", title, tag("p", f"No record was kept aside: each of the {read:,} that were read met its contract.", class_="soft")
+        )
     shown = [_source(source, samples, reasons) for source in touched[:30]]
     return tag("section", title, *shown, capped(len(shown), len(touched), "sources"))
 
@@ -117,7 +128,7 @@ def _source(source: QuarantineSection, samples: int, reasons: int) -> Markup:
     parts = [
         tag("h3", tag("code", clip(source.source, 80))),
         tag("p", told),
-        table(f"Reasons, {clip(source.source, 80)}", [Head("reason"), Head("records")], rows) if rows else None,
+        table(f"Reasons, {clip(source.source, 80)}", [Head("reason"), Head("records")], rows, is_narrow=True) if rows else None,
         capped(len(rows), len(source.reasons), "reasons"),
         _samples(source, samples) if source.samples else None,
     ]
@@ -130,9 +141,18 @@ def _meter(value: int, most: int) -> Markup:
 
 def _samples(source: QuarantineSection, samples: int) -> Markup:
     records = source.samples[:samples]
-    heads = [Head("where"), Head("column"), Head("reason"), *([] if source.masked else [Head("record as it came", is_wide=True, class_="raw mono")])]
+    heads = [
+        Head("where"),
+        Head("column"),
+        Head("reason"),
+        *([] if source.masked else [Head("record as it came", is_wide=True, class_="raw mono")]),
+    ]
     rows = [_sample(record, source.masked) for record in records]
-    masked = f"Columns {', '.join(clip(name, 40) for name in source.masked[:12])} are masked: no record is shown as it came." if source.masked else None
+    masked = (
+        f"Masked columns: {', '.join(clip(name, 40) for name in source.masked[:12])}. So no record is shown as it came."
+        if source.masked
+        else None
+    )
     parts = [tag("p", masked, class_="soft") if masked else None, table(f"Samples, {clip(source.source, 80)}", heads, rows)]
     return join([tag("h3", "Some of them"), *parts, capped(len(records), source.rows_quarantined, "records")])
 
@@ -155,11 +175,19 @@ def receipts_section(receipts: Sequence[ReceiptRow], *, rows: int) -> Markup | N
         return None
     shown = _chosen(receipts, rows)
     is_one = len({receipt.interval for receipt in receipts}) == 1
-    heads = [Head("step"), *([] if is_one else [Head("interval")]), Head("state"), *(Head(name, is_number=True) for name in ("read", "kept", "quarantined", "size", "time"))]
+    heads = [
+        Head("step"),
+        *([] if is_one else [Head("interval")]),
+        Head("state"),
+        *(Head(name, is_number=True) for name in ("read", "kept", "quarantined", "size", "time")),
+    ]
     body = [_receipt(receipt, is_one=is_one) for receipt in shown]
     whole = table("Receipts", [*heads, Head("why", is_wide=True, class_="why")], body)
     errors = [receipt for receipt in shown if receipt.error][1:11]
-    told = [join([tag("h3", tag("code", clip(receipt.step, 80)), f" {clip(receipt.interval, 60)}"), tag("pre", clip(receipt.error, 3000))]) for receipt in errors]
+    told = [
+        join([tag("h3", tag("code", clip(receipt.step, 80)), f" {clip(receipt.interval, 60)}"), tag("pre", clip(receipt.error, 3000))])
+        for receipt in errors
+    ]
     card = tag("div", whole, capped(len(shown), len(receipts), "receipts, the failed ones first of all"), *told, class_="card")
     return tag("section", tag("h2", "Receipts"), card)
 

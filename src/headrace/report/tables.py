@@ -23,11 +23,14 @@ class Head:
     class_: str = ""
 
 
-def table(name: str, heads: Sequence[Head], rows: Sequence[Sequence[object]]) -> Markup:
+def table(name: str, heads: Sequence[Head], rows: Sequence[Sequence[object]], *, is_narrow: bool = False) -> Markup:
     """Rows of cells; the first names its row. On a phone each row becomes a small list; an empty cell is left out there."""
     head = tag("tr", *(tag("th", column.title, scope="col", class_="n" if column.is_number else None) for column in heads))
-    body = [tag("tr", *(_cell(column, value, is_first=at == 0) for at, (column, value) in enumerate(zip(heads, row, strict=True)))) for row in rows]
-    whole = tag("table", tag("thead", head), tag("tbody", *body), class_="stack")
+    body = [
+        tag("tr", *(_cell(column, value, is_first=at == 0) for at, (column, value) in enumerate(zip(heads, row, strict=True))))
+        for row in rows
+    ]
+    whole = tag("table", tag("thead", head), tag("tbody", *body), class_="stack narrow" if is_narrow else "stack")
     return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=name)
 
 
@@ -35,7 +38,9 @@ def _cell(head: Head, value: object, *, is_first: bool) -> Markup:
     if is_first:
         return tag("th", value, scope="row")
     is_nil = value in (None, "", "·")
-    classes = " ".join(name for name in ("n" if head.is_number else "", head.class_, "wide-cell" if head.is_wide else "", "nil" if is_nil else "") if name)
+    classes = " ".join(
+        name for name in ("n" if head.is_number else "", head.class_, "wide-cell" if head.is_wide else "", "nil" if is_nil else "") if name
+    )
     return tag("td", "·" if is_nil and head.is_number else value or "", class_=classes or None, data_label=head.title)
 
 
@@ -75,12 +80,8 @@ def size(size_bytes: int) -> str:
     """
     if size_bytes < 1000:
         return f"{size_bytes} B" if size_bytes else "·"
-    value, unit = float(size_bytes), "B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.5:
-            break
-    return f"{value:.3g} {unit}"
+    step = next((step for step in (1, 2, 3) if size_bytes < 999.5 * 1000**step), 4)
+    return f"{size_bytes / 1000**step:.3g} {('kB', 'MB', 'GB', 'TB')[step - 1]}"
 
 
 def percent(share: float) -> str:
@@ -92,5 +93,3 @@ def percent(share: float) -> str:
     if 0 < share < 0.0001:
         return "< 0.01 %"
     return f"{share * 100:.3g} %" if share < 0.9995 or share >= 1 else "> 99.9 %"
-
-
