@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-__all__ = ["Contract", "ContractField", "Limit", "ValueType", "contract_of"]
+__all__ = ["Contract", "ContractField", "Limit", "Value", "ValueType", "contract_of"]
 
 ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime"]
 Limit = int | float | Decimal | date | datetime

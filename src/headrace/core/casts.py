@@ -1,0 +1,260 @@
+"""What text becomes what value: the one table of casts, and the SQL that carries them out a column at a time.
+
+The SQL is DuckDB's, built here as text and run elsewhere; `PAGE` rules are what docs/reference/casts.md prints. The invariant: a cast
+accepts a text if and only if pydantic's lax mode does, with an equal value, but for `DIFFERENCES`; what it does not accept is NULL,
+never a guess. An expression is cast from a table, never straight from a CSV scan, into which DuckDB would push the cast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.core.contract import ContractField, ValueType
+from headrace.core.ports import JSON
+
+__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "literal"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one type takes, for people: examples are (text, value as Python shows it) and texts that are refused."""
+
+    type: ValueType
+    takes: str
+    examples: tuple[tuple[str, str], ...]
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Texts of which headrace and pydantic say different things, and why headrace does."""
+
+    types: tuple[ValueType, ...]
+    texts: tuple[str, ...]
+    pydantic: str
+    headrace: str
+    why: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("str", "any text, as it is; spaces are kept", (("abc", "'abc'"), (" a ", "' a '"), ("08123", "'08123'")), ()),
+    Rule(
+        "int",
+        "a whole number with or without a sign, also written with a zero fraction; spaces around it and single underscores between digits",
+        (("42", "42"), ("-7", "-7"), ("007", "7"), ("17850.0", "17850"), (" 1_000 ", "1000")),
+        ("17850.5", "1e3", "1,000", "0x1f", "1.", "true"),
+    ),
+    Rule(
+        "float",
+        "a decimal number, also with an exponent; `inf` and `infinity` in any case; spaces around it and single underscores inside",
+        (("2.55", "2.55"), (".5", "0.5"), ("5.", "5.0"), ("-1e-3", "-0.001"), ("Infinity", "inf")),
+        ("1,5", "12%", "1e", "0x1p3", "1f"),
+    ),
+    Rule(
+        "bool",
+        "1, 0, true, false, t, f, yes, no, y, n, on, off, in any case",
+        (("true", "True"), ("N", "False"), ("on", "True"), ("0", "False")),
+        ("2", "1.0", " true", "ja"),
+    ),
+    Rule(
+        "Decimal",
+        "a decimal number, also with an exponent, kept exactly: up to 38 digits, 9 of them decimals, or what `max_digits` and `decimal_places` say",
+        (("2.50", "Decimal('2.50')"), ("1e5", "Decimal('1E+5')"), ("1_000.5", "Decimal('1000.5')")),
+        ("1,5", "nan", "inf", "0x1"),
+    ),
+    Rule(
+        "date",
+        "an ISO 8601 date; a time after it has to be midnight",
+        (("2010-12-01", "datetime.date(2010, 12, 1)"), ("2010-12-01 00:00:00", "datetime.date(2010, 12, 1)")),
+        ("12/1/10", "2010-12-1", "20101201", "2010-02-29", "2010-12-01T08:26:00", " 2010-12-01"),
+    ),
+    Rule(
+        "datetime",
+        "an ISO 8601 date, alone or with hours and minutes, seconds and a fraction (cut after microseconds), `Z` or an offset; UTC without one",
+        (
+            ("2010-12-01", "datetime.datetime(2010, 12, 1, 0, 0, tzinfo=datetime.timezone.utc)"),
+            ("2010-12-01 08:26:00", "datetime.datetime(2010, 12, 1, 8, 26, tzinfo=datetime.timezone.utc)"),
+            ("2010-12-01T08:26Z", "datetime.datetime(2010, 12, 1, 8, 26, tzinfo=datetime.timezone.utc)"),
+            ("2010-12-01T08:26:00.5+02:00", "datetime.datetime(2010, 12, 1, 6, 26, 0, 500000, tzinfo=datetime.timezone.utc)"),
+        ),
+        ("12/1/10 8:26", "2010-12-01T08", "2010-12-01T24:00", "2010-12-01 08:26:00 UTC", "now"),
+    ),
+)
+
+DIFFERENCES: tuple[Difference, ...] = (
+    Difference(
+        ("int",),
+        ("9223372036854775808", "-9223372036854775809", "99999999999999999999999"),
+        "takes whole numbers of any size",
+        "refuses what does not fit 64 bits",
+        "the column is a BIGINT; identifiers that long are texts: declare `str`",
+    ),
+    Difference(
+        ("float",),
+        ("nan", "NaN", "+nan", "-NAN"),
+        "gives NaN",
+        "takes it for a missing value: NULL where the contract allows None, else the record is quarantined",
+        "NaN and NULL are counted, compared and averaged differently by every engine; one kind of missing value is enough",
+    ),
+    Difference(
+        ("date", "datetime"),
+        ("2010", "20101201", "0", "1609459200", "1609459200.5", "-86400"),
+        "takes a number for seconds since 1970 (or milliseconds, when it is large)",
+        "refuses numbers",
+        "the year 2010 would become 00:33:30 on the first day of 1970",
+    ),
+    Difference(
+        ("Decimal",),
+        ("0.1234567891", "1e-30", "1e400", "123456789012345678901234567890"),
+        "takes any number of digits",
+        "refuses what DECIMAL(38,9), or the contract's own digits, can't hold exactly",
+        "rounding would change an amount without a word",
+    ),
+    Difference(
+        ("Decimal",),
+        ("١", "٣.٥"),
+        "takes digits of any script",
+        "takes 0 to 9 only, as it does for int and float",
+        "one rule for all numbers",
+    ),
+    Difference(
+        ("datetime",),
+        ("0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"),
+        "takes them",
+        "refuses times that fall outside the years 1 to 9999 in UTC",
+        "all times are kept in UTC, where these have no name",
+    ),
+)
+
+_SPACES = "".join(map(chr, [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]))
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_DAY = r"(000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-\d\d-\d\d"
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_OFFSET = r"([Zz]|[+\-−]([01]\d|2[0-3]):?[0-5]\d)?"
+_TRUE = "('1', 'true', 't', 'yes', 'y', 'on')"
+_FALSE = "('0', 'false', 'f', 'no', 'n', 'off')"
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def cast_sql(text: str, field: ContractField, options: Mapping[str, JSON]) -> str:
+    """SQL that turns the VARCHAR expression `text` into the field's type: NULL where it can't. A float may come out as NaN."""
+    if field.type in ("int", "float", "Decimal") and options.get("decimal", ".") == ",":
+        text = f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, ',', '.') END"
+    if field.type == "str":
+        return text
+    if field.type == "int":
+        return _int(text)
+    if field.type == "float":
+        return _float(text)
+    if field.type == "Decimal":
+        return _decimal(text, field)
+    if field.type == "bool":
+        return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
+    if field.type == "date":
+        return _date(text, options)
+    return _datetime(text, options)
+
+
+def failure_words(field: ContractField, options: Mapping[str, JSON]) -> str:
+    """What is wrong with a text that was not cast, to follow the text itself."""
+    form = options.get(f"{field.type}_format")
+    return {
+        "str": "is not a text",
+        "int": "is not an integer of 64 bits or fewer",
+        "float": "is not a number",
+        "Decimal": f"is not a decimal number that fits {field.sql_type}",
+        "bool": "is not a yes or no (true, false, 1, 0, yes, no, on, off)",
+        "date": f"is not a date of the form {form}" if form else "is not a date (YYYY-MM-DD)",
+        "datetime": f"is not a time of the form {form}" if form else "is not a time (ISO 8601)",
+    }[field.type]
+
+
+def _trimmed(text: str) -> str:
+    return f"trim({text}, {literal(_SPACES)})"
+
+
+def _int(text: str) -> str:
+    trimmed = _trimmed(text)
+    return (
+        f"CASE WHEN {text} = CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) THEN TRY_CAST({text} AS BIGINT) "
+        rf"WHEN regexp_full_match({trimmed}, '[+-]?\d+(_\d+)*(\.0+)?') "
+        rf"THEN TRY_CAST(replace(regexp_replace({trimmed}, '\.0+$', ''), '_', '') AS BIGINT) END"
+    )
+
+
+def _float(text: str) -> str:
+    trimmed = _trimmed(text)
+    bare = f"replace({trimmed}, '_', '')"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '{_NUMBER}') THEN TRY_CAST({text} AS DOUBLE) "
+        f"WHEN regexp_full_match({trimmed}, '[+-]?(?i:inf|infinity|nan)') THEN TRY_CAST({trimmed} AS DOUBLE) "
+        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND NOT regexp_matches({trimmed}, '^_|__|_$') THEN TRY_CAST({bare} AS DOUBLE) END"
+    )
+
+
+def _decimal(text: str, field: ContractField) -> str:
+    """DuckDB rounds to the scale in silence, so the decimals are counted first."""
+    bare = f"replace({_trimmed(text)}, '_', '')"
+    decimals = rf"length(rtrim(regexp_extract({bare}, '\.(\d*)', 1), '0'))"
+    exponent = rf"coalesce(TRY_CAST(regexp_extract({bare}, '[eE]([+-]?\d+)$', 1) AS INTEGER), 0)"
+    return (
+        rf"CASE WHEN regexp_full_match({text}, '[+-]?\d+(\.\d{{0,{field.scale}}})?') THEN TRY_CAST({text} AS {field.sql_type}) "
+        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND {decimals} - {exponent} <= {field.scale} THEN TRY_CAST({bare} AS {field.sql_type}) END"
+    )
+
+
+def _date(text: str, options: Mapping[str, JSON]) -> str:
+    form = options.get("date_format")
+    if isinstance(form, str):
+        return f"CAST(TRY_STRPTIME({text}, {literal(form)}) AS DATE)"
+    midnight = rf"{_DAY}[Tt _]00:00(:00([.,]0+)?)?{_OFFSET}"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '{_DAY}') THEN TRY_CAST({text} AS DATE) "
+        f"WHEN regexp_full_match({text}, '{midnight}') THEN TRY_CAST(left({text}, 10) AS DATE) END"
+    )
+
+
+def _datetime(text: str, options: Mapping[str, JSON]) -> str:
+    form, zone = options.get("datetime_format"), str(options.get("timezone", "UTC"))
+    if isinstance(form, str):
+        parsed = f"TRY_STRPTIME({text}, {literal(form)})"
+        return _in_range(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else _aware(parsed, zone))
+    plain = rf"{_DAY}[T ]{_CLOCK}:[0-5]\d(\.\d{{1,6}})?"
+    general = rf"{_DAY}([Tt _]{_CLOCK}(:[0-5]\d([.,]\d+)?)?{_OFFSET})?"
+    naive = f"TRY_CAST({text} AS TIMESTAMP)"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '{plain}') THEN {_aware(naive, zone)} "
+        f"WHEN regexp_full_match({text}, '{general}') THEN {_in_range(_general_time(text, zone))} END"
+    )
+
+
+def _general_time(text: str, zone: str) -> str:
+    """A time of the general form, put together again from its parts in the form that DuckDB reads."""
+    day, clock = f"left({text}, 10)", rf"coalesce(nullif(regexp_extract({text}, '^.{{11}}(\d\d:\d\d(:\d\d)?)', 1), ''), '00:00')"
+    clock = f"CASE WHEN length({clock}) = 5 THEN {clock} || ':00' ELSE {clock} END"
+    fraction = rf"regexp_extract({text}, '[.,](\d{{1,6}})', 1)"
+    local = f"TRY_CAST({day} || ' ' || {clock} || '.' || {fraction} || '0' AS TIMESTAMP)"
+    sign = rf"CASE WHEN regexp_matches({text}, '[-−]\d\d:?\d\d$') THEN -1 ELSE 1 END"
+    offset = rf"regexp_extract({text}, '[+\-−](\d\d:?\d\d)$', 1)"
+    minutes = f"({sign} * (CAST(left({offset}, 2) AS INTEGER) * 60 + CAST(right({offset}, 2) AS INTEGER)))"
+    shifted = f"CAST({local} - to_minutes({minutes}) AS TIMESTAMP WITH TIME ZONE)"
+    has_offset = rf"length({text}) > 15 AND regexp_matches({text}, '[+\-−]\d\d:?\d\d$')"
+    return (
+        f"CASE WHEN {has_offset} THEN {shifted} WHEN regexp_matches({text}, '[Zz]$') THEN CAST({local} AS TIMESTAMP WITH TIME ZONE) "
+        f"ELSE {_aware(local, zone)} END"
+    )
+
+
+def _aware(naive: str, zone: str) -> str:
+    """A naive time in its zone; the session's own is UTC."""
+    return f"CAST({naive} AS TIMESTAMP WITH TIME ZONE)" if zone == "UTC" else f"timezone({literal(zone)}, {naive})"
+
+
+def _in_range(time: str) -> str:
+    """A list of one lets the time be named, where SQL has no `let`."""
+    return f"list_filter([{time}], lambda t: t >= TIMESTAMPTZ '0001-01-01 00:00:00+00' AND t < TIMESTAMPTZ '10000-01-01 00:00:00+00')[1]"

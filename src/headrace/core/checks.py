@@ -1,0 +1,95 @@
+"""What breaks a contract once values are typed, as conditions in SQL and as the words that a person reads.
+
+How text becomes typed is `core.casts`. The SQL is DuckDB's, built here as text and run elsewhere. The invariant: a value breaks a
+contract if and only if one of its conditions is true; none of them is ever NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from headrace.core.casts import literal
+from headrace.core.contract import Contract, ContractField, Limit, Value
+
+__all__ = ["Breach", "breaches_of", "identifier", "literal_of", "typed_breaches"]
+
+_LIMITS = (("ge", "<", "is below"), ("gt", "<=", "is not above"), ("le", ">", "is above"), ("lt", ">=", "is not below"))
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One way to break a contract: the column, the words that follow the value (`is below 0 (ge=0)`), and when it is so.
+
+    `shown` is SQL of the value as a person reads it; None where there is no value to show.
+    """
+
+    column: str
+    words: str
+    condition: str
+    shown: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The reason without the value: what reasons are counted by."""
+        return f"{self.column}: {self.words}"
+
+    @property
+    def sql(self) -> str:
+        """SQL of the whole reason."""
+        if self.shown is None:
+            return literal(self.kind)
+        return f"{literal(self.column + ': ')} || {self.shown} || {literal(' ' + self.words)}"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal_of(value: Value, sql_type: str) -> str:
+    """A value as SQL of a type."""
+    if value is None:
+        return f"CAST(NULL AS {sql_type})"
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return f"CAST({literal(text)} AS {sql_type})"
+
+
+def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach]:
+    """The bounds of one column that a value which is there can break; `value` is SQL of the typed value."""
+    for key, sign, words in _LIMITS:
+        limit: Limit | None = getattr(field, key)
+        if limit is not None:
+            # a bound is compared in its own type: 2.5 as a bound of whole numbers is not 2
+            own = "DOUBLE" if isinstance(limit, float) else "DECIMAL(38,9)" if isinstance(limit, Decimal) else field.sql_type
+            told = limit.isoformat() if isinstance(limit, date | datetime) else limit
+            yield Breach(field.name, f"{words} {told} ({key}={told})", f"coalesce({value} {sign} {literal_of(limit, own)}, false)", shown)
+    if field.is_finite:
+        yield Breach(field.name, "is not finite", f"coalesce(isinf({value}), false)", shown)
+    if field.min_length is not None:
+        words = f"is shorter than {field.min_length} (min_length={field.min_length})"
+        yield Breach(field.name, words, f"coalesce(length({value}) < {field.min_length}, false)", shown)
+    if field.max_length is not None:
+        words = f"is longer than {field.max_length} (max_length={field.max_length})"
+        yield Breach(field.name, words, f"coalesce(length({value}) > {field.max_length}, false)", shown)
+    if field.pattern is not None:
+        condition = f"coalesce(NOT regexp_matches({value}, {literal(field.pattern)}), false)"
+        yield Breach(field.name, f"does not match {field.pattern} (pattern)", condition, shown)
+    if field.choices is not None:
+        allowed = ", ".join(map(literal, field.choices))
+        words = f"is none of {', '.join(field.choices[:12])}{', …' if len(field.choices) > 12 else ''}"
+        yield Breach(field.name, words, f"coalesce({value} NOT IN ({allowed}), false)", shown)
+
+
+def typed_breaches(contract: Contract) -> tuple[Breach, ...]:
+    """All that rows which are typed already can break, over columns named as in the contract: for tables that declare one."""
+    found: list[Breach] = []
+    for field, column in zip(contract.fields, contract.schema, strict=True):
+        value = identifier(field.name)
+        if not column.nullable:
+            found.append(Breach(field.name, "missing", f"{value} IS NULL"))
+        shown = f"CAST({value} AS VARCHAR)"
+        found += breaches_of(field, value, f"'''' || {shown} || ''''" if field.type == "str" else shown)
+    return tuple(found)

@@ -1,0 +1,351 @@
+"""Where the records of a delimited text begin and end, as bytes: counting, cutting and splitting, apart from any parser.
+
+Nothing here opens a file or gives a field a type. A record ends at LF, CRLF or CR outside quotes; a quote opens only at the
+start of a field (spaces before it aside) and what follows the closing one belongs to the same field; a line without a byte
+is no record. The invariant: the pieces that a `Scanner` gives are the bytes that it was fed, in order, whole and each once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NoReturn
+
+from headrace.core.errors import SourceError
+
+__all__ = ["MAX_RECORD_BYTES", "Dialect", "Piece", "Record", "Scanner", "fields_of"]
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_MARKUP = re.compile(rb"\s*<(?:!doctype|!--|\?xml|html|head|body|[a-z][\w:.-]*(?:\s[^>]*)?>)", re.IGNORECASE)
+_KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xfe", "UTF-16 text; convert it with `iconv -f utf-16 -t utf-8`"),
+    (b"\xfe\xff", "UTF-16 text; convert it with `iconv -f utf-16 -t utf-8`"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook"),
+    (b"PAR1", "a Parquet file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"ORC", "an ORC file"),
+    (b"%PDF", "a PDF document"),
+    (b"BZh", "bzip2 data"),
+    (b"\xfd7zXZ", "xz data"),
+    (b"\x28\xb5\x2f\xfd", "zstd data"),
+    (b"SQLite format 3", "a SQLite database"),
+    (b'{"', "JSON"),
+    (b"[{", "JSON"),
+)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How fields and records are marked. An empty `quote` means that nothing is quoted; `escape` is the quote itself unless told."""
+
+    delimiter: bytes = b","
+    quote: bytes = b'"'
+    escape: bytes = b""
+    skip_lines: int = 0
+
+    @property
+    def quoted(self) -> bytes:
+        """A pattern of a quoted field with its quotes. Possessive: when the closing quote is missing nothing else may match."""
+        quote, escape = re.escape(self.quote), re.escape(self.escape or self.quote)
+        if escape == quote:
+            return b"%b((?>[^%b]++|%b%b)*+)%b" % (quote, quote, quote, quote, quote)
+        return b"%b((?>[^%b%b]++|%b(?s:.))*+)%b" % (quote, quote, escape, escape, quote)
+
+    @property
+    def padding(self) -> bytes:
+        """A pattern of the spaces that may stand around quotes."""
+        return b"" if self.delimiter == b" " else b"\\x20*+"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as it came: `line` is the physical line on which it starts, from 1; `raw` has no line end."""
+
+    line: int
+    offset: int
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Whole records of one file, next to each other: `records` of them, blank lines not counted, from `line` and `offset` on."""
+
+    data: bytes
+    records: int
+    line: int
+    offset: int
+    dialect: Dialect
+
+    def split(self) -> Iterator[Record]:
+        """The records one by one, in order."""
+        line, offset = self.line, self.offset
+        for text in _split(self.data, self.dialect):
+            raw = text.rstrip(b"\r\n") if self.dialect.quote not in text else _without_line_end(text)
+            if raw:
+                yield Record(line, offset, raw)
+            line += _count_lines(text)
+            offset += len(text)
+
+
+class Scanner:
+    """Takes a text in chunks and gives it back in pieces that end where a record does.
+
+    Raises SourceError, naming `file`, for bytes that are no such text: an empty file, a binary one, markup, an encoding other than
+    UTF-8, a quote that never closes, a record longer than MAX_RECORD_BYTES.
+    """
+
+    def __init__(self, file: str, dialect: Dialect) -> None:
+        self._file, self._dialect = file, dialect
+        self._pending = b""
+        self._enough = 1  # bytes to wait for before looking again, so that a long record is not searched at each chunk
+        self._offset, self._line = 0, 1
+        self._to_skip = dialect.skip_lines
+        self._is_begun = False
+
+    def feed(self, chunk: bytes) -> Piece | None:
+        """The next bytes; the records that became complete by them."""
+        self._pending += chunk
+        if len(self._pending) < max(self._enough, 0 if self._is_begun else 4096):
+            return None
+        return self._cut(is_last=False)
+
+    def finish(self) -> Piece | None:
+        """The records that are left when no more bytes come."""
+        return self._cut(is_last=True)
+
+    def _cut(self, *, is_last: bool) -> Piece | None:
+        if not self._is_begun:
+            self._begin()
+        if self._to_skip and not self._skip(is_last=is_last):
+            return None
+        data = self._pending
+        end, records = _cut(data, self._dialect, is_last=is_last)
+        if end < len(data) and (is_last or len(data) - end > MAX_RECORD_BYTES):
+            self._refuse_tail(data[end:], end, is_last=is_last)
+        self._pending = data[end:]
+        self._enough = 2 * len(self._pending) + 1
+        if not end:
+            return None
+        return self._piece(data[:end], records)
+
+    def _piece(self, data: bytes, records: int) -> Piece:
+        self._check_text(data)
+        piece = Piece(data, records, self._line, self._offset, self._dialect)
+        self._offset += len(data)
+        self._line += _count_lines(data)
+        return piece
+
+    def _begin(self) -> None:
+        self._is_begun = True
+        start = self._pending[:4096]
+        if not start:
+            raise SourceError(f"`{self._file}` is empty: it has no bytes, not even a header.")
+        for known, what in _KNOWN_STARTS:
+            if start.startswith(known):
+                raise SourceError(f"`{self._file}` is not a delimited text: its first bytes are those of {what}.")
+        if _MARKUP.match(start.removeprefix(_BOM)):
+            shown = start.removeprefix(_BOM).strip()[:60].decode("utf-8", "replace")
+            raise SourceError(
+                f"`{self._file}` is HTML or XML under another name, often an error page: it begins with {shown!r}. Fetch it again."
+            )
+        if start.startswith(_BOM):
+            self._pending = self._pending[3:]
+            self._offset = 3
+
+    def _skip(self, *, is_last: bool) -> bool:
+        """Pass over the lines before the header; False while they have not all come."""
+        while self._to_skip:
+            found = _LINE_END.search(self._pending)
+            if not found or (not is_last and found.end() == len(self._pending)):
+                if not is_last:
+                    return False
+                raise SourceError(
+                    f"`{self._file}` has {self._line} lines or fewer, and skip={self._dialect.skip_lines} passes over all of them."
+                )
+            self._offset += found.end()
+            self._line += 1
+            self._pending = self._pending[found.end() :]
+            self._to_skip -= 1
+        return True
+
+    def _check_text(self, data: bytes) -> None:
+        if b"\0" in data:
+            place = self._place(data, data.index(b"\0"))
+            raise SourceError(f"`{self._file}` is binary, or UTF-16: it has a NUL byte at {place}. It has to be text in UTF-8.")
+        if data.isascii():
+            return
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            place = self._place(data, error.start)
+            raise SourceError(
+                f"`{self._file}` is not UTF-8: {error.reason} (0x{data[error.start]:02x}) at {place}. "
+                "If it is Western European text, convert it with `iconv -f cp1252 -t utf-8`."
+            ) from None
+
+    def _place(self, data: bytes, position: int) -> str:
+        return f"byte {self._offset + position} (line {self._line + _count_lines(data[:position])})"
+
+    def _refuse_tail(self, tail: bytes, start: int, *, is_last: bool) -> NoReturn:
+        line = self._line + _count_lines(self._pending[:start])
+        self._check_text(self._pending)
+        opened = _open_quote(tail, self._dialect)
+        quote_line = line + _count_lines(tail[:opened]) if opened is not None else None
+        if quote_line is not None and is_last:
+            raise SourceError(
+                f"`{self._file}` has a quote that never closes: it opens on line {quote_line}, and everything after it would be one field. "
+                "Mend that line, or read the file with quote=None."
+            )
+        hint = f" A quote opens on line {quote_line} and does not close." if quote_line is not None else ""
+        raise SourceError(
+            f"`{self._file}` has a record longer than {MAX_RECORD_BYTES // 2**20} MiB, which begins on line {line}: no CSV file has.{hint}"
+        )
+
+
+def fields_of(raw: bytes, dialect: Dialect) -> list[tuple[bytes, bool]] | str:
+    """The fields of one record, each with whether it was quoted; or what is wrong with the record, in words."""
+    if not dialect.quote or dialect.quote not in raw:
+        return [(field, False) for field in raw.split(dialect.delimiter)]
+    grammar = _grammar(dialect)
+    found: list[tuple[bytes, bool]] = []
+    at = 0
+    while True:
+        field = grammar.field.match(raw, at)
+        if field is None:
+            return f"text after a closing quote in field {len(found) + 1}"
+        quoted, plain = field.groups()
+        found.append((grammar.unescape(quoted), True) if quoted is not None else (plain, False))
+        at = field.end() + 1
+        if field.end() == len(raw):
+            return found
+
+
+# ---------------------------------------------------------------- the grammar
+
+
+class _Grammar:
+    """The patterns of one dialect that has quotes, compiled once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.delimiter, self.quote = re.escape(dialect.delimiter), re.escape(dialect.quote)
+        self.opening = re.compile(b"(?:%b|[\\r\\n])\\x20++%b|\\A\\x20++%b" % (self.delimiter, self.quote, self.quote))
+
+    @cached_property
+    def body_tight(self) -> bytes:
+        """A record without its end, where no spaces stand before an opening quote: long runs are passed over at once."""
+        d, q = self.delimiter, self.quote
+        return b"(?:[^%b\\r\\n]++|(?<![^%b\\r\\n])%b|(?<=[^%b\\r\\n])%b)*+" % (q, d, _no_groups(self.dialect.quoted), d, q)
+
+    @cached_property
+    def body_loose(self) -> bytes:
+        """A record without its end, field by field."""
+        d, q, pad = self.delimiter, self.quote, self.dialect.padding
+        one = b"(?:%b%b[^%b\\r\\n]*+|(?!%b%b)[^%b\\r\\n]*+)" % (pad, _no_groups(self.dialect.quoted), d, pad, q, d)
+        return b"%b(?:%b%b)*+" % (one, d, one)
+
+    @cached_property
+    def tight(self) -> re.Pattern[bytes]:
+        return _whole(self.body_tight)
+
+    @cached_property
+    def loose(self) -> re.Pattern[bytes]:
+        return _whole(self.body_loose)
+
+    @cached_property
+    def field(self) -> re.Pattern[bytes]:
+        """One field up to the delimiter or the record's end: the inside of its quotes, or the bare text."""
+        d, q, pad = self.delimiter, self.quote, self.dialect.padding
+        return re.compile(b"(?:%b%b%b|(?!%b%b)([^%b]*+))(?=%b|\\Z)" % (pad, self.dialect.quoted, pad, pad, q, d, d))
+
+    def is_tight(self, data: bytes) -> bool:
+        return self.dialect.delimiter == b" " or (b" " + self.dialect.quote) not in data or not self.opening.search(data)
+
+    def unescape(self, inside: bytes) -> bytes:
+        escape = self.dialect.escape or self.dialect.quote
+        if escape not in inside:
+            return inside
+        return re.sub(re.escape(escape) + b"((?s:.))", b"\\1", inside)
+
+
+@lru_cache(maxsize=8)
+def _grammar(dialect: Dialect) -> _Grammar:
+    return _Grammar(dialect)
+
+
+def _no_groups(pattern: bytes) -> bytes:
+    return pattern.replace(b"((?>", b"(?:(?>")
+
+
+def _whole(body: bytes) -> re.Pattern[bytes]:
+    """Complete records as group 1; what is left at the end is one last match without it. A CR at the very end may be half a CRLF."""
+    return re.compile(b"(%b(?:\\r\\n|\\n|\\r(?s:(?=.))))|(?s:.)++" % body)
+
+
+def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[int, int]:
+    """Where the last complete record ends, and how many there are up to there."""
+    if dialect.quote and dialect.quote in data:
+        found, rest = _find(data, dialect, is_last=is_last)
+        blank = found.count(b"\n") + found.count(b"\r\n") + found.count(b"\r")
+        return len(data) - rest, len(found) - blank
+    end = len(data)
+    if not is_last:
+        body = data[:-1] if data.endswith(b"\r") else data
+        end = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
+    return end, _count_records(data[:end])
+
+
+def _find(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[list[bytes], int]:
+    """The complete records with their line ends, blank lines among them, and how many bytes are left over."""
+    grammar = _grammar(dialect)
+    pattern = grammar.tight if grammar.is_tight(data) else grammar.loose
+    found: list[bytes] = pattern.findall(data)
+    if not found or found[-1]:
+        return found, 0
+    found.pop()
+    rest = len(data) - sum(map(len, found))
+    if is_last and pattern.findall(data[-rest:] + b"\n") == [data[-rest:] + b"\n"]:
+        return [*found, data[-rest:]], 0
+    return found, rest
+
+
+def _split(data: bytes, dialect: Dialect) -> list[bytes]:
+    """All lines and records of a piece with their ends; the last may have none."""
+    if dialect.quote and dialect.quote in data:
+        return _find(data, dialect, is_last=True)[0]
+    return data.splitlines(keepends=True)
+
+
+def _open_quote(tail: bytes, dialect: Dialect) -> int | None:
+    """Where a quote opens that does not close, in a record that does not end."""
+    if not dialect.quote or dialect.quote not in tail:
+        return None
+    grammar = _grammar(dialect)
+    found = re.match(grammar.body_tight if grammar.is_tight(tail) else grammar.body_loose, tail)
+    return tail.find(dialect.quote, found.end() if found else 0)
+
+
+def _count_records(data: bytes) -> int:
+    """Lines that are not blank, in a text without quotes."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n\n" in data or data.startswith(b"\n"):
+        return sum(map(bool, data.split(b"\n")))
+    return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+
+
+def _count_lines(data: bytes) -> int:
+    """Line ends: LF, CRLF and CR each count once."""
+    if b"\r" not in data:
+        return data.count(b"\n")
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+
+
+def _without_line_end(text: bytes) -> bytes:
+    if text.endswith(b"\r\n"):
+        return text[:-2]
+    return text[:-1] if text.endswith((b"\n", b"\r")) else text
