@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headrace.core.errors import ConfigurationError, DataError, SourceError, UnknownNameError
 from headrace.run.starter import write_starter
-from headrace.run.survey import survey
+from headrace.run.starter.survey import survey
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[str]]) -> Path:
