@@ -1,0 +1,266 @@
+"""Carrying out one step for one interval: the same call from the command line, a notebook, a test or a task of an orchestrator.
+
+It follows the lake's protocol: the attempt's number is fixed first, then the inputs are looked at, then equal work is adopted or
+copied, and only then is anything computed. The invariant: what is returned was committed, or was there already.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from headrace import __version__
+from headrace.core.errors import TooManyRejectedError
+from headrace.core.fingerprint import Recipe, seed_of
+from headrace.core.interval import Interval
+from headrace.core.manifest import Content, Manifest
+from headrace.core.ports import JSON
+from headrace.core.receipt import Receipt, State
+from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel
+from headrace.lake.commit import Attempt
+from headrace.lake.lake import VanishedError
+from headrace.run.inputs import ROW_PARTS, Gathered, gather, row_paths
+from headrace.run.promotion import judge_promotion
+from headrace.run.session import Session
+from headrace.steps.made import Made
+from headrace.steps.models import make_model
+from headrace.steps.predictions import make_predictions
+from headrace.steps.registry import load_champion
+from headrace.steps.sources import commit_refused, make_source, marks_of, raw_digest, resolve
+from headrace.steps.tables import make_table
+
+__all__ = ["execute_step", "receipt_of"]
+
+Worked = tuple[Content, Mapping[str, JSON]]
+
+
+@dataclass
+class _Job:
+    """One step of one interval, and what happened to it so far."""
+
+    session: Session
+    step: Step
+    interval: Interval
+    recipe: Recipe
+    is_forced: bool
+    state: State = "made"
+    why: str = ""
+    made: Made | None = None
+    notes: tuple[str, ...] = ()
+    work: Path = field(default_factory=Path)
+
+
+def execute_step(session: Session, step_name: str, interval: Interval, *, is_forced: bool = False) -> Receipt:
+    """Make a step's output for an interval exist, unless it does: computed, copied from the interval before, or adopted.
+
+    Raises what the step raises: headrace's own errors, or StepError around the user's. Nothing is committed then, but for the
+    quarantine of a source that was refused (dataset `<source>.refused`).
+    """
+    started = time.perf_counter()
+    step = session.graph.step(step_name)
+    if isinstance(step, Promotion):
+        return judge_promotion(session, step, interval)
+    job = _Job(session, step, interval, session.recipe(step, interval), is_forced)
+    if isinstance(step, Predictions) and session.decisions.champion_as_of(step.model, interval.end) is None:
+        why = f"no model of `{step.model}` was promoted for {interval.label}"
+        return Receipt(step.name, step.kind, interval, "skipped", why)
+    worker = _WORKERS[type(step)]
+    log = session.log(step.name)
+    with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+        job.work = Path(folder)
+        try:
+            manifest = log.commit(interval, lambda attempt, current: worker(job, attempt, current))
+        except TooManyRejectedError as error:
+            commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
+            raise
+    session.catalog.note(session.dataset(step.name), manifest)
+    seconds = time.perf_counter() - started
+    return replace(receipt_of(session, step, manifest), state=job.state, why=job.why, seconds=seconds, notes=job.notes)
+
+
+def receipt_of(session: Session, step: Step, manifest: Manifest) -> Receipt:
+    """What a commit says, as a receipt of state `cached`."""
+    content = manifest.content
+    counts = content.details.get("counts")
+    known = counts if isinstance(counts, Mapping) else {}
+    files = [file for part in content.parts for file in part.files]
+    first = next((file.folder for part in content.parts if part.name in (*ROW_PARTS, "model") for file in part.files), None)
+    return Receipt(
+        step=step.name,
+        kind=step.kind,
+        interval=manifest.interval,
+        state="cached",
+        version=manifest.version,
+        rows_read=_count(known, "read"),
+        rows_kept=_count(known, "kept"),
+        rows_quarantined=_count(known, "quarantined"),
+        size_bytes=sum(file.bytes for file in files),
+        metrics=dict(content.metrics),
+        location=None if first is None else f"{session.lake.uri}/{first}",
+    )
+
+
+# ---------------------------------------------------------------- one worker a kind: an attempt and the current manifest in, a content out
+
+
+def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session, step = job.session, job.step
+    assert isinstance(step, Source)
+    location = session.location(step)
+    origin = session.origin(location)
+    before = session.catalog.previous(session.dataset(step.name), job.interval)
+    if before is not None and not job.is_forced and before.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
+        now = {file.uri: file.mark for file in origin.find(resolve(location, job.interval))}
+        if now and now == marks_of(before) and current is None:
+            return _copied(job, attempt, before, "its files are those of the interval before")
+    made = make_source(step, job.interval, attempt=attempt, origin=origin, format=session.format(step), location=location, now=session.clock())
+    fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
+    if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
+        return _unchanged(job, "the files hold the same bytes")
+    return _content(job, made, fingerprint, None)
+
+
+def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session, step = job.session, job.step
+    assert isinstance(step, Table)
+    inputs = gather(session, step, job.interval)
+
+    def make(_: str) -> Made:
+        return make_table(
+            step, job.interval, attempt=attempt, engine=session.engine, inputs=inputs.files, settings=session.settings(step), work=job.work
+        )
+
+    return _unless_equal(job, attempt, current, inputs, make)
+
+
+def _model(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session, step = job.session, job.step
+    assert isinstance(step, TrainedModel)
+    inputs = gather(session, step, job.interval)
+    (data,) = inputs.manifests.values()
+
+    def make(fingerprint: str) -> Made:
+        sides = {part.name: row_paths(session, m, (part.name,)) for m in data for part in m.content.parts if part.name in ROW_PARTS}
+        return make_model(
+            step,
+            job.interval,
+            attempt=attempt,
+            backend=session.models,
+            engine=session.engine if step.data_parameter else None,
+            inputs=inputs.files,
+            sides=sides,
+            settings=session.settings(step),
+            seed=seed_of(step.name, fingerprint),
+            work=job.work,
+        )
+
+    return _unless_equal(job, attempt, current, inputs, make)
+
+
+def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session, step = job.session, job.step
+    assert isinstance(step, Predictions)
+    decision = session.decisions.champion_as_of(step.model, job.interval.end)
+    assert decision is not None
+    model_step = session.graph.step(step.model)
+    assert isinstance(model_step, TrainedModel)
+    inputs = gather(session, step, job.interval, without=("model",))
+    recipe = replace(job.recipe, declaration={**job.recipe.declaration, "champion": decision.digest, "relabel": decision.verdict.get("relabel")})
+
+    def make(_: str) -> Made:
+        model = load_champion(session.lake, decision, backend=session.models, trust=model_step.trust, is_pickle_allowed=model_step.is_pickle_allowed)
+        (files,) = inputs.files.values()
+        paths = [path for _, found in files.files for path in found]
+        return make_predictions(step, job.interval, attempt=attempt, backend=session.models, model=model, decision=decision, files=paths)
+
+    worked = _unless_equal(job, attempt, current, inputs, make, fingerprint=recipe.fingerprint(inputs.digests()))
+    if worked is None:
+        return None
+    content, receipt = worked
+    return replace(content, fingerprint_parts={**content.fingerprint_parts, "champion": decision.digest}), receipt
+
+
+_WORKERS: Mapping[type[Step], Callable[[_Job, Attempt, Manifest | None], Worked | None]] = {
+    Source: _source,
+    Table: _table,
+    TrainedModel: _model,
+    Predictions: _predictions,
+}
+
+
+# ---------------------------------------------------------------- adopt, copy or compute
+
+
+def _unless_equal(
+    job: _Job, attempt: Attempt, current: Manifest | None, inputs: Gathered, make: Callable[[str], Made], *, fingerprint: str | None = None
+) -> Worked | None:
+    fingerprint = fingerprint or job.recipe.fingerprint(inputs.digests())
+    if not job.is_forced:
+        if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
+            return _unchanged(job, "its inputs have equal contents")
+        before = job.session.catalog.previous(job.session.dataset(job.step.name), job.interval)
+        if before is not None and before.content.fingerprint == fingerprint:
+            try:
+                return _copied(job, attempt, before, f"equal work was done for {before.interval.label}", inputs)
+            except VanishedError:
+                attempt.discard()
+    made = make(fingerprint)
+    worked = _content(job, made, fingerprint, inputs)
+    if job.is_forced and current is not None and current.kind == "data" and current.content.digest == worked[0].digest:
+        return _unchanged(job, f"forced, and equal to version {current.version}")
+    return worked
+
+
+def _unchanged(job: _Job, why: str) -> None:
+    job.state, job.why = "cached", why
+
+
+def _copied(job: _Job, attempt: Attempt, before: Manifest, why: str, inputs: Gathered | None = None) -> Worked:
+    """The commit of an earlier interval again, its files copied and nothing computed."""
+    job.state, job.why = "copied", why
+    for part in before.content.parts:
+        for file in part.files:
+            attempt.copy(file, part.name, layer=part.layer)
+    parts = tuple(attempt.part(part.name, part.layer, rows=part.rows) for part in before.content.parts)
+    refs = tuple(inputs.refs.values()) if inputs else ()
+    origin = before.receipt.get("origin")
+    taken = {**origin, "taken_at": job.session.clock().isoformat()} if isinstance(origin, Mapping) else None
+    return replace(before.content, parts=parts, inputs=refs), _receipt(taken, copied_from=before.interval.label)
+
+
+def _content(job: _Job, made: Made, fingerprint: str, inputs: Gathered | None) -> Worked:
+    job.state, job.made, job.notes = "made", made, made.notes
+    counts = {"read": made.rows_read, "kept": made.rows_kept, "quarantined": made.rows_quarantined}
+    details: dict[str, JSON] = {**made.details, "counts": counts}
+    if made.notes:
+        details["notes"] = list(made.notes)
+    content = Content(
+        kind="data",
+        step_kind=job.step.kind,
+        parts=made.parts,
+        schema=made.schema,
+        fingerprint=fingerprint,
+        fingerprint_parts=job.recipe.parts(),
+        inputs=tuple(inputs.refs.values()) if inputs else (),
+        metrics=made.metrics,
+        details=details,
+    )
+    return content, _receipt(made.origin or None)
+
+
+def _receipt(origin: Mapping[str, JSON] | None, *, copied_from: str | None = None) -> dict[str, JSON]:
+    told: dict[str, JSON] = {"headrace": __version__, "python": f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"}
+    if origin is not None:
+        told["origin"] = dict(origin)
+    if copied_from is not None:
+        told["copied_from"] = copied_from
+    return told
+
+
+def _count(counts: Mapping[str, JSON], name: str) -> int:
+    value = counts.get(name, 0)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,225 @@
+"""Carrying out a plan: each pair once, after what it reads, several at a time, with retries.
+
+The in-process runner is a loop over a plan, and stays one. The invariant: a failing step stops what depends on it and nothing else,
+and every pair that was asked for ends with exactly one receipt.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from headrace.core.errors import is_transient
+from headrace.core.graph import Pair
+from headrace.core.plan import Decision, Plan
+from headrace.core.receipt import Receipt
+from headrace.core.step import Promotion
+from headrace.run.child import execute_in_child
+from headrace.run.execute import execute_step, receipt_of
+from headrace.run.session import Session
+
+__all__ = ["Outcome", "Watcher", "run_plan"]
+
+Watcher = Callable[[Decision, Receipt | None], None]
+"""Told of each pair as it starts (no receipt yet) and as it ends."""
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass
+class Outcome:
+    """How a plan was carried out: receipts in the plan's order, and the errors behind those that failed."""
+
+    receipts: list[Receipt] = field(default_factory=list[Receipt])
+    errors: dict[Pair, BaseException] = field(default_factory=dict[Pair, BaseException])
+    is_interrupted: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.errors) or self.is_interrupted
+
+
+class _Board:
+    """Which pairs wait for which."""
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        running = {d.pair: d for d in plan.to_run}
+        self.needs: dict[Pair, set[Pair]] = {p: {r for r in d.reads if r in running} for p, d in running.items()}
+        last: dict[str, Pair] = {}
+        for decision in sorted(running.values(), key=lambda d: d.interval):
+            if isinstance(session.graph.steps[decision.step], Promotion):
+                if decision.step in last:
+                    self.needs[decision.pair].add(last[decision.step])
+                last[decision.step] = decision.pair
+        self.waits: dict[Pair, list[Pair]] = {p: [] for p in running}
+        for pair, needed in self.needs.items():
+            for need in needed:
+                self.waits[need].append(pair)
+        self.serial = {p for p in running if isinstance(session.graph.steps[p[0]], Promotion)}
+
+    def ready(self) -> list[Pair]:
+        return [p for p, needed in self.needs.items() if not needed]
+
+    def done(self, pair: Pair) -> list[Pair]:
+        freed = []
+        for follower in self.waits[pair]:
+            self.needs[follower].discard(pair)
+            if not self.needs[follower]:
+                freed.append(follower)
+        return freed
+
+
+def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Watcher = lambda _decision, _receipt: None) -> Outcome:
+    """Carry out a plan. Never raises for a step that fails: its receipt says so, and `errors` has the exception.
+
+    Ctrl-C lets the steps that are running end, starts no more, and says so in the outcome; nothing partial is left by it.
+    """
+    by_pair = {d.pair: d for d in plan.decisions}
+    receipts: dict[Pair, Receipt] = {}
+    outcome = Outcome()
+    for decision in plan.decisions:
+        if decision.action != "run" and decision.is_target:
+            receipts[decision.pair] = _standing(session, decision)
+            watch(decision, receipts[decision.pair])
+    board = _Board(session, plan)
+    workers = jobs or session.config.number("jobs") or min(os.cpu_count() or 1, 4)
+    runner = _serially if workers == 1 or len(plan.to_run) == 1 else _in_threads
+    runner(session, board, by_pair, receipts, outcome, watch, workers)
+    outcome.receipts = [receipts[d.pair] for d in plan.decisions if d.pair in receipts]
+    return outcome
+
+
+def _serially(
+    session: Session, board: _Board, by_pair: Mapping[Pair, Decision], receipts: dict[Pair, Receipt], outcome: Outcome, watch: Watcher, _: int
+) -> None:
+    ready = deque(board.ready())
+    try:
+        while ready:
+            decision = by_pair[ready.popleft()]
+            watch(decision, None)
+            receipt, error = _attempted(session, decision)
+            ready.extend(_ended(decision, receipt, error, board, by_pair, receipts, outcome, watch))
+    except KeyboardInterrupt:
+        outcome.is_interrupted = True
+
+
+def _in_threads(
+    session: Session,
+    board: _Board,
+    by_pair: Mapping[Pair, Decision],
+    receipts: dict[Pair, Receipt],
+    outcome: Outcome,
+    watch: Watcher,
+    workers: int,
+) -> None:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="headrace")
+    ready = deque(board.ready())
+    running: dict[Future[tuple[Receipt, BaseException | None]], Decision] = {}
+    try:
+        while ready or running:
+            while ready and len(running) < workers:
+                decision = by_pair[ready.popleft()]
+                watch(decision, None)
+                running[pool.submit(_attempted, session, decision)] = decision
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                decision = running.pop(future)
+                receipt, error = future.result()
+                ready.extend(_ended(decision, receipt, error, board, by_pair, receipts, outcome, watch))
+    except KeyboardInterrupt:
+        outcome.is_interrupted = True
+        for future, decision in running.items():
+            receipt, error = future.result()
+            _ended(decision, receipt, error, board, by_pair, receipts, outcome, watch)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ended(
+    decision: Decision,
+    receipt: Receipt,
+    error: BaseException | None,
+    board: _Board,
+    by_pair: Mapping[Pair, Decision],
+    receipts: dict[Pair, Receipt],
+    outcome: Outcome,
+    watch: Watcher,
+) -> Iterable[Pair]:
+    """Note how a pair ended; the pairs that may start now."""
+    receipts[decision.pair] = receipt
+    watch(decision, receipt)
+    if error is None and receipt.state != "skipped":
+        return board.done(decision.pair)
+    if error is not None:
+        outcome.errors[decision.pair] = error
+    blocked = deque(board.waits[decision.pair])
+    while blocked:
+        pair = blocked.popleft()
+        if pair in receipts:
+            continue
+        follower = by_pair[pair]
+        if decision.pair in board.serial and pair in board.serial and error is None:
+            continue
+        state = "blocked" if error is not None else "skipped"
+        why = f"`{decision.step}` ({decision.interval.label}) {'failed' if error is not None else receipt.why}"
+        receipts[pair] = Receipt(follower.step, follower.kind, follower.interval, state, why)
+        watch(follower, receipts[pair])
+        blocked.extend(board.waits[pair])
+    return ()
+
+
+def _standing(session: Session, decision: Decision) -> Receipt:
+    """The receipt of a pair that needs nothing done."""
+    step = session.graph.steps[decision.step]
+    if decision.action == "wait":
+        return Receipt(decision.step, decision.kind, decision.interval, "skipped", decision.reason)
+    if isinstance(step, Promotion):
+        return session.decided(step, decision.interval, decision.reason)
+    manifest = session.catalog.current(session.dataset(decision.step), decision.interval)
+    if manifest is None:
+        return Receipt(decision.step, decision.kind, decision.interval, "cached", decision.reason, decision.version)
+    return replace(receipt_of(session, step, manifest), why=decision.reason)
+
+
+def _attempted(session: Session, decision: Decision) -> tuple[Receipt, BaseException | None]:
+    """One pair, tried again while its errors may pass."""
+    policy = session.graph.steps[decision.step].policy
+    started = time.perf_counter()
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            carry_out = execute_in_child if policy.has_own_process and session.file is not None else execute_step
+            receipt = carry_out(session, decision.step, decision.interval, is_forced=decision.is_forced)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # a step may raise anything (Polars panics are BaseExceptions); it becomes a receipt
+            if is_transient(error) and attempts <= policy.retries:
+                session.sleep(_pause_s(attempts))
+                continue
+            seconds = time.perf_counter() - started
+            failed = Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, seconds=seconds, error=_told(error), attempts=attempts)
+            return failed, error
+        return replace(receipt, why=_why(decision, receipt), attempts=attempts), None
+
+
+def _why(decision: Decision, receipt: Receipt) -> str:
+    if receipt.state == "made" and not receipt.why:
+        return decision.reason
+    return receipt.why or decision.reason
+
+
+def _told(error: BaseException) -> str:
+    text = str(error).strip()
+    return text or type(error).__name__
+
+
+def _pause_s(attempt: int) -> float:
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (attempt - 1))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret

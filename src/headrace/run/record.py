@@ -1,0 +1,82 @@
+"""The run record: which version of each step a run left, and what its receipts said. One commit of dataset `_runs` for each interval.
+
+Others read datasets that belong together through it. The invariant: a run that changed nothing adds no record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from headrace.core.interval import Interval
+from headrace.core.manifest import Content, Manifest, digest_of
+from headrace.core.ports import JSON
+from headrace.core.receipt import Receipt
+from headrace.lake.commit import Attempt
+from headrace.run.session import Session
+
+__all__ = ["RUNS", "git_commit", "record_run"]
+
+RUNS = "_runs"
+
+
+def record_run(session: Session, run: Interval, receipts: Sequence[Receipt], *, is_asked: bool = True) -> Manifest | None:
+    """Commit what a run of one interval left behind; nothing when that is recorded already, or when it was an experiment."""
+    if session.experiment or not is_asked:
+        return None
+    log = session.lake.log(session.graph.name, RUNS)
+    steps = _versions(session, receipts)
+    if not steps:
+        return None
+    fingerprint = digest_of(steps)
+    details: dict[str, JSON] = {"steps": steps, "receipts": [_told(r) for r in receipts]}
+
+    def work(_: Attempt, current: Manifest | None) -> tuple[Content, Mapping[str, JSON]] | None:
+        if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
+            return None
+        content = Content(kind="data", step_kind="run", fingerprint=fingerprint, details={"steps": steps})
+        return content, {"receipts": details["receipts"], "git": git_commit(session.folder), "who": session.who}
+
+    return log.commit(run, work)
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit that is checked out where the pipeline lies, if it lies in a git work tree: read from its files, git is not asked."""
+    for above in (folder, *folder.parents):
+        git = above / ".git"
+        if git.is_dir():
+            return _head(git)
+    return None
+
+
+def _head(git: Path) -> str | None:
+    try:
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        reference = head.removeprefix("ref: ")
+        if (git / reference).is_file():
+            return (git / reference).read_text().strip()
+        packed = (git / "packed-refs").read_text() if (git / "packed-refs").is_file() else ""
+        return next((line.split()[0] for line in packed.splitlines() if line.endswith(f" {reference}")), None)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _versions(session: Session, receipts: Sequence[Receipt]) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    for receipt in receipts:
+        if receipt.version is None:
+            continue
+        key = f"{receipt.step} {receipt.interval.label}"
+        if receipt.kind == "promotion":
+            found[key] = {"decision": receipt.version}
+            continue
+        manifest = session.lake.log(session.graph.name, session.dataset(receipt.step)).manifest(receipt.interval, receipt.version)
+        found[key] = {"version": receipt.version, "digest": manifest.content.digest}
+    return found
+
+
+def _told(receipt: Receipt) -> dict[str, JSON]:
+    told = receipt.as_json()
+    return {name: told[name] for name in ("step", "interval", "state", "why", "version", "rows_read", "rows_kept", "rows_quarantined", "seconds", "error", "verdict")}
