@@ -6,7 +6,7 @@ workers with the same lock file agree; nothing is imported to find it out.
 """
 
 # os.path on texts: a Path costs ten times as much, and this is asked for each name of each step.
-# ruff: noqa: PTH
+# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH208
 from __future__ import annotations
 
 import os

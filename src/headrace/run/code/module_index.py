@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType
+from typing import NamedTuple
 
 from headrace.run.code.scope import Import, Note, Ref, bound_names, chain_of, imports_of, uses_of
 from headrace.run.code.syntax import digest_of
@@ -21,8 +21,7 @@ __all__ = ["Binding", "ModuleText", "Piece", "Unit"]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Some syntax: its digest, the names that it uses, and what in it can't be followed."""
 
     digest: str
@@ -150,7 +149,7 @@ class ModuleText:
             own = statement.name if isinstance(statement, Definition) else name
             self.bindings.setdefault(name, []).append(self._unit(statement, own, guards))
         if not isinstance(statement, Definition):
-            for name, targets in bound_names([statement])[1].items():
+            for name, targets in bound_names(statement)[1].items():
                 self.bindings.setdefault(name, []).extend(targets)
 
 
@@ -165,7 +164,7 @@ def _names_set_by(statement: ast.AST) -> Iterator[tuple[str, ...]]:
         yield (statement.name,)
         yield from (name for name in map(_decorator_name, statement.decorator_list) if len(name) > 1)
         return
-    names, imports = bound_names([statement])
+    names, imports = bound_names(statement)
     yield from ((name,) for name in sorted(names - imports.keys()))
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):

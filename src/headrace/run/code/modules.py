@@ -5,7 +5,7 @@ that is reached by an import inside a function's body has no namespace, even whe
 """
 
 # os.path on texts: a Path costs ten times as much, and this is asked for each name of each step.
-# ruff: noqa: PTH
+# ruff: noqa: PTH113, PTH118, PTH119, PTH120
 from __future__ import annotations
 
 import os
@@ -72,9 +72,9 @@ class Modules:
         if not os.path.isfile(filename) and isinstance(own, str) and os.path.basename(own) == os.path.basename(filename):
             filename = own  # `python shop.py` says "shop.py", and the working directory may have changed
         if os.path.isfile(filename):
-            path = os.path.realpath(filename)
+            path = self.places.real(filename)
             return self._module(path, namespace) if self.places.is_project(path) else None
-        if filename.startswith("<frozen") or (isinstance(own, str) and not self.places.is_project(os.path.realpath(own))):
+        if filename.startswith("<frozen") or (isinstance(own, str) and not self.places.is_project(self.places.real(own))):
             return None
         return self._interactive(filename, namespace)
 
@@ -83,7 +83,7 @@ class Modules:
         file = getattr(module, "__file__", None)
         if module is None or not isinstance(file, str):
             return None
-        path = os.path.realpath(file)
+        path = self.places.real(file)
         return self._module(path, vars(module)) if self.places.is_project(path) else None
 
     def imported(self, module: Module, target: Import, names: tuple[str, ...] = (), *, is_live: bool) -> Module | None:

@@ -119,11 +119,12 @@ class Names:
         seen |= {(module, name)}
         value, bindings = module.living(name), module.text.bindings.get(name, [])
         units = [binding for binding in bindings if isinstance(binding, Unit)]
-        if is_headrace(value) and not any(unit.is_definition for unit in units):
+        is_defined = any(unit.is_definition and unit.name == name for unit in units)
+        if is_headrace(value) and not is_defined:
             return self._follow(value, name, module)
         if not bindings or (module.is_interactive and callable(value)):
             return self._unbound(module, path, value, is_called=is_called, seen=seen)
-        constant = self._constant(module, name, value, units)
+        constant = None if is_defined else self._constant(module, name, value, units)
         if constant is not None:
             return [constant]
         found: list[Target] = []
@@ -178,7 +179,7 @@ class Names:
 
     def _constant(self, module: Module, name: str, value: object, units: list[Unit]) -> Node | None:
         """A module-level name whose value is plain goes by its value, unless that is the module's own name."""
-        if value is MISSING or not units or any(unit.is_definition for unit in units):
+        if value is MISSING or not units:
             return None
         if any(ref.path == ("__name__",) for unit in units for ref in unit.core.refs):
             return None

@@ -5,7 +5,7 @@ the project's folder and not in an environment or an installed library there.
 """
 
 # os.path on texts: a Path costs ten times as much, and this is asked for each name of each step.
-# ruff: noqa: PTH
+# ruff: noqa: PTH110, PTH113, PTH118, PTH120, PTH123
 from __future__ import annotations
 
 import os
@@ -25,10 +25,18 @@ class Places:
         self.root = os.path.realpath(root)
         self._prefix = self.root.rstrip(os.sep) + os.sep
         self._folders: dict[str, bool] = {self.root: True}
+        self._real: dict[str, str] = {}
         self._modules: dict[tuple[str, str], str] = {}
 
     def is_project(self, path: str) -> bool:
         return path.endswith(".py") and self._is_own(os.path.dirname(path))
+
+    def real(self, path: str) -> str:
+        """The path without links."""
+        found = self._real.get(path)
+        if found is None:
+            found = self._real[path] = os.path.realpath(path)
+        return found
 
     def shown(self, path: str) -> str:
         """The path as people know it: from the project's folder."""

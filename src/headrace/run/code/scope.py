@@ -8,17 +8,16 @@ a stale result.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
 __all__ = ["Import", "Note", "Ref", "Uses", "bound_names", "chain_of", "imports_of", "uses_of"]
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Import:
+class Import(NamedTuple):
     """What an import statement binds to one name: `module`, or `name` of `module`; `level` counts the dots."""
 
     module: str
@@ -26,8 +25,7 @@ class Import:
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(NamedTuple):
     """A dotted use such as `lib.clean`; `imports` are the imports inside the function's own body that its first name is bound by."""
 
     path: tuple[str, ...]
@@ -35,39 +33,32 @@ class Ref:
     imports: tuple[Import, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Note:
+class Note(NamedTuple):
     """Something that reading the code does not tell, with its line."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
+class Uses(NamedTuple):
+    """The names and the notes of some code, sorted."""
+
     refs: tuple[Ref, ...]
     notes: tuple[Note, ...]
 
 
-@dataclass(slots=True)
-class _Bound:
-    names: set[str] = field(default_factory=set)
-    imports: dict[str, list[Import]] = field(default_factory=dict)
-    outer: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Scope:
-    bound: _Bound
-    is_class: bool
-    parent: _Scope | None
-
-
 def uses_of(node: ast.AST, *, skip_decorators: bool = False) -> Uses:
-    """The names that `node` takes from the module's globals (or from functions around it), sorted."""
+    """The names that `node` takes from the module's globals, or from functions around it."""
     reader = _Reader(node if skip_decorators else None)
-    reader.read(node, None)
-    return Uses(tuple(sorted(reader.refs)), tuple(sorted(reader.notes)))
+    reader.read(node, _Scope("module", None))
+    return Uses(tuple(sorted(reader.refs())), tuple(sorted(reader.notes)))
+
+
+def bound_names(statement: ast.AST) -> tuple[set[str], dict[str, list[Import]]]:
+    """The names that a module-level statement binds, and those of them that are imports."""
+    scope = _Scope("module", None)
+    _Reader(None).read(statement, scope)
+    return scope.names, scope.imports
 
 
 def chain_of(node: ast.AST) -> tuple[str, ...]:
@@ -88,111 +79,90 @@ def imports_of(statement: ast.Import | ast.ImportFrom) -> list[tuple[str, Import
     return [(bound, Import(alias.name if alias.asname else bound)) for bound, alias in plain]
 
 
-def bound_names(statements: Iterable[ast.AST]) -> tuple[set[str], dict[str, list[Import]]]:
-    """The names that `statements` bind in their own scope, and those of them that are imports."""
-    bound = _bound_in(statements)
-    return bound.names, bound.imports
+class _Scope:
+    """What a function, a class, a comprehension or the module binds; complete only when all of it was read."""
 
+    __slots__ = ("imports", "kind", "names", "outer", "parent")
 
-def _bound_in(statements: Iterable[ast.AST]) -> _Bound:
-    bound = _Bound()
-    stack = list(statements)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            bound.names.add(node.name)
-        elif isinstance(node, Comprehension):
-            stack.extend(inner for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            for name, target in imports_of(node):
-                bound.names.add(name)
-                bound.imports.setdefault(name, []).append(target)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            bound.outer.update(node.names)
-        elif not isinstance(node, ast.Lambda):
-            bound.names.update(_stored(node))
-            stack.extend(ast.iter_child_nodes(node))
-    bound.names -= bound.outer
-    return bound
-
-
-def _stored(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Name):
-        return [] if isinstance(node.ctx, ast.Load) else [node.id]
-    if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
-        return [node.name] if node.name else []
-    if isinstance(node, ast.MatchMapping):
-        return [node.rest] if node.rest else []
-    return []
+    def __init__(self, kind: str, parent: _Scope | None) -> None:
+        self.kind = kind
+        self.parent = parent
+        self.names: set[str] = set()
+        self.imports: dict[str, list[Import]] = {}
+        self.outer: set[str] = set()
 
 
 class _Reader:
-    """One walk over a tree with the scopes that are open at each point."""
+    """One walk over a tree. Uses are noted with the scope that they stand in, and resolved at the end."""
 
     def __init__(self, undecorated: ast.AST | None) -> None:
         self._undecorated = undecorated
-        self.refs: set[Ref] = set()
+        self._loads: list[tuple[tuple[str, ...], bool, _Scope]] = []
+        self._found: set[Ref] = set()
         self.notes: set[Note] = set()
 
-    def read(self, node: ast.AST, scope: _Scope | None) -> None:
-        match node:
-            case ast.Name():
-                if isinstance(node.ctx, ast.Load):
-                    self._use((node.id,), scope)
-            case ast.Constant():
-                pass
-            case ast.Attribute():
-                self._attribute(node, scope)
-            case ast.Call():
-                self._call(node, scope)
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._function(node, scope)
-            case ast.ClassDef():
-                self._class(node, scope)
-            case ast.Lambda():
-                self._body([node.body], node.args, scope)
-            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                self._comprehension(node, scope)
-            case ast.AnnAssign():
-                self._annotated(node, scope)
-            case _:
-                self._all(ast.iter_child_nodes(node), scope)
+    def refs(self) -> set[Ref]:
+        for path, is_called, scope in self._loads:
+            self._resolve(path, scope, is_called=is_called)
+        return self._found
 
-    def _all(self, nodes: Iterable[ast.AST], scope: _Scope | None) -> None:
+    def _resolve(self, path: tuple[str, ...], scope: _Scope, *, is_called: bool) -> None:
+        name, around = path[0], scope
+        while around.parent is not None:
+            if name in around.outer:
+                break
+            if around.kind != "class" or around is scope:
+                if name in around.imports:
+                    self._found.add(Ref(path, is_called, tuple(around.imports[name])))
+                    return
+                # In a class body `limit = limit` reads the global one: there a local name is no proof.
+                if name in around.names and around.kind != "class":
+                    return
+            around = around.parent
+        self._found.add(Ref(path, is_called))
+
+    def read(self, node: ast.AST, scope: _Scope) -> None:
+        kind = node.__class__
+        handle = self._handlers.get(kind)
+        if handle is not None:
+            handle(self, node, scope)
+            return
+        for name in kind._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                self.read(value, scope)
+            elif isinstance(value, list):
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        self.read(item, scope)
+
+    def _all(self, nodes: Iterable[ast.AST], scope: _Scope) -> None:
         for node in nodes:
             self.read(node, scope)
 
-    def _use(self, path: tuple[str, ...], scope: _Scope | None, *, is_called: bool = False) -> None:
-        name, innermost = path[0], scope
-        while scope is not None:
-            if scope.is_class and scope is not innermost:
-                scope = scope.parent
-                continue
-            if name in scope.bound.imports:
-                self.refs.add(Ref(path, is_called, tuple(scope.bound.imports[name])))
-                return
-            if name in scope.bound.outer:
-                break
-            # In a class body `limit = limit` reads the global one: there a local name is no proof.
-            if name in scope.bound.names and not scope.is_class:
-                return
-            scope = scope.parent
-        self.refs.add(Ref(path, is_called))
+    def _name(self, node: ast.Name, scope: _Scope) -> None:
+        if node.ctx.__class__ is ast.Load:
+            self._loads.append(((node.id,), False, scope))
+        else:
+            scope.names.add(node.id)
 
-    def _attribute(self, node: ast.Attribute, scope: _Scope | None) -> None:
+    def _constant(self, node: ast.Constant, scope: _Scope) -> None:
+        pass
+
+    def _attribute(self, node: ast.Attribute, scope: _Scope) -> None:
         path = chain_of(node)
         if not path:
             self.read(node.value, scope)
             return
         if path[:2] == ("os", "environ"):
             self.notes.add(Note(node.lineno, "os.environ"))
-        self._use(path, scope)
+        self._loads.append((path, False, scope))
 
-    def _call(self, node: ast.Call, scope: _Scope | None) -> None:
+    def _call(self, node: ast.Call, scope: _Scope) -> None:
         path = chain_of(node.func)
         self._note_call(node, path)
         if path:
-            self._use(path, scope, is_called=True)
+            self._loads.append((path, True, scope))
         else:
             self.read(node.func, scope)
         self._all(node.args, scope)
@@ -200,57 +170,66 @@ class _Reader:
 
     def _note_call(self, node: ast.Call, path: tuple[str, ...]) -> None:
         last = path[-1] if path else getattr(node.func, "attr", "")
-        if last in _IMPORTERS and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-            self.refs.add(Ref((node.args[0].value,), imports=(Import(node.args[0].value),)))
+        if last not in _NOTED:
             return
-        is_file = last in _FILES and (path == ("open",) or len(path) != 1)
-        is_computed = path == ("getattr",) and len(node.args) > 1 and not isinstance(node.args[1], ast.Constant)
-        if last in _IMPORTERS or path in _UNREADABLE or is_file or is_computed:
+        first = node.args[0] if node.args else None
+        if last in _IMPORTERS and isinstance(first, ast.Constant) and isinstance(first.value, str) and len(node.args) == 1:
+            self._found.add(Ref((first.value,), imports=(Import(first.value),)))
+        elif _is_opaque(node, path, last):
             self.notes.add(Note(node.lineno, _shown(node)))
 
-    def _function(self, node: Function, scope: _Scope | None) -> None:
+    def _function(self, node: _Function, scope: _Scope) -> None:
+        scope.names.add(node.name)
         if node is not self._undecorated:
             self._all(node.decorator_list, scope)
-        arguments = node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        for annotation in [argument.annotation for argument in every if argument] + [node.returns]:
-            self._annotation(annotation, scope)
-        self._body(node.body, arguments, scope, type_params=getattr(node, "type_params", ()))
+        for argument in _arguments(node.args):
+            if argument.annotation is not None:
+                self._annotation(argument.annotation, scope)
+        if node.returns is not None:
+            self._annotation(node.returns, scope)
+        self._body(node.body, node.args, scope, getattr(node, "type_params", ()))
 
-    def _body(self, body: Sequence[ast.AST], arguments: ast.arguments, scope: _Scope | None, type_params: Sequence[ast.AST] = ()) -> None:
+    def _lambda(self, node: ast.Lambda, scope: _Scope) -> None:
+        self._body([node.body], node.args, scope)
+
+    def _body(self, body: Sequence[ast.AST], arguments: ast.arguments, scope: _Scope, type_params: Sequence[ast.AST] = ()) -> None:
         self._all(arguments.defaults, scope)
         self._all((default for default in arguments.kw_defaults if default), scope)
-        bound = _bound_in(body)
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        bound.names.update(argument.arg for argument in every if argument)
-        bound.names.update(str(getattr(parameter, "name", "")) for parameter in type_params)
-        self._all(body, _Scope(bound, is_class=False, parent=scope))
+        inner = _Scope("function", scope)
+        inner.names.update(argument.arg for argument in _arguments(arguments))
+        inner.names.update(str(getattr(parameter, "name", "")) for parameter in type_params)
+        self._all(body, inner)
+        inner.names -= inner.outer
 
-    def _class(self, node: ast.ClassDef, scope: _Scope | None) -> None:
+    def _class(self, node: ast.ClassDef, scope: _Scope) -> None:
+        scope.names.add(node.name)
         if node is not self._undecorated:
             self._all(node.decorator_list, scope)
         self._all([*node.bases, *node.keywords], scope)
-        self._all(node.body, _Scope(_bound_in(node.body), is_class=True, parent=scope))
+        self._all(node.body, _Scope("class", scope))
 
-    def _comprehension(self, node: Comprehension, scope: _Scope | None) -> None:
-        first = node.generators[0]
-        self.read(first.iter, scope)
-        inner = _Scope(_bound_in([generator.target for generator in node.generators]), is_class=False, parent=scope)
-        for generator in node.generators:
-            if generator is not first:
-                self.read(generator.iter, inner)
+    def _comprehension(self, node: _Comprehension, scope: _Scope) -> None:
+        inner = _Scope("comprehension", scope)
+        for number, generator in enumerate(node.generators):
+            self.read(generator.iter, inner if number else scope)
             self._all([generator.target, *generator.ifs], inner)
         self._all([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt], inner)
 
-    def _annotated(self, node: ast.AnnAssign, scope: _Scope | None) -> None:
-        if scope is not None and scope.is_class:
-            self._annotation(node.annotation, scope)
-        self._all([node.target, *([node.value] if node.value else [])], scope)
+    def _walrus(self, node: ast.NamedExpr, scope: _Scope) -> None:
+        self.read(node.value, scope)
+        while scope.kind == "comprehension" and scope.parent is not None:
+            scope = scope.parent
+        scope.names.add(node.target.id)
 
-    def _annotation(self, node: ast.AST | None, scope: _Scope | None) -> None:
+    def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
+        if scope.kind == "class":
+            self._annotation(node.annotation, scope)
+        self.read(node.target, scope)
+        if node.value is not None:
+            self.read(node.value, scope)
+
+    def _annotation(self, node: ast.AST, scope: _Scope) -> None:
         """As an expression; a text inside is one too (`list["Item"]`)."""
-        if node is None:
-            return
         for inner in ast.walk(node):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 try:
@@ -259,10 +238,76 @@ class _Reader:
                     continue
         self.read(node, scope)
 
+    def _imports(self, node: ast.Import | ast.ImportFrom, scope: _Scope) -> None:
+        for name, target in imports_of(node):
+            scope.names.add(name)
+            scope.imports.setdefault(name, []).append(target)
+
+    def _outer(self, node: ast.Global | ast.Nonlocal, scope: _Scope) -> None:
+        scope.outer.update(node.names)
+
+    def _caught(self, node: ast.ExceptHandler, scope: _Scope) -> None:
+        if node.name:
+            scope.names.add(node.name)
+        self._all([*([node.type] if node.type else []), *node.body], scope)
+
+    def _matched(self, node: ast.MatchAs | ast.MatchStar, scope: _Scope) -> None:
+        if node.name:
+            scope.names.add(node.name)
+        if isinstance(node, ast.MatchAs) and node.pattern is not None:
+            self.read(node.pattern, scope)
+
+    def _matched_mapping(self, node: ast.MatchMapping, scope: _Scope) -> None:
+        if node.rest:
+            scope.names.add(node.rest)
+        self._all([*node.keys, *node.patterns], scope)
+
+    _handlers: ClassVar[dict[type[ast.AST], Callable[..., None]]] = {
+        ast.Name: _name,
+        ast.Constant: _constant,
+        ast.Attribute: _attribute,
+        ast.Call: _call,
+        ast.FunctionDef: _function,
+        ast.AsyncFunctionDef: _function,
+        ast.Lambda: _lambda,
+        ast.ClassDef: _class,
+        ast.ListComp: _comprehension,
+        ast.SetComp: _comprehension,
+        ast.DictComp: _comprehension,
+        ast.GeneratorExp: _comprehension,
+        ast.NamedExpr: _walrus,
+        ast.AnnAssign: _annotated,
+        ast.Import: _imports,
+        ast.ImportFrom: _imports,
+        ast.Global: _outer,
+        ast.Nonlocal: _outer,
+        ast.ExceptHandler: _caught,
+        ast.MatchAs: _matched,
+        ast.MatchStar: _matched,
+        ast.MatchMapping: _matched_mapping,
+    }
+
+
+def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
+    yield from arguments.posonlyargs
+    yield from arguments.args
+    yield from arguments.kwonlyargs
+    yield from (argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None)
+
 
 _IMPORTERS = frozenset({"import_module", "__import__"})
-_UNREADABLE = frozenset({("eval",), ("exec",), ("globals",)})
-_FILES = frozenset({"open", "read_text", "read_bytes", "getenv"})
+_PLAIN = frozenset({"eval", "exec", "globals", "getattr", "open"})  # as names alone: `frame.eval(...)` is something else
+_METHODS = frozenset({"open", "read_text", "read_bytes", "getenv"})  # after a dot: `Path(...).read_text()`
+_NOTED = _IMPORTERS | _PLAIN | _METHODS
+
+
+def _is_opaque(node: ast.Call, path: tuple[str, ...], last: str) -> bool:
+    """Whether what this call does can't be read from the code."""
+    if last in _IMPORTERS:
+        return True
+    if path == ("getattr",):
+        return len(node.args) > 1 and not isinstance(node.args[1], ast.Constant)
+    return last in (_PLAIN if len(path) == 1 else _METHODS)
 
 
 def _shown(node: ast.AST) -> str:
