@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import duckdb
 
@@ -29,11 +30,16 @@ _SYNTAX = re.compile(r'syntax error at or near "(.+?)"')
 
 @dataclass(frozen=True)
 class Query:
-    """One SELECT, the values that its `$names` stand for, and whether its rows come in any order, whatever its plan says."""
+    """One SELECT and the values that its `$names` stand for.
+
+    `order` is whether its rows come in an order that is the same each time: `kept`, `free`, or as its plan says. `columns` are
+    names and types where they are known.
+    """
 
     text: str
     values: Mapping[str, object]
-    is_order_free: bool = False
+    order: Literal["kept", "free", "as planned"] = "as planned"
+    columns: tuple[tuple[str, str], ...] | None = None
 
 
 def one_query(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Bound]) -> Query:
@@ -56,10 +62,16 @@ def one_query(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, 
     return Query(sql.rstrip().rstrip(";").rstrip(), {name: values[name] for name in sorted(named)})
 
 
-def columns_of(cursor: duckdb.DuckDBPyConnection, query: Query) -> list[tuple[str, str]]:
+def columns_of(cursor: duckdb.DuckDBPyConnection, query: Query) -> tuple[tuple[str, str], ...]:
     """Names and types of a query's columns, as DuckDB gives them; nothing runs."""
-    rows = cursor.execute(f"describe\n{query.text}", dict(query.values)).fetchall()
-    return [(row[0], row[1]) for row in rows]
+    if query.columns is not None:
+        return query.columns
+    try:
+        relation = cursor.sql(query.text, params=dict(query.values) or None)
+    except duckdb.Error:
+        cursor.execute(f"describe\n{query.text}", dict(query.values))  # says the place too
+        raise
+    return tuple(zip(relation.columns, map(str, relation.types), strict=True))
 
 
 def empty_table(schema: Schema) -> str:

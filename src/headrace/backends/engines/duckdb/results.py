@@ -7,9 +7,9 @@ invariant: whatever comes in is read once, and as far as its library allows with
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -32,18 +32,24 @@ class Room:
     cursor: duckdb.DuckDBPyConnection
     work: Path
     name: str
+    _leaving: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
 
-    @property
     def path(self) -> Path:
-        return self.work / f"{self.name}.parquet"
+        path = self.work / f"{self.name}.parquet"
+        self._leaving.append(lambda: path.unlink(missing_ok=True))
+        return path
 
-    def all(self) -> Query:
-        return Query(f"select * from {quote(self.name)}", {})
+    def view(self, relation: duckdb.DuckDBPyRelation) -> None:
+        self._leaving.append(lambda: self.cursor.execute(f"drop view if exists {quote(self.name)}"))
+        relation.create_view(self.name)
+
+    def all(self, order: Literal["kept", "as planned"]) -> Query:
+        return Query(f"select * from {quote(self.name)}", {}, order)
 
     def leave(self) -> None:
         """Free what was put there."""
-        self.cursor.execute(f"drop view if exists {quote(self.name)}")
-        self.path.unlink(missing_ok=True)
+        while self._leaving:
+            self._leaving.pop()()
 
 
 def query_of(room: Room, result: object, values: Mapping[str, Bound], *, schema: Schema) -> Query:
@@ -71,18 +77,18 @@ def _from_duckdb(room: Room, result: Any) -> Query | None:
     if not isinstance(result, duckdb.DuckDBPyRelation):
         return None
     try:
-        result.create_view(room.name)
+        room.view(result)
         room.cursor.execute(f"select 1 from {quote(room.name)} limit 0")
     except duckdb.CatalogException:  # a relation of another connection
         room.cursor.register(room.name, result.to_arrow_reader())
-    return room.all()
+    return room.all("as planned")
 
 
 def _from_pyarrow(room: Room, result: Any) -> Query | None:
     if type(result).__name__ not in ("Table", "RecordBatch", "RecordBatchReader"):
         return None
     room.cursor.register(room.name, result)
-    return room.all()
+    return room.all("kept")
 
 
 def _from_polars(room: Room, result: Any) -> Query | None:
@@ -90,9 +96,10 @@ def _from_polars(room: Room, result: Any) -> Query | None:
     is_lazy = type(result).__name__ == "LazyFrame"
     if not is_lazy and type(result).__name__ != "DataFrame":
         return None
+    path = room.path()
     try:
         types = {name: str(dtype).partition("(")[0] for name, dtype in result.collect_schema().items()}
-        _ = result.sink_parquet(room.path, compression="lz4") if is_lazy else result.write_parquet(room.path, compression="lz4")
+        _ = result.sink_parquet(path, compression="lz4") if is_lazy else result.write_parquet(path, compression="lz4")
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a Polars panic is a BaseException
@@ -101,7 +108,7 @@ def _from_polars(room: Room, result: Any) -> Query | None:
     for name, type_name in types.items():
         if type_name in _UNSTORED_POLARS:
             raise DataError(f"The column `{name}` has Polars' type {type_name}, which cannot be stored. Cast it first.")
-    return Query(f"select * from {parquet([room.path])}", {}, is_order_free=not _is_sorted(result, is_lazy=is_lazy))
+    return Query(f"select * from {parquet([path])}", {}, order="kept" if _is_sorted(result, is_lazy=is_lazy) else "free")
 
 
 def _is_sorted(result: Any, *, is_lazy: bool) -> bool:
@@ -126,7 +133,7 @@ def _from_pandas(room: Room, result: Any) -> Query | None:
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ValueError) as error:
         raise DataError(f"A column of the pandas frame holds values of several types: {error.args[0]} {error.args[-1]}") from error
     room.cursor.register(room.name, table)
-    return room.all()
+    return room.all("kept")
 
 
 def _from_ibis(room: Room, result: Any) -> Query | None:

@@ -49,10 +49,14 @@ def from_columns(columns: Mapping[Any, Any], schema: Schema) -> Query:
         raise DataError(f"The columns have different lengths: {found}.")
     known = {column.name: column.type for column in schema}
     parts: list[str] = []
+    types: list[tuple[str, str | None]] = []
     for number, (name, column) in enumerate(lists.items()):
         type_name = _python_type(name, column) or known.get(name)
+        types.append((name, type_name))
         parts.append(f"unnest($c{number}{f'::{type_name}[]' if type_name else ''}) as {quote(name)}")
-    return Query("select " + ", ".join(parts), {f"c{number}": column for number, column in enumerate(lists.values())})
+    values = {f"c{number}": column for number, column in enumerate(lists.values())}
+    known_types = tuple((name, type_name) for name, type_name in types if type_name)
+    return Query("select " + ", ".join(parts), values, "kept", known_types if len(known_types) == len(types) else None)
 
 
 def _python_type(name: str, values: list[object]) -> str | None:

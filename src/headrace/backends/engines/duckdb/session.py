@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import duckdb
 
-from headrace.backends.engines.duckdb.binding import empty_table, told
+from headrace.backends.engines.duckdb.binding import columns_of, empty_table, told
 from headrace.backends.engines.duckdb.frames import as_kind
 from headrace.backends.engines.duckdb.results import Room, query_of
 from headrace.backends.engines.duckdb.text import literal, parquet, quote
@@ -58,7 +58,8 @@ class DuckDBSession:
         schema = order.contract.schema if order.contract else ()
         try:
             query = query_of(self._room, result, values, schema=schema)
-            return write(self._cursor, query, order, work=self._work)
+            columns = columns_of(self._cursor, query)
+            return write(self._cursor, query, columns, order, work=self._work)
         except duckdb.Error as error:
             raise told(error, self._tables) from error
         finally:

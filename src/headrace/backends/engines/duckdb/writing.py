@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from headrace.backends.engines.duckdb.binding import Query, columns_of
+from headrace.backends.engines.duckdb.binding import Query
 from headrace.backends.engines.duckdb.splitting import GAP, side_of, split_columns
 from headrace.backends.engines.duckdb.text import FLOATS, listed, literal, parquet, quote, stored_type
 from headrace.core.contract import Contract
@@ -56,9 +56,9 @@ class _Copied:
     nulls: Mapping[str, int]
 
 
-def write(cursor: duckdb.DuckDBPyConnection, query: Query, order: WriteOrder, *, work: Path) -> Written:
-    """Evaluate a query into the files of an order; see `EngineSession.write`."""
-    plan = _planned(columns_of(cursor, query), query, order)
+def write(cursor: duckdb.DuckDBPyConnection, query: Query, columns: Sequence[tuple[str, str]], order: WriteOrder, *, work: Path) -> Written:
+    """Evaluate a query with these columns into the files of an order, its text on lines of its own; see `EngineSession.write`."""
+    plan = _planned(columns, query, order)
     if order.split is None:
         path = order.paths["rows"]
         copied = _copy(cursor, plan.query, _in_order(cursor, plan, order), path, _FORMAT)
@@ -153,8 +153,10 @@ def _check_key_columns(key: Sequence[str], schema: Schema) -> None:
 def _in_order(cursor: duckdb.DuckDBPyConnection, plan: _Plan, order: WriteOrder) -> str:
     """The query, sorted by key (else by all columns) where the engine would be free to choose."""
     text = plan.select()
+    if plan.query.order == "kept":
+        return text
     rows = cursor.execute(f"explain (format json) {text}", dict(plan.query.values)).fetchall()
-    if not plan.query.is_order_free and all(_keeps_order(root) for root in json.loads(rows[0][1])):
+    if plan.query.order == "as planned" and all(_keeps_order(root) for root in json.loads(rows[0][1])):
         return text
     names = [column.name for column in plan.schema]
     positions = [names.index(name) for name in order.key] or range(len(names))
