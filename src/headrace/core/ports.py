@@ -185,7 +185,10 @@ class Landed:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked."""
+    """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked.
+
+    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each.
+    """
 
     rows_read: int
     rows_kept: int
@@ -193,6 +196,7 @@ class ReadResult:
     schema: Schema
     undeclared: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+    examples: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
 
 

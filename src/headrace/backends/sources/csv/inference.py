@@ -1,0 +1,59 @@
+"""The types of a file that has no contract, from all of its texts.
+
+A type is taken only if every text of the column has it in its plainest form (no leading zeros, no yes or no for a truth value), so that
+what is inferred never sends a record to the quarantine and an article number stays what it is. The invariant: reading with the inferred
+contract keeps every record that has as many fields as the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import duckdb
+
+from headrace.core.contract import Contract, ContractField, ValueType
+from headrace.core.errors import SourceError
+
+__all__ = ["infer"]
+
+_DAY = r"(000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-\d\d-\d\d"
+_FORMS: Mapping[ValueType, str] = {
+    "int": r"regexp_full_match({t}, '-?(0|[1-9]\d{{0,18}})') AND TRY_CAST({t} AS BIGINT) IS NOT NULL",
+    "float": r"regexp_full_match({t}, '-?(0|[1-9]\d{{0,18}})?(\.\d*)?([eE][+-]?\d+)?|NaN|nan|-?inf') AND TRY_CAST({t} AS DOUBLE) IS NOT NULL",
+    "bool": "{t} IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')",
+    "date": f"regexp_full_match({{t}}, '{_DAY.replace('{', '{{').replace('}', '}}')}') AND TRY_CAST({{t}} AS DATE) IS NOT NULL",
+    "datetime": f"regexp_full_match({{t}}, '{_DAY}[T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d{{{{1,6}}}})?)?Z?') AND TRY_CAST(left({{t}}, 10) AS DATE) IS NOT NULL",
+}
+
+
+def infer(connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...]]) -> Contract:
+    """A contract of optional columns. For each item of `pieces` the table `piece` holds texts of the columns that the item names.
+
+    Raises SourceError when files have different columns.
+    """
+    names: tuple[str, ...] | None = None
+    fitting: list[list[ValueType]] = []
+    has_text: list[bool] = []
+    for found in pieces:
+        if names is None:
+            names, fitting, has_text = found, [list(_FORMS) for _ in found], [False] * len(found)
+        if set(found) != set(names):
+            odd = ", ".join(sorted(set(found) ^ set(names)))
+            raise SourceError(
+                f"The files have different columns ({odd}). Give the source a contract, in which a column that may be absent has a default."
+            )
+        for n, name in enumerate(names):
+            at = found.index(name)
+            count, *misfits = _look(connection, at, fitting[n])
+            fitting[n] = [form for form, bad in zip(fitting[n], misfits, strict=True) if not bad]
+            has_text[n] = has_text[n] or count > 0
+    columns = [(name, forms[0] if forms and seen else "str") for name, forms, seen in zip(names or (), fitting, has_text, strict=True)]
+    return Contract("inferred", tuple(ContractField(name, name, type_, nullable=True) for name, type_ in columns))
+
+
+def _look(connection: duckdb.DuckDBPyConnection, column: int, forms: list[ValueType]) -> tuple[int, ...]:
+    """How many texts a column has, and how many of them lack each form."""
+    text = f"t{column}"
+    misfits = "".join(f", count(*) FILTER (NOT ({_FORMS[form].format(t=text)}))" for form in forms)
+    found: tuple[int, ...] = connection.execute(f"SELECT count({text}){misfits} FROM piece WHERE {text} IS NOT NULL").fetchall()[0]
+    return found

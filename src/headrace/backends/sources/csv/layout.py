@@ -1,0 +1,104 @@
+"""How the columns of one file become the columns of a contract, as SQL over a table of texts.
+
+Pure: names and text in, SQL out. The invariant: a value is in the rows only if none of its breaches is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.core.casts import cast_sql, failure_words, literal
+from headrace.core.checks import Breach, breaches_of, literal_of
+from headrace.core.contract import Contract, ContractField
+from headrace.core.errors import SourceError, did_you_mean
+from headrace.core.ports import JSON
+
+__all__ = ["Layout", "lay_out"]
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One file's columns against a contract. `positions` says where each field of the contract is in the file, if it is."""
+
+    names: tuple[str, ...]
+    contract: Contract
+    positions: tuple[int | None, ...]
+    undeclared: tuple[str, ...]
+    values: tuple[str, ...]
+    breaches: tuple[Breach, ...]
+
+    @property
+    def typed_sql(self) -> str:
+        """Rows of the table `piece`, typed (`v0`, `v1`, …) beside their texts (`t0`, …)."""
+        casts = [f"{value} AS v{n}" for n, value in enumerate(self.values)]
+        return f"SELECT *, {', '.join(casts)} FROM piece"
+
+    @property
+    def bad_sql(self) -> str:
+        return " OR ".join(f"({breach.condition})" for breach in self.breaches) or "false"
+
+    @property
+    def columns_sql(self) -> str:
+        """The finished columns, `f0`, `f1`, …: by number, since a column may be called anything."""
+        return ", ".join(f"{_finished(n, field)} AS f{n}" for n, field in enumerate(self.contract.fields))
+
+    @property
+    def reasons_sql(self) -> str:
+        """Columns and reasons of a bad row, as two lists."""
+        broken = [f"CASE WHEN {b.condition} THEN {{'c': {literal(b.column)}, 'r': {b.sql}}} END" for b in self.breaches]
+        found = f"list_filter([{', '.join(broken)}], lambda b: b IS NOT NULL)"
+        return f"list_distinct(list_transform({found}, lambda b: b.c)) AS columns, list_transform({found}, lambda b: b.r) AS reasons"
+
+
+def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str) -> Layout:
+    """Match a file's header with a contract. Raises SourceError naming each column that the file lacks."""
+    place = {name: n for n, name in enumerate(names)}
+    positions = tuple(place.get(field.alias) for field in contract.fields)
+    lacking = [f.alias for f, position in zip(contract.fields, positions, strict=True) if position is None and not f.has_default]
+    if lacking:
+        listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
+        raise SourceError(
+            f"The header of `{file}` lacks {len(lacking)} of the {len(contract.fields)} columns that the contract `{contract.name}` asks for:\n"
+            f"{listed}\nMend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
+        )
+    declared = {field.alias for field in contract.fields}
+    undeclared = tuple(name for name in names if name not in declared)
+    if undeclared and contract.forbids_others:
+        raise SourceError(f"`{file}` has columns that the contract `{contract.name}` forbids (extra='forbid'): {', '.join(undeclared)}.")
+    values = tuple(
+        f"CAST(NULL AS {field.sql_type})" if position is None else cast_sql(f"t{n}", field, options)
+        for n, (field, position) in enumerate(zip(contract.fields, positions, strict=True))
+    )
+    breaches = tuple(
+        breach
+        for n, (field, position) in enumerate(zip(contract.fields, positions, strict=True))
+        if position is not None
+        for breach in _breaches(n, field, options)
+    )
+    return Layout(names, contract, positions, undeclared, values, breaches)
+
+
+def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list[Breach]:
+    found: list[Breach] = []
+    quoted = f"'''' || left(t{n}, {_SHOWN}) || CASE WHEN length(t{n}) > {_SHOWN} THEN '…' ELSE '' END || ''''"
+    if not field.nullable and not field.has_default:
+        found.append(Breach(field.name, "missing", _is_missing(n, field)))
+    if field.type != "str":
+        found.append(Breach(field.name, failure_words(field, options), f"t{n} IS NOT NULL AND v{n} IS NULL", quoted))
+    shown = quoted if field.type == "str" else f"left(t{n}, {_SHOWN})"
+    bounds = breaches_of(field, f"v{n}", shown)
+    if field.type == "float":
+        return [*found, *(Breach(b.column, b.words, f"NOT {_is_missing(n, field)} AND {b.condition}", b.shown) for b in bounds)]
+    return [*found, *bounds]
+
+
+def _is_missing(n: int, field: ContractField) -> str:
+    return f"(t{n} IS NULL OR coalesce(isnan(v{n}), false))" if field.type == "float" else f"(t{n} IS NULL)"
+
+
+def _finished(n: int, field: ContractField) -> str:
+    default = literal_of(field.default, field.sql_type)
+    return f"CASE WHEN {_is_missing(n, field)} THEN {default} ELSE v{n} END"
