@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from headrace.core.interval import Interval
@@ -112,18 +113,12 @@ def slot_key(pipeline: str, dataset: str, interval: Interval, version: int) -> s
 
 def parse_slot(key: str) -> Slot | None:
     """The slot that a key names; None for another key."""
-    # Sliced, not matched: a month's listing goes through here key by key.
-    folders = key.split("/")
-    if len(folders) != 6 or folders[0] != "log":
+    text, _, version = key.rpartition(".")
+    parts = text.split("/", 3)
+    if len(parts) != 4 or parts[0] != "log" or not version.isdigit():
         return None
-    _, pipeline, dataset, year, month, rest = folders
-    start, _, tail = rest.partition("-")
-    minutes, _, version = tail.partition("m.")
-    try:
-        begin = datetime(int(year), int(month), int(start[:2]), int(start[3:5]), int(start[5:7]), tzinfo=UTC)
-        return Slot(pipeline, dataset, Interval(begin, begin + timedelta(minutes=int(minutes))), int(version))
-    except ValueError:
-        return None
+    interval = _parse_interval(parts[3])
+    return Slot(parts[1], parts[2], interval, int(version)) if interval else None
 
 
 def month_prefixes(pipeline: str, dataset: str, window: Interval) -> Iterator[str]:
@@ -197,6 +192,19 @@ def parse_champion(key: str) -> Champion | None:
     """The chain entry that a champion's file names; None for another key."""
     found = _CHAMPION.fullmatch(key)
     return Champion(found[1], found[2], int(found[3]), found[4]) if found else None
+
+
+@lru_cache(maxsize=20_000)  # the datasets of a pipeline have the same intervals, and a month of them is listed each time
+def _parse_interval(text: str) -> Interval | None:
+    """The interval in a slot's key, `2026/11/20T0800-60m`. Sliced, not matched: a month's listing goes through here."""
+    start, _, minutes = text.partition("-")
+    if len(start) != 15 or start[4] + start[7] + start[10] != "//T" or minutes[-1:] != "m":
+        return None
+    try:
+        begin = datetime(int(start[:4]), int(start[5:7]), int(start[8:10]), int(start[11:13]), int(start[13:15]), tzinfo=UTC)
+        return Interval(begin, begin + timedelta(minutes=int(minutes[:-1])))
+    except ValueError:
+        return None
 
 
 def _check_whole_minutes(interval: Interval) -> None:
