@@ -124,6 +124,7 @@ def make_card(
     spec: ModelSpec,
     columns: Mapping[str, Column],
     *,
+    rows: Mapping[str, int],
     metrics: Mapping[str, float],
     measured_on: str,
 ) -> dict[str, JSON]:
@@ -139,6 +140,7 @@ def make_card(
         "target": {"name": target.name, "type": target.type} if target else None,
         "classes": _classes(estimator) if task == "classification" else None,
         "has_probability": task == "classification" and hasattr(estimator, "predict_proba"),
+        "rows": dict(rows),
         "metrics": dict(metrics),
         "measured_on": measured_on,
         "versions": {"python": platform.python_version(), "scikit-learn": sklearn.__version__, "numpy": np.__version__},

@@ -173,13 +173,14 @@ def _pickled(model: SklearnModel) -> bytes:
 def _card(folder: Path) -> Mapping[str, Any]:
     try:
         card: dict[str, Any] = json.loads((folder / "model.json").read_bytes())
-    except (OSError, ValueError) as error:
+        written = int(card["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"There is no readable `model.json` in {folder}: {error}. A model's folder holds model.json and model.skops."
+            f"There is no model card `model.json` in {folder}: {type(error).__name__}: {error}. A model's folder holds model.json and model.skops."
         ) from error
-    if int(card["format"]) > FORMAT:
+    if written > FORMAT:
         raise NewerFormatError(
-            f"The model in {folder} has format {card['format']}, and this headrace knows formats up to {FORMAT}. Upgrade headrace here."
+            f"The model in {folder} has format {written}, and this headrace knows formats up to {FORMAT}. Upgrade headrace here."
         )
     return card
 

@@ -20,7 +20,7 @@ from headrace.core.errors import DataError, did_you_mean
 from headrace.core.ports import Column
 from headrace.core.step import ModelSpec
 
-__all__ = ["Rows", "batches", "columns_of", "family", "features_of", "plain", "read", "type_name"]
+__all__ = ["Rows", "batches", "check_columns", "columns_of", "count", "family", "features_of", "plain", "read", "type_name"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ def columns_of(files: Sequence[Path]) -> dict[str, Column]:
         raise DataError("No files were given to a model. A side of a split has at least one file, if an empty one.")
     schema = pq.read_schema(files[0])
     return {field.name: Column(field.name, type_name(field.type), field.nullable) for field in schema}
+
+
+def count(files: Sequence[Path]) -> int:
+    """How many rows, from the files' footers."""
+    return sum(pq.read_metadata(path).num_rows for path in files)
 
 
 def check_columns(found: Mapping[str, Column], wanted: Sequence[str], what: str) -> None:

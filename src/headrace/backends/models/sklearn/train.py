@@ -55,7 +55,8 @@ def train(made: object, spec: ModelSpec, sides: Mapping[str, Sequence[Path]], *,
         measured_on = f"{len(training):,} rows it was fitted on" if held is None else f"{len(held):,} test rows"
     if held is None and not spec.cv:
         notes.append("measured on the rows it was fitted on: give the table a split, or the model cv=, to know how it does on others")
-    card = make_card(estimator, task, spec, rows.columns_of(train_files), metrics=found, measured_on=measured_on)
+    counted = {side: rows.count(files) for side, files in sides.items()}
+    card = make_card(estimator, task, spec, rows.columns_of(train_files), rows=counted, metrics=found, measured_on=measured_on)
     return Trained(SklearnModel(estimator, card), found, tuple(notes))
 
 
@@ -79,7 +80,7 @@ def fit(estimator: Estimator, spec: ModelSpec, training: Rows) -> Estimator:
     given |= {} if spec.target is None else {"y": training.target}
     try:
         with _one_thread(estimator):
-            return estimator.fit(training.features, **given)
+            return _without_times(estimator.fit(training.features, **given))
     except Exception as error:
         raise checks.refusal(error, estimator, training.features, f"Fitting on {len(training):,} rows") from error
 
@@ -87,6 +88,15 @@ def fit(estimator: Estimator, spec: ModelSpec, training: Rows) -> Estimator:
 def _one_thread(estimator: Estimator) -> Any:
     """K-means adds up per thread, in no fixed order: on one thread equal rows give equal centres."""
     return threadpool_limits(limits=1, user_api="openmp") if hasattr(last_step(estimator), "n_clusters") else nullcontext()
+
+
+def _without_times(estimator: Estimator) -> Estimator:
+    """A search keeps how long its fits took, which differs between equal trainings: zeros in their place."""
+    search = last_step(estimator)
+    if hasattr(search, "cv_results_") and hasattr(search, "refit_time_"):
+        search.refit_time_ = 0.0
+        search.cv_results_ |= {name: np.zeros_like(times) for name, times in search.cv_results_.items() if name.endswith("_time")}
+    return estimator
 
 
 def _weight_parameter(estimator: Estimator, column: str) -> str:
