@@ -1,0 +1,129 @@
+"""Petrol consumption end to end, against the bare pandas + scikit-learn script that does the same without any promise.
+
+    python benchmarks/petrol.py [--rounds 5] [--data petrol_consumption.csv]
+
+Each round runs the bare script, then headrace on an empty lake, then headrace again. Without the course's file the same number
+of rows is drawn: neither program's time depends on what is in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from measuring import HEADRACE, Usage, measured, middle, print_table
+
+COURSE = Path(__file__).resolve().parents[2] / "shared" / "data" / "petrol" / "petrol_consumption.csv"
+HEADER = "Petrol_tax,Average_income,Paved_Highways,Population_Driver_licence(%),Petrol_Consumption"
+
+BARE = """
+import sys
+from pathlib import Path
+
+import joblib
+import pandas as pd
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+rows = pd.read_csv(sys.argv[1])
+features, target = rows.drop(columns="Petrol_Consumption"), rows["Petrol_Consumption"]
+x_train, x_test, y_train, y_test = train_test_split(features, target, test_size=0.2, random_state=0)
+model = make_pipeline(StandardScaler(), RandomForestRegressor(200, random_state=0))
+model.fit(x_train, y_train)
+predicted = model.predict(x_test)
+print(r2_score(y_test, predicted), mean_absolute_error(y_test, predicted), root_mean_squared_error(y_test, predicted))
+folder = Path(sys.argv[2])
+folder.mkdir()
+joblib.dump(model, folder / "model.joblib")
+rows.assign(prediction=model.predict(features)).to_parquet(folder / "predictions.parquet")
+"""
+
+OURS = """
+from pydantic import BaseModel, Field
+
+import headrace as hr
+
+petrol = hr.Pipeline("petrol")
+
+
+class Record(BaseModel):
+    petrol_tax: float = Field(alias="Petrol_tax")
+    average_income: int = Field(alias="Average_income")
+    paved_highways: int = Field(alias="Paved_Highways")
+    licences: float = Field(alias="Population_Driver_licence(%)")
+    consumption: int = Field(alias="Petrol_Consumption")
+
+
+petrol.source("records", "petrol.csv", contract=Record)
+
+
+@petrol.table(key="record_id", split=hr.by_key(test=0.2))
+def states(records: hr.Frame) -> str:
+    return "select distinct md5(concat_ws('|', petrol_tax, average_income, paved_highways, licences, consumption)) as record_id, * from records"
+
+
+@petrol.model(states, features=["petrol_tax", "average_income", "paved_highways", "licences"], target="consumption")
+def consumption(trees: int = 200) -> object:
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), RandomForestRegressor(trees, random_state=0))
+
+
+petrol.predict(consumption, states, name="predicted")
+"""
+
+
+def drawn(rows: int = 48) -> str:
+    draw = random.Random(0)
+    lines = [
+        f"{draw.uniform(5, 10):.2f},{draw.randint(3000, 5400)},{draw.randint(400, 18000)},{draw.uniform(0.4, 0.8):.4f},{draw.randint(340, 970)}"
+        for _ in range(rows)
+    ]
+    return "\n".join([HEADER, *lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=COURSE)
+    options = parser.parse_args()
+    taken: dict[str, list[Usage]] = {"bare script": [], "headrace run": [], "headrace run, cached": []}
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
+        folder = Path(name)
+        (folder / "petrol.csv").write_text(options.data.read_text() if options.data.is_file() else drawn())
+        (folder / "bare.py").write_text(BARE)
+        (folder / "ours.py").write_text(OURS)
+        for number in range(options.rounds + 1):
+            run = (HEADRACE, "run", "ours.py", "--lake", f"lake-{number}")
+            measurements = {
+                "bare script": measured(sys.executable, "bare.py", "petrol.csv", f"bare-{number}", cwd=folder),
+                "headrace run": measured(*run, cwd=folder),
+                "headrace run, cached": measured(*run, cwd=folder),
+            }
+            if number:  # the first round warms the disk's cache
+                for name, usage in measurements.items():
+                    taken[name].append(usage)
+    bare = middle([u.wall_s for u in taken["bare script"]])
+    rows: list[list[object]] = []
+    for name, usages in taken.items():
+        wall = middle([u.wall_s for u in usages])
+        cells = [
+            f"{wall:.2f}",
+            f"{middle([u.cpu_s for u in usages]):.2f}",
+            f"{middle([u.peak_mb for u in usages]):.0f}",
+            f"{wall / bare:.2f}",
+        ]
+        rows.append([name, *cells, "1.50" if name == "headrace run" else ""])
+    print_table(f"Petrol end to end, medians of {options.rounds}", ["", "wall s", "CPU s", "peak MB", "x bare", "budget"], rows)
+
+
+if __name__ == "__main__":
+    main()
