@@ -88,7 +88,7 @@ def frame(
     if is_square:
         x = y = (min(x[0], y[0]), max(x[1], y[1]))
     (x, x_ticks), (y, y_ticks) = _padded(x, padding), _padded(y, padding)
-    left = 26 + 6.6 * max(len(short(tick)) for tick in y_ticks)
+    left = 26 + 7.4 * max(len(short(tick)) for tick in y_ticks)
     across = Scale(*x, left, width - 12)
     up = Scale(*y, height - 42, 10)
     parts = []

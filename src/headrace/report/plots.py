@@ -246,8 +246,8 @@ def _importance(data: JSON, bounds: Bounds) -> list[Markup]:
 def _bars(caption: str, told: str, rows: Sequence[tuple[str, float, float, str, str]], note: str) -> Markup:
     """Horizontal bars of (name, value, error, value in words, colour)."""
     line, width = 25.0, 460.0
-    names = [clip(name, 30) for name, *_ in rows]
-    left = min(max(len(name) for name in names) * 6.7 + 12, 214)
+    names = [clip(name, 27) for name, *_ in rows]
+    left = min(max(len(name) for name in names) * 7.4 + 12, 214)
     right = max(len(words) for _, _, _, words, _ in rows) * 6.4 + 12
     low = min(0.0, *(value - error for _, value, error, _, _ in rows))
     high = max(0.0, *(value + error for _, value, error, _, _ in rows))
