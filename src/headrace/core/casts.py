@@ -234,20 +234,15 @@ def _datetime(text: str, options: Mapping[str, JSON]) -> str:
 
 
 def _general_time(text: str, zone: str) -> str:
-    """A time of the general form, put together again from its parts in the form that DuckDB reads."""
-    day, clock = f"left({text}, 10)", rf"coalesce(nullif(regexp_extract({text}, '^.{{11}}(\d\d:\d\d(:\d\d)?)', 1), ''), '00:00')"
-    clock = f"CASE WHEN length({clock}) = 5 THEN {clock} || ':00' ELSE {clock} END"
-    fraction = rf"regexp_extract({text}, '[.,](\d{{1,6}})', 1)"
-    local = f"TRY_CAST({day} || ' ' || {clock} || '.' || {fraction} || '0' AS TIMESTAMP)"
-    sign = rf"CASE WHEN regexp_matches({text}, '[-−]\d\d:?\d\d$') THEN -1 ELSE 1 END"
-    offset = rf"regexp_extract({text}, '[+\-−](\d\d:?\d\d)$', 1)"
-    minutes = f"({sign} * (CAST(left({offset}, 2) AS INTEGER) * 60 + CAST(right({offset}, 2) AS INTEGER)))"
-    shifted = f"CAST({local} - to_minutes({minutes}) AS TIMESTAMP WITH TIME ZONE)"
-    has_offset = rf"length({text}) > 15 AND regexp_matches({text}, '[+\-−]\d\d:?\d\d$')"
-    return (
-        f"CASE WHEN {has_offset} THEN {shifted} WHEN regexp_matches({text}, '[Zz]$') THEN CAST({local} AS TIMESTAMP WITH TIME ZONE) "
-        f"ELSE {_aware(local, zone)} END"
-    )
+    """A time of the general form, taken apart once and put together in the form that DuckDB reads."""
+    pattern = r"^.{10}(?:.(\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,6})\d*)?)?([Zz])?(?:([+\-−])(\d\d):?(\d\d))?$"
+    parts = f"regexp_extract({text}, '{pattern}', ['clock', 'seconds', 'fraction', 'z', 'sign', 'hours', 'minutes'])"
+    clock = "CASE WHEN m.clock = '' THEN '00:00' ELSE m.clock END || CASE WHEN m.seconds = '' THEN ':00' ELSE m.seconds END"
+    local = f"TRY_CAST(left({text}, 10) || ' ' || {clock} || '.' || m.fraction || '0' AS TIMESTAMP)"
+    minutes = "CASE WHEN m.sign = '+' THEN -1 ELSE 1 END * (60 * TRY_CAST(m.hours AS INTEGER) + TRY_CAST(m.minutes AS INTEGER))"
+    exact = f"CAST({local} + to_minutes(coalesce({minutes}, 0)) AS TIMESTAMP WITH TIME ZONE)"
+    time = exact if zone == "UTC" else f"CASE WHEN m.z = '' AND m.sign = '' THEN {_aware(local, zone)} ELSE {exact} END"
+    return f"list_transform([{parts}], lambda m: {time})[1]"
 
 
 def _aware(naive: str, zone: str) -> str:

@@ -80,6 +80,24 @@ class Piece:
     offset: int
     dialect: Dialect
 
+    def first(self) -> Record | None:
+        """The first record, without looking at the others."""
+        size = 4096
+        while True:
+            end, records = _cut(self.data[:size], self.dialect, is_last=size >= len(self.data))
+            if records:
+                return next(Piece(self.data[:end], records, self.line, self.offset, self.dialect).split())
+            if size >= len(self.data):
+                return None
+            size *= 8
+
+    def after(self, record: Record) -> Piece:
+        """What follows this piece's first record."""
+        begin = record.offset - self.offset + len(record.raw)
+        begin += 2 if self.data[begin : begin + 2] == b"\r\n" else 1
+        passed = self.data[:begin]
+        return Piece(self.data[begin:], self.records - 1, self.line + _count_lines(passed), self.offset + len(passed), self.dialect)
+
     def split(self) -> Iterator[Record]:
         """The records one by one, in order."""
         line, offset = self.line, self.offset

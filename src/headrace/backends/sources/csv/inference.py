@@ -42,18 +42,23 @@ def infer(connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...
             raise SourceError(
                 f"The files have different columns ({odd}). Give the source a contract, in which a column that may be absent has a default."
             )
-        for n, name in enumerate(names):
-            at = found.index(name)
-            count, *misfits = _look(connection, at, fitting[n])
+        places = [found.index(name) for name in names]
+        for n, (count, misfits) in enumerate(_look(connection, places, fitting)):
             fitting[n] = [form for form, bad in zip(fitting[n], misfits, strict=True) if not bad]
             has_text[n] = has_text[n] or count > 0
     columns = [(name, forms[0] if forms and seen else "str") for name, forms, seen in zip(names or (), fitting, has_text, strict=True)]
     return Contract("inferred", tuple(ContractField(name, name, type_, nullable=True) for name, type_ in columns))
 
 
-def _look(connection: duckdb.DuckDBPyConnection, column: int, forms: list[ValueType]) -> tuple[int, ...]:
-    """How many texts a column has, and how many of them lack each form."""
-    text = f"t{column}"
-    misfits = "".join(f", count(*) FILTER (NOT ({_FORMS[form].format(t=text)}))" for form in forms)
-    found: tuple[int, ...] = connection.execute(f"SELECT count({text}){misfits} FROM piece WHERE {text} IS NOT NULL").fetchall()[0]
-    return found
+def _look(
+    connection: duckdb.DuckDBPyConnection, places: list[int], fitting: list[list[ValueType]]
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Of each column how many texts it has, and how many of them lack each form that it may still have."""
+    figures = [f"count(t{at})" for at in places]
+    for at, forms in zip(places, fitting, strict=True):
+        figures += [f"count(*) FILTER (t{at} IS NOT NULL AND NOT ({_FORMS[form].format(t=f't{at}')}))" for form in forms]
+    found: tuple[int, ...] = connection.execute(f"SELECT {', '.join(figures)} FROM piece").fetchall()[0]
+    begin = len(places)
+    for count, forms in zip(found, fitting, strict=False):
+        yield count, found[begin : begin + len(forms)]
+        begin += len(forms)

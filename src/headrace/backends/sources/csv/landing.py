@@ -9,15 +9,15 @@ from __future__ import annotations
 import zlib
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
-from headrace.core.records import Dialect, Piece, Scanner, fields_of
+from headrace.core.records import Dialect, Piece, Record, Scanner, fields_of
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 
-_FIRST_BYTES = 256 * 1024
 _PIECE_BYTES = 16 * 1024 * 1024
 _MAX_COLUMNS = 10_000
 _GZIP = b"\x1f\x8b"
@@ -70,11 +70,11 @@ def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     pieces = _pieces(path, dialect, name)
     if isinstance(given, list | tuple):
         return Cut(tuple(map(str, given)), pieces)
-    first = next((piece for piece in pieces if piece.records), None)
-    if first is None:
-        raise SourceError(f"`{name}` has only blank lines: there is no header.")
-    names, rest = _take_header(first, name)
-    return Cut(names, (piece for group in ([rest] if rest.data else [], pieces) for piece in group))
+    for piece in pieces:
+        header = piece.first()
+        if header:
+            return Cut(_names_of(header, dialect, name), chain([piece.after(header)], pieces))
+    raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 
 def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[str, ...]:
@@ -93,25 +93,20 @@ def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
 
 
 def _chunks(path: Path, name: str) -> Iterator[bytes]:
-    """The decompressed bytes: a small chunk first, which has the header, then large ones."""
     inflater = _Inflater(name)
     with path.open("rb") as file:
-        size = _FIRST_BYTES
-        while data := file.read(size):
+        while data := file.read(_PIECE_BYTES):
             yield from inflater.feed(data)
-            size = _PIECE_BYTES
     yield from inflater.finish()
 
 
-def _take_header(first: Piece, file: str) -> tuple[tuple[str, ...], Piece]:
-    """The column names, and the piece without its header."""
-    record = next(first.split())
-    fields = fields_of(record.raw, first.dialect)
+def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
+    fields = fields_of(header.raw, dialect)
     if isinstance(fields, str):
-        raise SourceError(f"The header of `{file}` (line {record.line}) can't be read: {fields}.")
+        raise SourceError(f"The header of `{file}` (line {header.line}) can't be read: {fields}.")
     if len(fields) > _MAX_COLUMNS:
         raise SourceError(
-            f"`{file}` has {len(fields)} columns, and {_MAX_COLUMNS} is the most that is read. Is {first.dialect.delimiter!r} its delimiter?"
+            f"`{file}` has {len(fields)} columns, and {_MAX_COLUMNS} is the most that is read. Is {dialect.delimiter.decode()!r} its delimiter?"
         )
     names = tuple(text.decode().strip() or f"column_{n}" for n, (text, _) in enumerate(fields, 1))
     twice = [name for name, count in Tally(names).items() if count > 1]
@@ -120,11 +115,7 @@ def _take_header(first: Piece, file: str) -> tuple[tuple[str, ...], Piece]:
             f"The header of `{file}` has the column {', '.join(f'`{name}`' for name in twice[:5])} more than once. "
             "Give each column a name of its own with names=[…] and skip=1."
         )
-    begin = record.offset - first.offset + len(record.raw)
-    begin += 2 if first.data[begin : begin + 2] == b"\r\n" else 1
-    before = first.data[:begin]
-    lines = before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
-    return names, Piece(first.data[begin:], first.records - 1, first.line + lines, first.offset + len(before), first.dialect)
+    return names
 
 
 class _Inflater:

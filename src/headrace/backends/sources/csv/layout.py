@@ -31,19 +31,18 @@ class Layout:
     breaches: tuple[Breach, ...]
 
     @property
-    def typed_sql(self) -> str:
-        """Rows of the table `piece`, typed (`v0`, `v1`, …) beside their texts (`t0`, …)."""
-        casts = [f"{value} AS v{n}" for n, value in enumerate(self.values)]
-        return f"SELECT *, {', '.join(casts)} FROM piece"
+    def casts_sql(self) -> str:
+        """The values `v0`, `v1`, … from their texts `t0`, `t1`, …: by number, since a column may be called anything."""
+        return ", ".join(f"{value} AS v{n}" for n, value in enumerate(self.values))
 
     @property
     def bad_sql(self) -> str:
         return " OR ".join(f"({breach.condition})" for breach in self.breaches) or "false"
 
     @property
-    def columns_sql(self) -> str:
-        """The finished columns, `f0`, `f1`, …: by number, since a column may be called anything."""
-        return ", ".join(f"{_finished(n, field)} AS f{n}" for n, field in enumerate(self.contract.fields))
+    def finished_sql(self) -> str:
+        """The values with their defaults, in the contract's order."""
+        return ", ".join(_finished(n, field) for n, field in enumerate(self.contract.fields))
 
     @property
     def reasons_sql(self) -> str:

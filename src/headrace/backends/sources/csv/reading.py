@@ -86,7 +86,7 @@ def _session(folder: Path) -> Iterator[_Session]:
 
 
 class _Session:
-    """The tables of one reading: `kept` and `rejected` for all files, `piece`, `checked` and `broken` for the piece at hand."""
+    """The tables of one reading: `kept` and `rejected` for all files, `piece`, `typed`, `bad` and `broken` for the piece at hand."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, work: Path) -> None:
         self.connection = connection
@@ -126,19 +126,16 @@ class _Session:
         odd = self._load(piece, len(layout.names), layout.positions, options)
         tally.slow_pieces += odd is not None
         execute = self.connection.execute
-        execute(
-            f"CREATE OR REPLACE TEMP TABLE checked AS SELECT n, {layout.columns_sql}, {layout.bad_sql} AS is_bad FROM ({layout.typed_sql})"
-        )
-        kept = execute("INSERT INTO kept SELECT * EXCLUDE (n, is_bad) FROM checked WHERE NOT is_bad").fetchall()[0][0]
+        execute(f"CREATE OR REPLACE TEMP TABLE typed AS SELECT *, {layout.casts_sql} FROM piece")
+        kept = execute(f"INSERT INTO kept SELECT {layout.finished_sql} FROM typed WHERE NOT ({layout.bad_sql})").fetchall()[0][0]
         tally.kept += kept
-        if kept == piece.records:
-            return
-        self._quarantine(file, piece, layout, odd or {}, tally)
+        if kept < piece.records:
+            self._quarantine(file, piece, layout, odd or {}, tally)
 
     def _quarantine(self, file: str, piece: Piece, layout: Layout, odd: Mapping[int, str], tally: _Tally) -> None:
         execute = self.connection.execute
-        bad = f"SELECT * FROM ({layout.typed_sql}) WHERE n IN (SELECT n FROM checked WHERE is_bad)"
-        execute(f"CREATE OR REPLACE TEMP TABLE broken AS SELECT n, {layout.reasons_sql} FROM ({bad})")
+        execute(f"CREATE OR REPLACE TEMP TABLE bad AS SELECT * FROM typed WHERE {layout.bad_sql}")
+        execute(f"CREATE OR REPLACE TEMP TABLE broken AS SELECT n, {layout.reasons_sql} FROM bad")
         execute("INSERT INTO broken SELECT unnest($1::BIGINT[]), [], [unnest($2::VARCHAR[])]", [list(odd), list(odd.values())])
         wanted = {row[0] for row in execute("SELECT n FROM broken").fetchall()}
         places = {n: record for n, record in enumerate(piece.split(), 1) if n in wanted}
@@ -148,17 +145,17 @@ class _Session:
         )
         execute("INSERT INTO rejected SELECT $1, line, columns, reasons, raw FROM broken JOIN place USING (n) ORDER BY n", [file])
         tally.rejected += len(places)
-        counted = [(reason, 1, n) for n, reason in odd.items()] + self._count(layout, bad)
+        counted = [(reason, 1, n) for n, reason in odd.items()] + self._count(layout)
         for reason, count, first in counted:
             tally.reasons[reason] += count
             tally.examples.setdefault(reason, _example(file, places[first]))
 
-    def _count(self, layout: Layout, bad: str) -> list[tuple[str, int, int]]:
+    def _count(self, layout: Layout) -> list[tuple[str, int, int]]:
         """How many records broke each rule, and the first that did."""
         if not layout.breaches:
             return []
         figures = ", ".join(f"count(*) FILTER ({b.condition}), min(n) FILTER ({b.condition})" for b in layout.breaches)
-        found = self.connection.execute(f"SELECT {figures} FROM ({bad})").fetchall()[0]
+        found = self.connection.execute(f"SELECT {figures} FROM bad").fetchall()[0]
         return [(b.kind, count, first) for b, count, first in zip(layout.breaches, found[::2], found[1::2], strict=True) if count]
 
     def _load(self, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str] | None:
