@@ -12,6 +12,7 @@ from datetime import datetime
 from headrace.core.interval import Interval
 from headrace.lake.chain import Chain, Decision
 from headrace.lake.lake import Lake
+from headrace.steps.registry import champion_as_of
 
 __all__ = ["Decisions"]
 
@@ -48,7 +49,7 @@ class Decisions:
 
     def champion_as_of(self, model: str, time: datetime) -> Decision | None:
         """The champion for predictions about an interval that ends at `time`."""
-        return self.chain(model).champion_as_of(time)
+        return champion_as_of(self.newest_first(model), time)
 
     def _entry(self, model: str, number: int) -> Decision:
         with self._lock:

@@ -18,9 +18,11 @@ from headrace.core.errors import TooManyRejectedError
 from headrace.core.fingerprint import Recipe, seed_of
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, Manifest
-from headrace.core.ports import JSON
+from headrace.core.ports import JSON, FittedModel
 from headrace.core.receipt import Receipt, State
+from headrace.core.split import Split
 from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel
+from headrace.lake.chain import Decision
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import ROW_PARTS, Gathered, gather, row_paths
@@ -29,7 +31,7 @@ from headrace.run.session import Session
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.registry import load_champion
+from headrace.steps.registry import open_champion
 from headrace.steps.sources import commit_refused, make_source, marks_of, raw_digest, resolve
 from headrace.steps.tables import make_table
 
@@ -150,12 +152,13 @@ def _model(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | No
             job.interval,
             attempt=attempt,
             backend=session.models,
-            engine=session.engine if step.data_parameter else None,
+            engine=session.engine,
             inputs=inputs.files,
             sides=sides,
             settings=session.settings(step),
             seed=seed_of(step.name, fingerprint),
             work=job.work,
+            split=split_of(session, step),
         )
 
     return _unless_equal(job, attempt, current, inputs, make)
@@ -172,10 +175,10 @@ def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worke
     recipe = replace(job.recipe, declaration={**job.recipe.declaration, "champion": decision.digest, "relabel": decision.verdict.get("relabel")})
 
     def make(_: str) -> Made:
-        model = load_champion(session.lake, decision, backend=session.models, trust=model_step.trust, is_pickle_allowed=model_step.is_pickle_allowed)
+        model = session.opened(decision.digest, lambda: _champion(session, model_step, decision))
         (files,) = inputs.files.values()
         paths = [path for _, found in files.files for path in found]
-        return make_predictions(step, job.interval, attempt=attempt, backend=session.models, model=model, decision=decision, files=paths)
+        return make_predictions(step, job.interval, attempt=attempt, backend=session.models, model=model, decision=decision, files=paths, columns=step.columns)
 
     worked = _unless_equal(job, attempt, current, inputs, make, fingerprint=recipe.fingerprint(inputs.digests()))
     if worked is None:
@@ -190,6 +193,20 @@ _WORKERS: Mapping[type[Step], Callable[[_Job, Attempt, Manifest | None], Worked 
     TrainedModel: _model,
     Predictions: _predictions,
 }
+
+
+def _champion(session: Session, step: TrainedModel, decision: Decision) -> FittedModel:
+    return open_champion(
+        session.lake, session.graph.name, step.name, decision, session.models, trust=step.trust, is_pickle_allowed=step.is_pickle_allowed
+    )
+
+
+def split_of(session: Session, step: TrainedModel) -> Split | None:
+    """The split of the table that a model is trained on, its key filled in."""
+    data = session.graph.step(step.data)
+    if not isinstance(data, Table) or data.split is None:
+        return None
+    return replace(data.split, key=data.split.key or data.key) if data.split.kind == "key" else data.split
 
 
 # ---------------------------------------------------------------- adopt, copy or compute

@@ -21,6 +21,7 @@ from headrace.core.receipt import Receipt
 from headrace.core.step import Promotion
 from headrace.run.child import execute_in_child
 from headrace.run.execute import execute_step, receipt_of
+from headrace.run.promotion import promotion_receipt
 from headrace.run.session import Session
 
 __all__ = ["Outcome", "Watcher", "run_plan"]
@@ -180,7 +181,9 @@ def _standing(session: Session, decision: Decision) -> Receipt:
     if decision.action == "wait":
         return Receipt(decision.step, decision.kind, decision.interval, "skipped", decision.reason)
     if isinstance(step, Promotion):
-        return session.decided(step, decision.interval, decision.reason)
+        manifest = session.catalog.current(session.dataset(step.model), decision.interval)
+        decided = session.decisions.about(step.model, decision.interval, manifest.content.digest) if manifest else None
+        return promotion_receipt(session, step, decision.interval, decided)
     manifest = session.catalog.current(session.dataset(decision.step), decision.interval)
     if manifest is None:
         return Receipt(decision.step, decision.kind, decision.interval, "cached", decision.reason, decision.version)

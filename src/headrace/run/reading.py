@@ -20,7 +20,8 @@ from headrace.lake.lake import Lake
 from headrace.plugins import load
 from headrace.run.inputs import ROW_PARTS
 from headrace.run.session import open_lake_at
-from headrace.steps.registry import load_champion, load_model
+from headrace.steps.models import PART
+from headrace.steps.registry import open_champion
 
 if TYPE_CHECKING:
     import duckdb
@@ -111,9 +112,11 @@ class OpenLake:
             champion = self._lake.chain(found.pipeline, found.dataset).champion()
             if champion is None:
                 raise NotReadyError(f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted.")
-            return load_champion(self._lake, champion, backend=backend, trust=trust, is_pickle_allowed=pickle).estimator
+            fitted = open_champion(self._lake, found.pipeline, found.dataset, champion, backend, trust=trust, is_pickle_allowed=pickle)
+            return fitted.estimator
         (manifest,) = self._manifests(found, at, version)
-        return load_model(self._lake, manifest, backend=backend, trust=trust, is_pickle_allowed=pickle).estimator
+        paths = self._lake.read_paths(manifest, PART, verify=True)
+        return backend.load(paths[0].parent, trust=trust, is_pickle_allowed=pickle).estimator
 
     def manifest(self, name: str, at: str | datetime | None = None, *, version: int | None = None) -> Manifest:
         """What a commit says of itself: parts, schema, counts, fingerprint, inputs, metrics."""

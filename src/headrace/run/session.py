@@ -21,7 +21,7 @@ from headrace.core.fingerprint import Recipe, declaration_of, interval_text, use
 from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
-from headrace.core.ports import JSON, Engine, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
 from headrace.core.step import Source, Step, Table, TrainedModel
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
@@ -62,6 +62,7 @@ class Session:
         self._claimed: set[str] = set()
         self._origins: dict[str, Origin] = {}
         self._codes: dict[str, CodeDigest] = {}
+        self._opened: dict[str, FittedModel] = {}
         _check_overrides(self.graph, self.config.settings, "headrace.toml")
         _check_overrides(self.graph, self.overrides, "--set")
         unknown = [n for n in self.config.locations if n not in {s.lower() for s in self.graph.steps} and n not in self.graph.steps]
@@ -149,6 +150,13 @@ class Session:
     def models(self) -> ModelBackend:
         with self._lock:
             return cast(ModelBackend, load("models", "sklearn").open())
+
+    def opened(self, digest: str, open_model: Callable[[], FittedModel]) -> FittedModel:
+        """A model, loaded once per session."""
+        with self._lock:
+            if digest not in self._opened:
+                self._opened[digest] = open_model()
+            return self._opened[digest]
 
     def format(self, source: Source) -> SourceFormat:
         return cast(SourceFormat, load("sources", source.options.format).open())

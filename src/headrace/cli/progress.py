@@ -1,0 +1,134 @@
+"""Showing a run as it goes: a live table at a terminal, a line for each step elsewhere, nothing with --json.
+
+The invariant: a line is printed once, when its step has ended.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.cli.output import is_terminal, rows_text, seconds_text
+from headrace.core.graph import Pair
+from headrace.core.plan import Decision, Plan
+from headrace.core.receipt import Receipt
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Display", "watching"]
+
+_COLORS = {"made": "green", "copied": "cyan", "cached": "blue", "skipped": "yellow", "failed": "red", "blocked": "magenta", "running": "bold"}
+_SHOWN_LIVE = 24
+
+
+class Display:
+    """Keeps what is known of each pair, and shows it."""
+
+    def __init__(self, plan: Plan, *, is_quiet: bool) -> None:
+        self.is_quiet = is_quiet
+        self.is_live = not is_quiet and is_terminal()
+        shown = [d for d in plan.decisions if d.is_target or d.action == "run"]
+        self._width = max([len(d.step) for d in shown], default=4)
+        self._span = max([len(d.interval.label) for d in shown], default=8)
+        self._total = len(plan.to_run)
+        self._ended = 0
+        self._rows: dict[Pair, tuple[Decision, Receipt | None, float]] = {}
+        self._lock = threading.Lock()
+        self._has_header = False
+
+    def __call__(self, decision: Decision, receipt: Receipt | None) -> None:
+        with self._lock:
+            self._rows[decision.pair] = (decision, receipt, time.perf_counter())
+            self._ended += receipt is not None and decision.action == "run"
+            if receipt is not None and not self.is_quiet and not self.is_live:
+                self._print(receipt)
+
+    def _print(self, receipt: Receipt) -> None:
+        if not self._has_header:
+            self._has_header = True
+            click.echo(self._line("step", "interval", "state", "rows", "quarantined", "seconds", "why"))
+        click.echo(
+            self._line(
+                receipt.step,
+                receipt.interval.label,
+                receipt.state,
+                rows_text(receipt.rows_kept),
+                rows_text(receipt.rows_quarantined),
+                seconds_text(receipt.seconds),
+                _why(receipt),
+            )
+        )
+
+    def _line(self, step: str, interval: str, state: str, rows: str, quarantined: str, seconds: str, why: str) -> str:
+        return f"{step:<{self._width}}  {interval:<{self._span}}  {state:<7}  {rows:>10}  {quarantined:>11}  {seconds:>7}  {why}".rstrip()
+
+    def table(self) -> Table:
+        """The live table: the newest rows when there are too many to show."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="dim", caption=self._caption(), caption_justify="left", caption_style="dim")
+        for name in ("step", "interval", "state"):
+            table.add_column(name, no_wrap=True)
+        for name in ("rows", "quarantined", "seconds"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)
+        with self._lock:
+            rows = list(self._rows.values())
+        for decision, receipt, since in self._chosen(rows):
+            state = receipt.state if receipt else "running"
+            seconds = receipt.seconds if receipt else time.perf_counter() - since
+            table.add_row(
+                Text(decision.step),
+                decision.interval.label,
+                Text(state, style=_COLORS[state]),
+                rows_text(receipt.rows_kept) if receipt else "",
+                Text(rows_text(receipt.rows_quarantined), style="yellow" if receipt.rows_quarantined else "") if receipt else "",
+                seconds_text(seconds),
+                Text(_why(receipt) if receipt else decision.reason, style="dim"),
+            )
+        return table
+
+    def _chosen(
+        self, rows: Sequence[tuple[Decision, Receipt | None, float]]
+    ) -> Sequence[tuple[Decision, Receipt | None, float]]:
+        if len(rows) <= _SHOWN_LIVE:
+            return rows
+        telling = [row for row in rows if row[1] is None or row[1].state in ("failed", "blocked")]
+        rest = [row for row in rows if row not in telling]
+        kept = [*rest[-max(0, _SHOWN_LIVE - len(telling)) :], *telling] if len(telling) < _SHOWN_LIVE else telling[-_SHOWN_LIVE:]
+        return sorted(kept, key=lambda row: row[2])
+
+    def _caption(self) -> str:
+        if self._total <= _SHOWN_LIVE // 2:
+            return ""
+        return f"{self._ended:,} of {self._total:,} done"
+
+
+@contextmanager
+def watching(plan: Plan, *, is_quiet: bool) -> Iterator[Display]:
+    """A display for the length of a run; at a terminal it is drawn again as things change, and left standing at the end."""
+    display = Display(plan, is_quiet=is_quiet)
+    if not display.is_live:
+        yield display
+        sys.stdout.flush()
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False)
+    with Live(get_renderable=display.table, console=console, refresh_per_second=8):
+        yield display
+
+
+def _why(receipt: Receipt) -> str:
+    if receipt.error:
+        return receipt.error.partition("\n")[0]
+    return receipt.why

@@ -1,0 +1,71 @@
+"""What is said after a run: the models with their metrics and verdicts, what the past still holds of older code, and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+from headrace.cli.output import rows_text, seconds_text, tell
+from headrace.core.interval import Interval
+from headrace.core.receipt import Receipt
+from headrace.run.backfill import Ran
+from headrace.run.session import Session
+
+__all__ = ["print_summary"]
+
+
+def print_summary(session: Session, ran: Ran, runs: Sequence[Interval], *, seconds: float) -> None:
+    """Print the last words of a run."""
+    tell("")
+    models = [r for r in ran.receipts if r.kind == "model" and r.metrics]
+    for model in models[-4:]:
+        _print_model(model, _promotion_of(ran.receipts, model))
+    _print_quarantine(session, ran.receipts)
+    for name, count in ran.plan.stale.items():
+        first, last = runs[0].label, runs[-1].label
+        file = session.file.name if session.file else "FILE"
+        tell(f"{count} earlier interval{'s' if count != 1 else ''} of `{name}` {'were' if count != 1 else 'was'} made by older code. Make them again: headrace backfill {file} --from … --to {last or first}")
+    tell(_totals(ran.receipts, seconds))
+
+
+def _print_model(model: Receipt, promotion: Receipt | None) -> None:
+    champion = _champion_metrics(promotion)
+    tell(click.style(f"{model.step}", bold=True) + f"  {model.interval.label} v{model.version}")
+    for name, value in model.metrics.items():
+        beside = f"   champion {champion[name]:.4g}" if name in champion else ""
+        tell(f"  {name:<18} {value:>10.4g}{beside}")
+    if promotion is not None and promotion.verdict:
+        is_champion = promotion.verdict.get("decision") == "promote"
+        mark = click.style("promoted", fg="green") if is_champion else click.style("not promoted", fg="yellow")
+        tell(f"  {mark}: {promotion.verdict.get('why')}")
+    if model.location:
+        tell(f"  model  {model.location}")
+
+
+def _promotion_of(receipts: Sequence[Receipt], model: Receipt) -> Receipt | None:
+    return next((r for r in receipts if r.kind == "promotion" and r.step == f"{model.step}.promotion" and r.interval == model.interval), None)
+
+
+def _champion_metrics(promotion: Receipt | None) -> Mapping[str, float]:
+    told = promotion.verdict.get("champion") if promotion else None
+    metrics = told.get("metrics") if isinstance(told, Mapping) else None
+    return {n: float(v) for n, v in metrics.items() if isinstance(v, int | float)} if isinstance(metrics, Mapping) else {}
+
+
+def _print_quarantine(session: Session, receipts: Sequence[Receipt]) -> None:
+    by_step: dict[str, int] = {}
+    for receipt in receipts:
+        if receipt.rows_quarantined:
+            by_step[receipt.step] = by_step.get(receipt.step, 0) + receipt.rows_quarantined
+    for step, count in by_step.items():
+        tell(f"{rows_text(count)} rows of `{step}` are in quarantine: hr.open_lake({session.lake.uri!r}).read('{session.graph.name}.{step}.quarantine')")
+
+
+def _totals(receipts: Sequence[Receipt], seconds: float) -> str:
+    counts: dict[str, int] = {}
+    for receipt in receipts:
+        counts[receipt.state] = counts.get(receipt.state, 0) + 1
+    order = ("made", "copied", "cached", "skipped", "failed", "blocked")
+    said = ", ".join(f"{counts[state]} {state}" for state in order if state in counts) or "nothing to do"
+    return f"{said} in {seconds_text(seconds)} s"
