@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import headrace
@@ -23,3 +24,7 @@ def test_every_public_name_can_be_loaded_and_is_told_by_dir() -> None:
     assert {name: getattr(headrace, name) for name in headrace.__all__}
     assert set(headrace.__all__) <= set(dir(headrace))
     assert sorted(headrace.__all__) == headrace.__all__
+
+
+def test_the_version_is_told_once() -> None:
+    assert headrace.__version__ == version("headrace")
