@@ -17,7 +17,7 @@ from lake_model import ModelStore, Request, Scenario, Search, Violation, World, 
 
 from headrace.core.errors import TransientError
 from headrace.core.interval import Interval
-from headrace.core.manifest import Content, InputRef, Manifest
+from headrace.core.manifest import Content, InputRef, Manifest, Part
 from headrace.lake import chain as chaining
 from headrace.lake import collect as collecting
 from headrace.lake import commit as committing
@@ -344,9 +344,14 @@ def no_second_look_after_the_fence(patch: pytest.MonkeyPatch) -> None:
 
 def an_entry_names_the_files_of_another(patch: pytest.MonkeyPatch) -> None:
     """What is wanted again is referred to, and not copied."""
-    patch.setattr(Attempt, "copy", lambda self, entry, part, *, layer: self._staged.__setitem__(entry.key, (part, entry)))
-    patch.setattr(Attempt, "_publish", lambda _: None)
-    patch.setattr(Attempt, "part", lambda self, name, layer, **_: committing.Part(name, layer, tuple(e for _, e in self._staged.values())))
+    original = Attempt.part
+
+    def part(self: Attempt, name: str, layer: str, **more: Any) -> Part:
+        referred = tuple(source for _, source in self._staged.values() if source)
+        return Part(name, layer, referred) if referred else original(self, name, layer, **more)
+
+    patch.setattr(Attempt, "copy", lambda self, file, part, *, layer: self._staged.__setitem__(file.key, (part, file)))
+    patch.setattr(Attempt, "part", part)
 
 
 def put_at_a_number_found_later(patch: pytest.MonkeyPatch) -> None:
