@@ -43,6 +43,7 @@ class CodeIndex:
     def digest(self, function: Callable[..., object]) -> CodeDigest:
         """The digest of `function` with all project code, constants and versions of libraries that it reaches."""
         if isinstance(function, FunctionType):
+            self._modules.include(function)
             module = self._modules.of_function(function)
             if module is not None and module.namespace is not function.__globals__:
                 self.refresh()  # its file was loaded again

@@ -2,18 +2,19 @@
 
 Lives here: from an import name to a distribution's name and version, by the `.dist-info` folder beside the module. Not
 here: what is project code. The invariant: the answer depends on what is installed and not on what is imported, so two
-workers with the same lock file agree; nothing is imported to find it out.
+workers with the same lock file agree; nothing is imported to find it out. A module without a version goes by its text.
 """
 
 # os.path on texts: a Path costs ten times as much, and this is asked for each name of each step.
-# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH208
+# ruff: noqa: PTH113, PTH118, PTH119, PTH123, PTH208
 from __future__ import annotations
 
 import os
 import re
-import sys
-from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.util import find_spec
+from typing import NamedTuple
 
 __all__ = ["Libraries", "Library"]
 
@@ -31,17 +32,11 @@ _USUAL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
-    """A distribution; `version` is empty when the module was found but nothing says its version, or it was not found."""
+class Library(NamedTuple):
+    """A distribution and its version; `version` is empty when there is no such module."""
 
     name: str
     version: str
-    place: str = ""
-
-    @property
-    def is_found(self) -> bool:
-        return bool(self.version or self.place)
 
 
 class Libraries:
@@ -53,28 +48,28 @@ class Libraries:
 
     def of(self, module: str) -> Library:
         """The library that has `module` (a dotted name)."""
-        top = module.partition(".")[0]
-        key = module if _is_namespace(top) else top
-        found = self._by_module.get(key)
-        if found is None:
-            found = self._by_module[key] = self._look(key, top)
-        return found
+        names = _prefixes(module)
+        found = next((self._by_module[name] for name in names if name in self._by_module), None)
+        return found or self._look(names)
 
-    def _look(self, module: str, top: str) -> Library:
-        origin = _origin_of(top)
-        places = [os.path.dirname(place) for place in origin]
-        for place in [*places, *(entry for entry in sys.path if entry.endswith("-packages"))]:
-            found = self._distribution(place, module, top)
-            if found:
-                name, version = found
-                # Found elsewhere than beside its module, as for an install in place: the version says little about the code.
-                return Library(name, version, "" if place in places else origin[0] if origin else "")
-        return Library(top, "", origin[0] if origin else "")
+    def _look(self, names: list[str]) -> Library:
+        top = names[-1]
+        origins, is_namespace = _origins_of(top)
+        for name in names[:-1] if is_namespace else [top]:
+            for place in dict.fromkeys(map(os.path.dirname, origins)):
+                found = self._distribution(place, name)
+                if found is not None:
+                    self._by_module[name] = found
+                    return found
+        # On sys.path but not installed there, or installed in place: no version says what it is, so its text does.
+        version = f"source {_source_digest(origins)}" if origins else ""
+        self._by_module[top] = Library(top, version)
+        return self._by_module[top]
 
-    def _distribution(self, place: str, module: str, top: str) -> tuple[str, str] | None:
-        """The name and version of the distribution at `place` that `module` came with."""
+    def _distribution(self, place: str, module: str) -> Library | None:
+        """The distribution at `place` that `module` came with."""
         installed = self._installed_at(place)
-        for guess in (top, _USUAL.get(top, top), module.replace(".", "-")):
+        for guess in (module, _USUAL.get(module, module)):
             found = installed.get(_normalised(guess))
             if found:
                 return _named(found[0])
@@ -95,31 +90,48 @@ class Libraries:
         return found
 
 
-def _named(folder: str) -> tuple[str, str]:
+def _prefixes(module: str) -> list[str]:
+    """`a.b.c`, `a.b`, `a`."""
+    names = [module]
+    while "." in names[-1]:
+        names.append(names[-1].rpartition(".")[0])
+    return names
+
+
+def _named(folder: str) -> Library:
     """The name as its author writes it, with the version."""
     metadata = _read(os.path.join(folder, "METADATA"), 4096)
     name, version = (re.search(rf"^{field}: *(.+?)\s*$", metadata, re.MULTILINE) for field in ("Name", "Version"))
     stem = os.path.basename(folder).removesuffix(".dist-info").partition("-")
-    return _normalised(name[1] if name else stem[0]), version[1] if version else stem[2]
+    return Library(_normalised(name[1] if name else stem[0]), version[1] if version else stem[2])
 
 
-def _is_namespace(top: str) -> bool:
-    module = sys.modules.get(top)
-    if module is not None:
-        return getattr(module, "__file__", None) is None
-    spec = PathFinder.find_spec(top)
-    return spec is not None and spec.origin is None
-
-
-def _origin_of(top: str) -> list[str]:
-    """Where the top-level module lies: its file's folder's entry, one for each portion of a namespace package."""
-    module = sys.modules.get(top)
-    spec = getattr(module, "__spec__", None) or PathFinder.find_spec(top)
+def _origins_of(top: str) -> tuple[list[str], bool]:
+    """Where the top-level module lies (several places for a namespace package), and whether it is one."""
+    try:
+        spec = find_spec(top)
+    except ValueError:  # something in sys.modules that no import made
+        return [], False
     if spec is None:
-        return []
+        return [], False
     if spec.submodule_search_locations is not None:
-        return [str(place) for place in spec.submodule_search_locations]
-    return [spec.origin] if spec.origin else []
+        return [str(place) for place in spec.submodule_search_locations], spec.origin is None
+    return [spec.origin] if spec.origin else [], False
+
+
+def _source_digest(origins: list[str]) -> str:
+    found = sha256()
+    for origin in origins:
+        for file in sorted(_python_files(origin)):
+            found.update(f"{os.path.relpath(file, origin)} {sha256(_read(file).encode()).hexdigest()}\n".encode())
+    return found.hexdigest()[:16]
+
+
+def _python_files(place: str) -> Iterator[str]:
+    if os.path.isfile(place):
+        yield place
+    for folder, _, files in os.walk(place):
+        yield from (os.path.join(folder, file) for file in files if file.endswith(".py"))
 
 
 def _normalised(name: str) -> str:

@@ -65,6 +65,12 @@ class Modules:
         self.places = Places(Path(self.places.root))
         self._modules = {}
 
+    def include(self, function: FunctionType) -> None:
+        """Count the folder of a step's file as the project's, wherever it lies."""
+        filename = self.places.real(function.__code__.co_filename)
+        if not self.places.is_project(filename) and os.path.isfile(filename):
+            self.places.include(filename)
+
     def of_function(self, function: FunctionType) -> Module | None:
         """The module that `function` was written in; None when it is not the project's."""
         filename, namespace = function.__code__.co_filename, function.__globals__

@@ -24,6 +24,8 @@ from headrace.run.code.values import NotPlainError, plain_text
 
 __all__ = ["Names", "is_headrace", "joined_digest"]
 
+# What Python itself puts into a module: its name and place do not count.
+_GIVEN = frozenset({"__builtins__", "__cached__", "__doc__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"})
 _Path = tuple[str, ...]
 _Seen = frozenset[tuple[Module, str]]
 
@@ -105,19 +107,16 @@ class Names:
         if top in sys.stdlib_module_names or top in ("", "headrace"):
             return [dotted]
         library = self._libraries.of(dotted)
-        version = library.version or "without a version"
-        told = library.version and not library.place
-        notes = [] if told else [f"library {library.name}: {version}, in {library.place or 'no place that is on sys.path'}"]
-        label = f"library {library.name}"
-        return [dotted, self._once(("library", label), lambda: Node(label, f"{label} {version}", notes=notes, version=version))]
+        label, version = f"library {library.name}", library.version or "not installed"
+        return [dotted, self._once(("library", label), lambda: Node(label, f"{label} {version}", version=version))]
 
     def lookup(self, module: Module, path: _Path, *, is_called: bool = False, seen: _Seen = frozenset()) -> list[Target]:
         """What `path` leads to among the names of `module`."""
         name = path[0]
-        if (module, name) in seen or (name.startswith("__") and name.endswith("__")):
+        value, bindings = module.living(name), module.text.bindings.get(name, [])
+        if (module, name) in seen or (name in _GIVEN and not bindings):
             return [f"?.{name}"]
         seen |= {(module, name)}
-        value, bindings = module.living(name), module.text.bindings.get(name, [])
         units = [binding for binding in bindings if isinstance(binding, Unit)]
         is_defined = any(unit.is_definition and unit.name == name for unit in units)
         if is_headrace(value) and not is_defined:
@@ -130,7 +129,8 @@ class Names:
         found: list[Target] = []
         for binding in bindings:
             if isinstance(binding, Import):
-                found += self._import(module, binding, path[1:], is_called=is_called, is_live=module.is_live, seen=seen)
+                is_live = value is not MISSING and (len(bindings) == 1 or _is_from(value, binding))
+                found += self._import(module, binding, path[1:], is_called=is_called, is_live=is_live, seen=seen)
             elif self._is_step(module, binding) and not (is_called and len(path) == 1):
                 found.append("headrace.step")
             else:
@@ -216,7 +216,7 @@ class Names:
 
     def _is_installed(self, name: str) -> bool:
         top = name.partition(".")[0]
-        return top in sys.stdlib_module_names or top == "headrace" or self._libraries.of(name).is_found
+        return top in sys.stdlib_module_names or top == "headrace" or bool(self._libraries.of(name).version)
 
     def _inside(self, module: Module, path: _Path, *, is_called: bool, seen: _Seen) -> list[Target]:
         if not path:
@@ -229,6 +229,12 @@ class Names:
             if inner is not None:
                 return self._inside(inner, path[1:], is_called=is_called, seen=seen)
         return self.lookup(module, path, is_called=is_called, seen=seen)
+
+
+def _is_from(value: object, target: Import) -> bool:
+    """Whether, of several imports that bind one name, this is the one that was run."""
+    module = sys.modules.get(target.module)
+    return value is (vars(module).get(target.name) if module is not None and target.name else module)
 
 
 def _imported_names(module: Module, ref: Ref) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Which files are the project's own, and where a module's text is.
 
 Lives here: paths and their texts. Not here: what is in the texts. The invariant: a file is the project's if it lies under
-the project's folder and not in an environment or an installed library there.
+the project's folder, or beside or under a step's own file, and not in an environment or an installed library there.
 """
 
 # os.path on texts: a Path costs ten times as much, and this is asked for each name of each step.
-# ruff: noqa: PTH110, PTH113, PTH118, PTH120, PTH123
+# ruff: noqa: PTH113, PTH118, PTH119, PTH120, PTH123, PTH206
 from __future__ import annotations
 
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 __all__ = ["Places", "interactive_text", "read_text"]
 
 _FOREIGN = frozenset({"site-packages", "dist-packages", "node_modules", "__pypackages__"})
+_MARKS = ("pyvenv.cfg", "conda-meta")  # of an environment
 
 
 class Places:
@@ -31,6 +32,13 @@ class Places:
     def is_project(self, path: str) -> bool:
         return path.endswith(".py") and self._is_own(os.path.dirname(path))
 
+    def include(self, path: str) -> None:
+        """Let the folder of the file `path` be the project's too, unless it is an installed library's or Python's own."""
+        folder = os.path.dirname(path)
+        is_python = folder.startswith(os.path.dirname(os.path.realpath(os.__file__)))
+        if not self._is_own(folder) and not is_python and not _FOREIGN.intersection(folder.split(os.sep)):
+            self._folders = {self.root: True, folder: True}
+
     def real(self, path: str) -> str:
         """The path without links."""
         found = self._real.get(path)
@@ -40,7 +48,7 @@ class Places:
 
     def shown(self, path: str) -> str:
         """The path as people know it: from the project's folder."""
-        return os.path.relpath(path, self.root).replace(os.sep, "/") if path.startswith(self._prefix) else path
+        return path.removeprefix(self._prefix).replace(os.sep, "/") if path.startswith(self._prefix) else os.path.basename(path)
 
     def module_file(self, name: str, beside: str) -> str:
         """The project's file for the dotted `name`, as seen from the folder `beside`; empty when there is none."""
@@ -69,12 +77,8 @@ class Places:
         found = self._folders.get(folder)
         if found is None:
             parent, name = os.path.split(folder)
-            found = self._folders[folder] = (
-                folder.startswith(self._prefix)
-                and name not in _FOREIGN
-                and not any(os.path.exists(os.path.join(folder, mark)) for mark in ("pyvenv.cfg", "conda-meta"))
-                and self._is_own(parent)
-            )
+            is_foreign = parent == folder or name in _FOREIGN or any(map(os.path.exists, (os.path.join(folder, mark) for mark in _MARKS)))
+            found = self._folders[folder] = not is_foreign and self._is_own(parent)
         return found
 
 

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -40,7 +40,8 @@ class Project:
         importlib.invalidate_caches()
         name = name or f"loaded_{next(_serial)}"
         spec = importlib.util.spec_from_file_location(name, self.root / file)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
@@ -63,6 +64,3 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     made = Project(root)
     yield made
     made.forget()
-
-
-Step = Callable[..., object]

@@ -256,7 +256,7 @@ def test_a_declared_file_that_is_not_there_is_an_error(project: Project) -> None
     project.write({"shop.py": "def step():\n    return 1\n\nstep.__headrace_depends__ = ('words.txt',)\n"})
 
     with pytest.raises(
-        PipelineError, match="step declares in `__headrace_depends__` that it depends on 'words.txt', but there is no such file"
+        PipelineError, match="step declares in `__headrace_depends__` that it depends on 'words\\.txt', but there is no such file"
     ):
         project.digest()
 
