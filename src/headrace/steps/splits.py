@@ -29,9 +29,10 @@ def likeness(engine: Engine, sides: Mapping[str, Sequence[Path]]) -> Mapping[str
         distance = max((_distance(figures) for figures in by_side.values()), default=0.0) if isinstance(by_side, Mapping) else 0.0
         if distance >= _FAR:
             far[name] = distance
-    return {**told, "far": dict(sorted(far.items(), key=lambda item: -item[1]))}
+    farthest_first = sorted(far, key=lambda name: -far[name])
+    return {**told, "far": {name: far[name] for name in farthest_first}}
 
 
 def _distance(figures: JSON) -> float:
     value = figures.get("distance") if isinstance(figures, Mapping) else None
-    return abs(value) if isinstance(value, int | float) else 0.0
+    return abs(value) if isinstance(value, float) else 0.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from headrace.core.errors import DataError
@@ -64,11 +63,8 @@ def make_table(
 
 def bound_values(settings: Mapping[str, JSON], interval: Interval) -> dict[str, Bound]:
     """What a table's SQL may name as `$name`: its settings that are single values, `$start` and `$end`."""
-    values: dict[str, Bound] = {}
-    for name, value in settings.items():
-        if value is None or isinstance(value, bool | int | float | str | datetime):
-            values[name] = value
-    return {**values, "start": interval.start, "end": interval.end}
+    single = {name: value for name, value in settings.items() if value is None or isinstance(value, bool | int | float | str)}
+    return {**single, "start": interval.start, "end": interval.end}
 
 
 def _arguments(

@@ -44,9 +44,7 @@ def as_kind(
             case "pandas":
                 return _pandas(cursor.view(quote(name)).to_arrow_table())
             case "ibis":
-                import ibis
-
-                return ibis.duckdb.from_connection(cursor).table(name)
+                return _ibis(cursor, name, schema)
     except ImportError as error:
         extra = _EXTRAS.get(kind, kind)
         raise MissingLibraryError(
@@ -61,8 +59,23 @@ def _polars(cursor: duckdb.DuckDBPyConnection, name: str, scan: Callable[[], Any
     return lazy if is_lazy else lazy.collect()
 
 
+def _ibis(cursor: duckdb.DuckDBPyConnection, name: str, schema: Schema) -> object:
+    """A table of Ibis on the same connection. Its columns are told to Ibis, which would ask by a call that DuckDB 2 calls deprecated."""
+    import ibis
+    from ibis.backends.sql.datatypes import DuckDBType
+    from ibis.expr import operations
+
+    columns = ibis.schema({column.name: DuckDBType.from_string(column.type) for column in schema})
+    backend = ibis.duckdb.from_connection(cursor)
+    return operations.DatabaseTable(name=name, schema=columns, source=backend).to_expr()
+
+
 def _pandas(table: pa.Table) -> object:
-    """Integers and booleans with nulls keep their type, as pandas' nullable ones; the rest is what pandas makes of Arrow."""
+    """What pandas makes of Arrow, but for what would lose its type.
+
+    Integers and booleans with nulls become pandas' nullable ones; decimals, dates, bytes and nested values, which pandas
+    would hold as objects, stay Arrow's.
+    """
     import pandas as pd
     import pyarrow as pa
 
@@ -70,7 +83,8 @@ def _pandas(table: pa.Table) -> object:
     for bits in (8, 16, 32, 64):
         nullable[getattr(pa, f"int{bits}")()] = getattr(pd, f"Int{bits}Dtype")()
         nullable[getattr(pa, f"uint{bits}")()] = getattr(pd, f"UInt{bits}Dtype")()
-    frame = table.to_pandas()
+    is_object = (pa.types.is_decimal, pa.types.is_date, pa.types.is_time, pa.types.is_binary, pa.types.is_nested)
+    frame = table.to_pandas(types_mapper=lambda kind: pd.ArrowDtype(kind) if any(is_one(kind) for is_one in is_object) else None)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if column.null_count and column.type in nullable:
             frame[name] = column.to_pandas(types_mapper=nullable.get)
