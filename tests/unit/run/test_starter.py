@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +30,8 @@ def people(path: Path, count: int = 200) -> Path:
 
 
 def ruff(*arguments: str, file: Path) -> None:
-    tool = shutil.which("ruff", path=str(Path(sys.executable).parent)) or "ruff"
-    done = subprocess.run([tool, *arguments, "--isolated", file.name], cwd=file.parent, capture_output=True, text=True, check=False)
+    tool = Path(sys.executable).with_name("ruff")
+    done = subprocess.run([str(tool), *arguments, "--isolated", file.name], cwd=file.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
