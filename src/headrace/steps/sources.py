@@ -1,0 +1,282 @@
+"""Sources: raw files landed unchanged in bronze, and read from there into typed rows and a quarantine.
+
+What a file's format is and where it comes from are behind ports. The invariant: rows are made from the bytes in the lake, which are
+the bytes that were at the origin, and rows read == rows kept + rows quarantined, with rows read counted apart from any parser.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
+from weakref import finalize
+
+from headrace.core.errors import SourceError, TooManyRejectedError, TransientError
+from headrace.core.interval import Grid, Interval
+from headrace.core.location import interval_of, pattern_of, resolve
+from headrace.core.manifest import Content, Manifest, Part, digest_of
+from headrace.core.ports import JSON, Column, Landed, Origin, RawFile, ReadResult, Schema, SourceFormat
+from headrace.core.step import Source
+from headrace.lake.commit import Attempt
+from headrace.lake.log import DatasetLog
+from headrace.steps.made import Made
+
+__all__ = ["QUARANTINE_SCHEMA", "commit_refused", "make_source", "marks_of", "nearest", "raw_digest", "resolve"]
+
+QUARANTINE_SCHEMA: Schema = (
+    Column("file", "VARCHAR", nullable=False),
+    Column("line", "BIGINT", nullable=False),
+    Column("columns", "VARCHAR[]", nullable=False),
+    Column("reasons", "VARCHAR[]", nullable=False),
+    Column("raw", "BLOB", nullable=False),
+)
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class _Landing:
+    """A file as it was found, and as it lies in the lake."""
+
+    found: RawFile
+    landed: Landed
+
+
+class _RefusedError(TooManyRejectedError):
+    """Keeps the quarantine, a file beside the attempt, for as long as it lives itself: it is committed under a name of its own."""
+
+    quarantine: Path | None = None
+    result: ReadResult
+    details: Mapping[str, JSON]
+
+
+def make_source(
+    step: Source,
+    interval: Interval,
+    *,
+    attempt: Attempt,
+    origin: Origin,
+    format: SourceFormat,  # noqa: A002  # the port's word
+    location: str,
+    now: datetime,
+) -> Made:
+    """Land a source's files of an interval and read them.
+
+    Raises SourceError when there are none (unless `missing="empty"`) or when one is not what it claims to be, TransientError when one
+    changes while it lands, TooManyRejectedError above `max_rejected`; its quarantine is for `commit_refused`.
+    """
+    with _named(step, interval):
+        files = origin.find(resolve(location, interval))
+        if not files and step.missing == "fail":
+            raise SourceError(_nothing_found(step, interval, origin, location))
+        landings = _land(files, attempt, origin, format, step.options.options)
+        _check_unchanged(origin, resolve(location, interval), files)
+        made = _read(step, landings, attempt, format)
+        return replace(made, origin=_told(step, interval, landings, now))
+
+
+def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> Interval | None:
+    """The interval nearest to this one that a file is found for; None where the location has no time in it, or no file is found."""
+    if pattern_of(location) == location:
+        return None
+    found = {known for file in origin.find(pattern_of(location)) if (known := interval_of(location, file.uri, grid))}
+    return min(found, key=lambda known: (abs(known.start - interval.start), known.start), default=None)
+
+
+def marks_of(manifest: Manifest) -> dict[str, str]:
+    """What a source's commit was made from: the mark of each file by its URI."""
+    origin = manifest.receipt.get("origin")
+    files = origin.get("files") if isinstance(origin, Mapping) else None
+    if not isinstance(files, Sequence) or isinstance(files, str):
+        return {}
+    return {str(file["uri"]): str(file["mark"]) for file in files if isinstance(file, Mapping)}
+
+
+def raw_digest(made: Made) -> str:
+    """A digest of the raw files: their names and bytes, in order."""
+    files = [file for part in made.parts if part.name == "raw" for file in part.files]
+    return digest_of([[file.name, file.sha256] for file in files])
+
+
+def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError) -> Manifest | None:
+    """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep."""
+    quarantine = error.quarantine if isinstance(error, _RefusedError) else None
+    if not isinstance(error, _RefusedError) or quarantine is None:
+        return None
+
+    def work(attempt: Attempt, _: Manifest | None) -> tuple[Content, Mapping[str, JSON]]:
+        shutil.copyfile(quarantine, attempt.file("quarantine", layer="quarantine"))
+        part = attempt.part("quarantine", "quarantine", rows=error.result.rows_quarantined)
+        content = Content(
+            "data", "source", (part,), {"quarantine": QUARANTINE_SCHEMA}, fingerprint=part.files[0].sha256, details=error.details
+        )
+        return content, {}
+
+    return log.commit(interval, work)
+
+
+# ---------------------------------------------------------------- landing
+
+
+def _land(files: Sequence[RawFile], attempt: Attempt, origin: Origin, reader: SourceFormat, options: Mapping[str, JSON]) -> list[_Landing]:
+    names = [file.name for file in files]
+    width = len(str(len(files)))
+    landings = []
+    for n, file in enumerate(files):
+        is_alone = names.count(file.name) == 1
+        path = attempt.file("raw", layer="bronze", name=file.name if is_alone else f"{n:0{width}d}-{file.name}")
+        landings.append(_Landing(file, _land_file(file, path, origin, reader, options)))
+    return landings
+
+
+def _land_file(file: RawFile, path: Path, origin: Origin, reader: SourceFormat, options: Mapping[str, JSON]) -> Landed:
+    """One pass over the bytes: copied, digested, and their records counted."""
+    digest, size = sha256(), 0
+    counter = reader.counter(file.name, options)
+    with origin.open(file) as source, path.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            target.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+            counter.feed(chunk)
+    if size != file.size_bytes:
+        raise TransientError(
+            f"`{file.uri}` had {file.size_bytes} bytes when it was found and {size} when it was read: it is still being written. Run again later."
+        )
+    return Landed(file.uri, path, digest.hexdigest(), size, counter.finish())
+
+
+def _check_unchanged(origin: Origin, location: str, files: Sequence[RawFile]) -> None:
+    after = {file.uri: file.mark for file in origin.find(location)}
+    for file in files:
+        if after.get(file.uri) != file.mark:
+            what = "changed" if file.uri in after else "was removed"
+            raise TransientError(f"`{file.uri}` {what} while it landed: it is still being written. Run again later.")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _read(step: Source, landings: Sequence[_Landing], attempt: Attempt, reader: SourceFormat) -> Made:
+    if not landings and step.contract is None:
+        raise SourceError(
+            'There is no file, and without a contract nobody knows the columns of an empty table. Declare contract= beside missing="empty".'
+        )
+    with ExitStack() as stack:
+        folder = mkdtemp(prefix="headrace-quarantine-")
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        aside = Path(folder) / "quarantine.parquet"
+        rows = attempt.file("rows", layer="silver")
+        landed = [landing.landed for landing in landings]
+        result = reader.read(landed, contract=step.contract, options=step.options.options, rows=rows, quarantine=aside)
+        _check_conserved(landed, result)
+        details = _details(step, landed, result)
+        if _is_over(step.max_rejected, result):
+            error = _refused(step, result, details, aside)
+            finalize(error, stack.pop_all().close)
+            raise error
+        return Made(
+            parts=_parts(attempt, landed, result, aside),
+            schema={"rows": result.schema, **({"quarantine": QUARANTINE_SCHEMA} if result.rows_quarantined else {})},
+            details=details,
+            rows_read=result.rows_read,
+            rows_kept=result.rows_kept,
+            rows_quarantined=result.rows_quarantined,
+            notes=result.notes,
+        )
+
+
+def _check_conserved(landed: Sequence[Landed], result: ReadResult) -> None:
+    counted = sum(one.records for one in landed)
+    if not counted == result.rows_read == result.rows_kept + result.rows_quarantined:
+        raise SourceError(
+            f"{counted} records were counted, {result.rows_kept} kept and {result.rows_quarantined} quarantined: some were lost, so nothing was committed. "
+            "That is a defect of headrace: please report it with the file."
+        )
+
+
+def _parts(attempt: Attempt, landed: Sequence[Landed], result: ReadResult, aside: Path) -> tuple[Part, ...]:
+    parts = [attempt.part("rows", "silver", rows=result.rows_kept)]
+    if landed:
+        named = sorted(landed, key=lambda one: one.path.name)
+        parts.append(attempt.part("raw", "bronze", file_rows=[one.records for one in named], sha256=[one.sha256 for one in named]))
+    if result.rows_quarantined:
+        shutil.copyfile(aside, attempt.file("quarantine", layer="quarantine"))
+        parts.append(attempt.part("quarantine", "quarantine", rows=result.rows_quarantined))
+    return tuple(parts)
+
+
+def _is_over(allowed: float, result: ReadResult) -> bool:
+    """A whole number is a count, a fraction a share of the records read."""
+    limit = allowed if isinstance(allowed, int) else allowed * result.rows_read
+    return result.rows_quarantined > limit
+
+
+def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quarantine: Path) -> _RefusedError:
+    share = result.rows_quarantined / result.rows_read
+    allowed = f"{step.max_rejected} records" if isinstance(step.max_rejected, int) else f"{step.max_rejected:.3g} of them"
+    lines = [
+        f"{result.rows_quarantined} of {result.rows_read} records ({share:.1%}) were rejected, and max_rejected allows {allowed}. The most frequent reasons:",
+        *(f"  {count:>8}  {reason}\n            {result.examples.get(reason, '')}" for reason, count in list(result.reasons.items())[:5]),
+        f"Nothing was committed as data; every rejected record is kept in `{step.name}.refused.quarantine`. Mend the files or the contract, or raise max_rejected.",
+    ]
+    error = _RefusedError("\n".join(lines))
+    error.quarantine, error.result, error.details = quarantine, result, details
+    return error
+
+
+def _details(step: Source, landings: Sequence[_Landing], result: ReadResult) -> dict[str, JSON]:
+    files = [
+        {"name": one.landed.path.name, "size": one.landed.size_bytes, "sha256": one.landed.sha256, "records": one.landed.records}
+        for one in landings
+    ]
+    details: dict[str, JSON] = {
+        "files": files,
+        "undeclared": list(result.undeclared),
+        "reasons": dict(result.reasons),
+        "options": dict(step.options.options),
+    }
+    if not landed:
+        details["missing"] = True
+    if step.contract is None:
+        details["inferred"] = {column.name: column.type for column in result.schema}
+    return details
+
+
+# ---------------------------------------------------------------- telling
+
+
+@contextmanager
+def _named(step: Source, interval: Interval) -> Iterator[None]:
+    """Put the step and the interval before what went wrong."""
+    try:
+        yield
+    except (SourceError, TransientError) as error:
+        error.args = (f"Source `{step.name}` {interval}: {error}", *error.args[1:])
+        raise
+
+
+def _told(step: Source, interval: Interval, landings: Sequence[_Landing], now: datetime) -> dict[str, JSON]:
+    """What only the receipt says: where the bytes came from, and when."""
+    files: list[JSON] = [
+        {"uri": one.found.uri, "mark": one.found.mark, "modified_at": one.found.modified_at.isoformat() if one.found.modified_at else None}
+        for one in landings
+    ]
+    told: dict[str, JSON] = {"files": files, "taken_at": now.isoformat()}
+    if not step.options.is_by_interval and now > interval.end + interval.length:
+        told["taken_later"] = True
+    return told
+
+
+def _nothing_found(step: Source, interval: Interval, origin: Origin, location: str) -> str:
+    looked = f"There is no file at `{resolve(location, interval)}`."
+    near = nearest(location, origin, interval, step.grid)
+    if near:
+        return f'{looked} The nearest interval that has one is {near.label}: run with --at {near.label}. If an interval without a file is normal, declare missing="empty".'
+    if pattern_of(location) != location:
+        return f"{looked} None was found for any other interval either (`{pattern_of(location)}`). Is the location right?"
+    return f"{looked} Is the location right? A relative one starts at the folder of the pipeline's file."
