@@ -13,15 +13,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from headrace.config import masked
 from headrace.core.errors import HeadraceError
 from headrace.core.ports import RunNote, Tracker
 
@@ -82,7 +83,7 @@ def start_sender(folder: Path, tracker: str, uri: str) -> None:
         cwd=folder,  # the user's folder may go while the sender works
         start_new_session=True,
     )
-    child.returncode = 0  # nobody will wait for it; without this Python warns when the handle goes
+    threading.Thread(target=child.wait, name="headrace-outbox", daemon=True).start()  # else it stays a zombie in a notebook
 
 
 def sync(folder: Path, tracker: Tracker, *, is_waiting: bool = True) -> SyncResult:
@@ -130,7 +131,9 @@ def _read(path: Path) -> RunNote | None:
         note = RunNote(**{field.name: told[field.name] for field in fields(RunNote)})
     except (ValueError, KeyError, TypeError):
         return None
-    is_whole = told.get("format") == 1 and isinstance(note.metrics, dict) and isinstance(note.parameters, dict) and isinstance(note.tags, dict)
+    is_whole = (
+        told.get("format") == 1 and isinstance(note.metrics, dict) and isinstance(note.parameters, dict) and isinstance(note.tags, dict)
+    )
     return note if is_whole else None
 
 
@@ -155,7 +158,7 @@ def _lock(folder: Path, *, is_waiting: bool) -> Iterator[bool]:
 def _told(error: BaseException) -> str:
     """An error in words, without the user and password of any address."""
     words = str(error) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
-    return re.sub(r"://[^/\s]*@", "://***@", words)[:2000]
+    return masked(words)[:2000]
 
 
 def _remember(folder: Path, error: str | None) -> None:
@@ -176,6 +179,8 @@ def main(folder: Path, tracker: str, uri: str) -> None:
         with _lock(folder, is_waiting=False) as is_ours:
             if not is_ours:
                 return
+            if not pending(folder):
+                return  # another sender was quicker
             try:
                 opened: Tracker = plugins.load("trackers", tracker).open(uri)
                 _, _, error = _send_all(folder, opened)

@@ -84,12 +84,12 @@ def open(uri: str, *, environment: Mapping[str, str] | None = None) -> MlflowTra
 
 
 def masked(message: str) -> str:
-    """A text in which no address shows its user and password.
+    """A text in which no address shows its user, its password, or what follows a question mark.
 
-    >>> masked("no answer from https://ana:secret@host:5000/x")
-    'no answer from https://***@host:5000/x'
+    >>> masked("no answer from https://ana:secret@host:5000/x?token=1 (refused)")
+    'no answer from https://***@host:5000/x (refused)'
     """
-    return re.sub(r"://[^/\s]*@", "://***@", message)
+    return re.sub(r"(://[^\s?]*)\?\S*", r"\1", re.sub(r"://[^/\s]*@", "://***@", message))
 
 
 def quoted(value: str) -> str:
