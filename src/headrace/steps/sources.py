@@ -229,11 +229,8 @@ def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quar
     return error
 
 
-def _details(step: Source, landings: Sequence[_Landing], result: ReadResult) -> dict[str, JSON]:
-    files = [
-        {"name": one.landed.path.name, "size": one.landed.size_bytes, "sha256": one.landed.sha256, "records": one.landed.records}
-        for one in landings
-    ]
+def _details(step: Source, landed: Sequence[Landed], result: ReadResult) -> dict[str, JSON]:
+    files: list[JSON] = [{"name": one.path.name, "size": one.size_bytes, "sha256": one.sha256, "records": one.records} for one in landed]
     details: dict[str, JSON] = {
         "files": files,
         "undeclared": list(result.undeclared),
