@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of installed libraries on sys.path."""
     folder = tmp_path / "env" / "site-packages"
     folder.mkdir(parents=True)
     monkeypatch.syspath_prepend(str(folder))
-    return folder
+    yield folder
+    sys.modules.pop("frobnicate", None)
 
 
 def install(site: Path, module: str, distribution: str, number: str) -> None:
@@ -72,7 +74,6 @@ def test_a_new_version_of_a_library_is_seen(project: Project, site: Path, body: 
     install(site, "frobnicate", "frob_tools", "1.2")
     before = project.digest()
     install(site, "frobnicate", "frob_tools", "1.3")
-    sys.modules.pop("frobnicate", None)
     after = project.digest()
 
     assert changed_parts(before.parts, after.parts) == ("library frob-tools 1.2 -> 1.3",)
