@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Pipeline"]
 
 F = TypeVar("F", bound=Callable[..., object])
+G = TypeVar("G", bound=Callable[..., object])
 History = Mapping[str, str | tuple[str, str]]
 Columns = str | Sequence[str]
 
@@ -145,7 +146,7 @@ class Pipeline:
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
-    ) -> Callable[[F], F]: ...
+    ) -> Callable[[G], G]: ...
 
     def table(
         self,
@@ -163,7 +164,7 @@ class Pipeline:
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
-    ) -> F | Callable[[F], F]:
+    ) -> F | Callable[[G], G]:
         """Declare a table made by a function: its parameters without a default name the datasets that it reads.
 
         The function returns SQL, a DuckDB relation, an Arrow table, a Polars, pandas or Ibis frame, or a list of dicts.
@@ -172,7 +173,7 @@ class Pipeline:
         `("60d", "30d")` the 30 days before those. `every="7d"` puts the step on a coarser grid than the schedule.
         """
 
-        def declare(function: F) -> F:
+        def declare(function: G) -> G:
             where = _defined(function)
             signature = self._signature(function, where)
             reach = self._history(history or {}, [p for p, _ in signature.data], function, where)
@@ -197,7 +198,10 @@ class Pipeline:
             )
             return function
 
-        return declare if function is None else declare(function)
+        if function is None:
+            return declare
+        declare(function)  # type: ignore[type-var]
+        return function
 
     def model(
         self,

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Display", "watching"]
 
-_COLORS = {"made": "green", "copied": "cyan", "cached": "blue", "skipped": "yellow", "failed": "red", "blocked": "magenta", "running": "bold"}
+_COLORS = {
+    "made": "green",
+    "copied": "cyan",
+    "cached": "blue",
+    "skipped": "yellow",
+    "failed": "red",
+    "blocked": "magenta",
+    "running": "bold",
+}
 _SHOWN_LIVE = 24
 
 
@@ -96,9 +104,7 @@ class Display:
             )
         return table
 
-    def _chosen(
-        self, rows: Sequence[tuple[Decision, Receipt | None, float]]
-    ) -> Sequence[tuple[Decision, Receipt | None, float]]:
+    def _chosen(self, rows: Sequence[tuple[Decision, Receipt | None, float]]) -> Sequence[tuple[Decision, Receipt | None, float]]:
         if len(rows) <= _SHOWN_LIVE:
             return rows
         telling = [row for row in rows if row[1] is None or row[1].state in ("failed", "blocked")]

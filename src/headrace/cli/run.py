@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from headrace.cli.output import print_json, show_error, tell
 from headrace.cli.progress import watching
 from headrace.cli.summary import print_summary
 from headrace.core.errors import HeadraceError
+from headrace.core.ports import JSON
 from headrace.run.backfill import Ran, carry_out, chosen_steps, experiment_of
 from headrace.run.nearest import check_sources
 from headrace.run.observe import Request, make_plan
@@ -19,12 +21,16 @@ from headrace.run.story import tell_story
 
 __all__ = ["run"]
 
+_OWN = str(Path(__file__).parents[1])
+
 
 @click.command()
 @file_argument
 @click.option("--at", metavar="TIME", help="The interval, by its start: 2026-11-20 or 2026-11-20T08 (UTC).  [the last complete one]")
 @lake_options
-@click.option("--set", "given", metavar="STEP.PARAM=VALUE", multiple=True, help="Set a parameter for this run: an experiment, unless --keep.")
+@click.option(
+    "--set", "given", metavar="STEP.PARAM=VALUE", multiple=True, help="Set a parameter for this run: an experiment, unless --keep."
+)
 @click.option("--only", metavar="STEP", multiple=True, help="Only this step, with what it still needs. May be given again.")
 @click.option("--force", metavar="STEP", multiple=True, help="Make this step again (`all`: every step): an experiment, unless --keep.")
 @click.option("--keep", is_flag=True, help="Let what --set or --force makes become the interval's current version.")
@@ -32,7 +38,7 @@ __all__ = ["run"]
 @click.option("--report/--no-report", default=True, help="Write the HTML report.")
 @as_json
 def run(
-    file: str,
+    file: Path,
     at: str | None,
     lake: str | None,
     profile: str | None,
@@ -50,7 +56,7 @@ def run(
     """
     started = time.time()
     overrides = parse_settings(given)
-    session = open_session(Where(file, lake, profile), overrides=overrides)  # type: ignore[arg-type]
+    session = open_session(Where(file, lake, profile), overrides=overrides)
     interval = interval_at(session, at)
     steps = chosen_steps(session, only)
     forced = frozenset(session.graph.steps) if "all" in force else frozenset(chosen_steps(session, force) or ())
@@ -67,7 +73,16 @@ def run(
     code = _code(ran)
     if as_json:
         told = tell_story(session, ran, [interval], started=started, has_report=report)
-        print_json({"pipeline": session.graph.name, "interval": interval.label, "lake": session.lake.uri, "exit_code": code, **told.as_json(), **_receipts(ran)})
+        print_json(
+            {
+                "pipeline": session.graph.name,
+                "interval": interval.label,
+                "lake": session.lake.uri,
+                "exit_code": code,
+                **told.as_json(),
+                **_receipts(ran),
+            }
+        )
         return code
     print_summary(session, ran, [interval], seconds=time.time() - started)
     _show_errors(ran)
@@ -78,8 +93,8 @@ def run(
     return code
 
 
-def _receipts(ran: Ran) -> dict[str, list[dict[str, object]]]:
-    return {"receipts": [dict(receipt.as_json()) for receipt in ran.receipts]}
+def _receipts(ran: Ran) -> dict[str, JSON]:
+    return {"receipts": [receipt.as_json() for receipt in ran.receipts]}
 
 
 def _code(ran: Ran) -> int:
@@ -91,19 +106,27 @@ def _code(ran: Ran) -> int:
 def _show_errors(ran: Ran) -> None:
     for error in ran.outcome.errors.values():
         tell("", err=True)
-        if error.__cause__ is not None and not isinstance(error.__cause__, HeadraceError):
-            import traceback
-
-            frames = traceback.format_exception(error.__cause__)
-            tell("".join(frames).rstrip(), err=True)
+        theirs = error.__cause__ if isinstance(error, HeadraceError) else error
+        if theirs is not None and not isinstance(theirs, HeadraceError):
+            tell(_traceback(theirs), err=True)
         show_error(error if isinstance(error, HeadraceError) else HeadraceError(f"{type(error).__name__}: {error}"))
     if ran.outcome.is_interrupted:
         tell("interrupted: what was committed stays; run again to go on.", err=True)
 
 
+def _traceback(error: BaseException) -> str:
+    """The user's traceback: without headrace's own frames above it."""
+    import traceback
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _OWN in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+
+
 def _show_experiment(session: Session) -> None:
     if session.experiment:
-        first = sorted(session.experiment)[0]
-        tell(f"experiment: written beside the current versions ({session.graph.name}.{first}.experiment, …); with --keep it becomes current.")
-
-
+        first = min(session.experiment)
+        tell(
+            f"experiment: written beside the current versions ({session.graph.name}.{first}.experiment, …); with --keep it becomes current."
+        )

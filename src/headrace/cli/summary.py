@@ -25,7 +25,9 @@ def print_summary(session: Session, ran: Ran, runs: Sequence[Interval], *, secon
     for name, count in ran.plan.stale.items():
         first, last = runs[0].label, runs[-1].label
         file = session.file.name if session.file else "FILE"
-        tell(f"{count} earlier interval{'s' if count != 1 else ''} of `{name}` {'were' if count != 1 else 'was'} made by older code. Make them again: headrace backfill {file} --from … --to {last or first}")
+        tell(
+            f"{count} earlier interval{'s' if count != 1 else ''} of `{name}` {'were' if count != 1 else 'was'} made by older code. Make them again: headrace backfill {file} --from … --to {last or first}"
+        )
     tell(_totals(ran.receipts, seconds))
 
 
@@ -44,7 +46,9 @@ def _print_model(model: Receipt, promotion: Receipt | None) -> None:
 
 
 def _promotion_of(receipts: Sequence[Receipt], model: Receipt) -> Receipt | None:
-    return next((r for r in receipts if r.kind == "promotion" and r.step == f"{model.step}.promotion" and r.interval == model.interval), None)
+    return next(
+        (r for r in receipts if r.kind == "promotion" and r.step == f"{model.step}.promotion" and r.interval == model.interval), None
+    )
 
 
 def _champion_metrics(promotion: Receipt | None) -> Mapping[str, float]:
@@ -59,7 +63,9 @@ def _print_quarantine(session: Session, receipts: Sequence[Receipt]) -> None:
         if receipt.rows_quarantined:
             by_step[receipt.step] = by_step.get(receipt.step, 0) + receipt.rows_quarantined
     for step, count in by_step.items():
-        tell(f"{rows_text(count)} rows of `{step}` are in quarantine: hr.open_lake({session.lake.uri!r}).read('{session.graph.name}.{step}.quarantine')")
+        tell(
+            f"{rows_text(count)} rows of `{step}` are in quarantine: hr.open_lake({session.lake.uri!r}).read('{session.graph.name}.{step}.quarantine')"
+        )
 
 
 def _totals(receipts: Sequence[Receipt], seconds: float) -> str:

@@ -33,7 +33,14 @@ class Ran:
         return self.outcome.receipts
 
 
-def carry_out(session: Session, request: Request, *, jobs: int | None = None, watch: Watcher = lambda _decision, _receipt: None, plan: Plan | None = None) -> Ran:
+def carry_out(
+    session: Session,
+    request: Request,
+    *,
+    jobs: int | None = None,
+    watch: Watcher = lambda _decision, _receipt: None,
+    plan: Plan | None = None,
+) -> Ran:
     """Look, decide, check, run and record. Errors of single steps are in the outcome; those of the pipeline itself are raised."""
     plan = plan or make_plan(session, request)
     check_columns(session, plan)
@@ -51,7 +58,9 @@ def chosen_steps(session: Session, names: Sequence[str]) -> frozenset[str] | Non
     for name in names:
         step = session.graph.steps.get(name)
         if step is None:
-            raise UnknownNameError(f"--only {name}: pipeline `{session.graph.name}` has no step of that name. {did_you_mean(name, session.graph.steps)}")
+            raise UnknownNameError(
+                f"--only {name}: pipeline `{session.graph.name}` has no step of that name. {did_you_mean(name, session.graph.steps)}"
+            )
         found.add(name)
         if f"{name}.promotion" in session.graph.steps:
             found.add(f"{name}.promotion")

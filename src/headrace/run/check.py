@@ -52,7 +52,9 @@ def _committed(session: Session, step: Step, plan: Plan) -> Schema | None:
     return schema_of(manifest) if manifest is not None else None
 
 
-def _bound(session: Session, step: Table, interval: Interval, schemas: Mapping[str, Schema | None], problems: list[Problem]) -> Schema | None:
+def _bound(
+    session: Session, step: Table, interval: Interval, schemas: Mapping[str, Schema | None], problems: list[Problem]
+) -> Schema | None:
     """The columns that a table will have, if that can be told from its SQL; its problems are added."""
     tables: dict[str, Schema] = {}
     for read in step.inputs:

@@ -70,7 +70,7 @@ def main() -> None:
     answer_to = os.dup(1)
     os.dup2(2, 1)
     try:
-        answer = {"receipt": _carry_out(task).as_json()}
+        answer: dict[str, JSON] = {"receipt": _carry_out(task).as_json()}
     except Exception as error:  # noqa: BLE001  # it is told to the parent, whatever it is
         answer = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error)}
     with os.fdopen(answer_to, "w") as out:

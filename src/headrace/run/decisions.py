@@ -12,7 +12,7 @@ from datetime import datetime
 from headrace.core.interval import Interval
 from headrace.lake.chain import Chain, Decision
 from headrace.lake.lake import Lake
-from headrace.steps.registry import champion_as_of
+from headrace.steps.champions import champion_as_of
 
 __all__ = ["Decisions"]
 

@@ -17,6 +17,7 @@ from headrace import __version__
 from headrace.core.errors import TooManyRejectedError
 from headrace.core.fingerprint import Recipe, seed_of
 from headrace.core.interval import Interval
+from headrace.core.location import resolve
 from headrace.core.manifest import Content, Manifest
 from headrace.core.ports import JSON, FittedModel
 from headrace.core.receipt import Receipt, State
@@ -28,11 +29,11 @@ from headrace.lake.lake import VanishedError
 from headrace.run.inputs import ROW_PARTS, Gathered, gather, row_paths
 from headrace.run.promotion import judge_promotion
 from headrace.run.session import Session
+from headrace.steps.champions import open_champion
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.registry import open_champion
-from headrace.steps.sources import commit_refused, make_source, marks_of, raw_digest, resolve
+from headrace.steps.sources import commit_refused, make_source, marks_of, raw_digest
 from headrace.steps.tables import make_table
 
 __all__ = ["execute_step", "receipt_of"]
@@ -119,10 +120,13 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         now = {file.uri: file.mark for file in origin.find(resolve(location, job.interval))}
         if now and now == marks_of(before) and current is None:
             return _copied(job, attempt, before, "its files are those of the interval before")
-    made = make_source(step, job.interval, attempt=attempt, origin=origin, format=session.format(step), location=location, now=session.clock())
+    made = make_source(
+        step, job.interval, attempt=attempt, origin=origin, format=session.format(step), location=location, now=session.clock()
+    )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
-        return _unchanged(job, "the files hold the same bytes")
+        job.state, job.why = "cached", "the files hold the same bytes"
+        return None
     return _content(job, made, fingerprint, None)
 
 
@@ -172,13 +176,17 @@ def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worke
     model_step = session.graph.step(step.model)
     assert isinstance(model_step, TrainedModel)
     inputs = gather(session, step, job.interval, without=("model",))
-    recipe = replace(job.recipe, declaration={**job.recipe.declaration, "champion": decision.digest, "relabel": decision.verdict.get("relabel")})
+    recipe = replace(
+        job.recipe, declaration={**job.recipe.declaration, "champion": decision.digest, "relabel": decision.verdict.get("relabel")}
+    )
 
     def make(_: str) -> Made:
         model = session.opened(decision.digest, lambda: _champion(session, model_step, decision))
         (files,) = inputs.files.values()
         paths = [path for _, found in files.files for path in found]
-        return make_predictions(step, job.interval, attempt=attempt, backend=session.models, model=model, decision=decision, files=paths, columns=step.columns)
+        return make_predictions(
+            step, job.interval, attempt=attempt, backend=session.models, model=model, decision=decision, files=paths, columns=step.columns
+        )
 
     worked = _unless_equal(job, attempt, current, inputs, make, fingerprint=recipe.fingerprint(inputs.digests()))
     if worked is None:
@@ -218,7 +226,8 @@ def _unless_equal(
     fingerprint = fingerprint or job.recipe.fingerprint(inputs.digests())
     if not job.is_forced:
         if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
-            return _unchanged(job, "its inputs have equal contents")
+            job.state, job.why = "cached", "its inputs have equal contents"
+            return None
         before = job.session.catalog.previous(job.session.dataset(job.step.name), job.interval)
         if before is not None and before.content.fingerprint == fingerprint:
             try:
@@ -228,12 +237,9 @@ def _unless_equal(
     made = make(fingerprint)
     worked = _content(job, made, fingerprint, inputs)
     if job.is_forced and current is not None and current.kind == "data" and current.content.digest == worked[0].digest:
-        return _unchanged(job, f"forced, and equal to version {current.version}")
+        job.state, job.why = "cached", f"forced, and equal to version {current.version}"
+        return None
     return worked
-
-
-def _unchanged(job: _Job, why: str) -> None:
-    job.state, job.why = "cached", why
 
 
 def _copied(job: _Job, attempt: Attempt, before: Manifest, why: str, inputs: Gathered | None = None) -> Worked:
@@ -270,7 +276,10 @@ def _content(job: _Job, made: Made, fingerprint: str, inputs: Gathered | None) -
 
 
 def _receipt(origin: Mapping[str, JSON] | None, *, copied_from: str | None = None) -> dict[str, JSON]:
-    told: dict[str, JSON] = {"headrace": __version__, "python": f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"}
+    told: dict[str, JSON] = {
+        "headrace": __version__,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}",
+    }
     if origin is not None:
         told["origin"] = dict(origin)
     if copied_from is not None:

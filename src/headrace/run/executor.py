@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from headrace.core.errors import is_transient
 from headrace.core.graph import Pair
 from headrace.core.plan import Decision, Plan
-from headrace.core.receipt import Receipt
+from headrace.core.receipt import Receipt, State
 from headrace.core.step import Promotion
 from headrace.run.child import execute_in_child
 from headrace.run.execute import execute_step, receipt_of
@@ -97,7 +97,13 @@ def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Wa
 
 
 def _serially(
-    session: Session, board: _Board, by_pair: Mapping[Pair, Decision], receipts: dict[Pair, Receipt], outcome: Outcome, watch: Watcher, _: int
+    session: Session,
+    board: _Board,
+    by_pair: Mapping[Pair, Decision],
+    receipts: dict[Pair, Receipt],
+    outcome: Outcome,
+    watch: Watcher,
+    _: int,
 ) -> None:
     ready = deque(board.ready())
     try:
@@ -167,7 +173,7 @@ def _ended(
         follower = by_pair[pair]
         if decision.pair in board.serial and pair in board.serial and error is None:
             continue
-        state = "blocked" if error is not None else "skipped"
+        state: State = "blocked" if error is not None else "skipped"
         why = f"`{decision.step}` ({decision.interval.label}) {'failed' if error is not None else receipt.why}"
         receipts[pair] = Receipt(follower.step, follower.kind, follower.interval, state, why)
         watch(follower, receipts[pair])
@@ -207,7 +213,16 @@ def _attempted(session: Session, decision: Decision) -> tuple[Receipt, BaseExcep
                 session.sleep(_pause_s(attempts))
                 continue
             seconds = time.perf_counter() - started
-            failed = Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, seconds=seconds, error=_told(error), attempts=attempts)
+            failed = Receipt(
+                decision.step,
+                decision.kind,
+                decision.interval,
+                "failed",
+                decision.reason,
+                seconds=seconds,
+                error=_told(error),
+                attempts=attempts,
+            )
             return failed, error
         return replace(receipt, why=_why(decision, receipt), attempts=attempts), None
 

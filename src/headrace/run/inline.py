@@ -27,7 +27,9 @@ def run_inline(
     file = Path(graph.where.file)
     real = file if file.is_file() else None
     config = read_config(real, environment=os.environ, overrides={"lake": lake})
-    session = Session(graph, config, open_lake_at(config.lake_uri, clock=clock), file=None, clock=clock, overrides=_by_step(settings), who="notebook")
+    session = Session(
+        graph, config, open_lake_at(config.lake_uri, clock=clock), file=None, clock=clock, overrides=_by_step(settings), who="notebook"
+    )
     interval = graph.grid.last_complete(clock()) if at is None else graph.grid.at(parse_time(at))
     ran = carry_out(session, Request([interval]))
     for error in ran.outcome.errors.values():

@@ -77,10 +77,16 @@ def _manifests(session: Session, step: Step, interval: Interval, read: Input, in
         shown = ", ".join(str(m) for m in missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         what = f"{len(missing)} of {len(intervals)} intervals are not made: {shown}" if intervals else "it has none by then"
         file = session.file.name if session.file else "FILE"
-        command = f"headrace backfill {file} --from {missing[0].label} --to {missing[-1].label}" if missing else f"headrace plan {file} --at {interval.label}"
+        command = (
+            f"headrace backfill {file} --from {missing[0].label} --to {missing[-1].label}"
+            if missing
+            else f"headrace plan {file} --at {interval.label}"
+        )
         raise NotReadyError(f"step `{step.name}` ({interval.label}) reads `{read.dataset}`: {what}. Make them: {command}")
     if not found:
-        raise NotReadyError(f"step `{step.name}` ({interval.label}) reads `{read.dataset}`, all of whose intervals are gone by retention. Lower its history.")
+        raise NotReadyError(
+            f"step `{step.name}` ({interval.label}) reads `{read.dataset}`, all of whose intervals are gone by retention. Lower its history."
+        )
     return tuple(found)
 
 

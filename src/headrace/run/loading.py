@@ -56,7 +56,9 @@ def load_pipeline(file: str | Path, *, name: str | None = None) -> Loaded:
     if len(named) == 1:
         return Loaded(path, named[0].graph(), module)
     if not pipelines:
-        raise PipelineError(f'{path} makes no pipeline. It needs one at the top level, such as: shop = headrace.Pipeline("shop", schedule="@daily")')
+        raise PipelineError(
+            f'{path} makes no pipeline. It needs one at the top level, such as: shop = headrace.Pipeline("shop", schedule="@daily")'
+        )
     listed = ", ".join(p.name for p in pipelines)
     raise PipelineError(f"{path} has {len(pipelines)} pipelines ({listed}){f', none called `{name}`' if name else ''}. Keep one in a file.")
 
@@ -84,9 +86,13 @@ def _import(path: Path) -> ModuleType:
     except HeadraceError:
         raise
     except SyntaxError as error:
-        raise PipelineError([Problem(f"{error.msg}: {(error.text or '').strip()}", Where(str(error.filename), error.lineno or 1))]) from error
+        raise PipelineError(
+            [Problem(f"{error.msg}: {(error.text or '').strip()}", Where(str(error.filename), error.lineno or 1))]
+        ) from error
     except Exception as error:
-        raise PipelineError([Problem(f"the file can't be imported: {type(error).__name__}: {error}", _last_line_in(error, path))]) from error
+        raise PipelineError(
+            [Problem(f"the file can't be imported: {type(error).__name__}: {error}", _last_line_in(error, path))]
+        ) from error
     return module
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from headrace.core.errors import NotReadyError
 from headrace.core.interval import Interval
+from headrace.core.location import resolve
 from headrace.core.step import Source
 from headrace.run.session import Session
-from headrace.steps.sources import nearest, resolve
+from headrace.steps.sources import nearest
 
 __all__ = ["check_sources"]
 

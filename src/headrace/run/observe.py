@@ -14,12 +14,13 @@ from headrace.core.errors import SourceError
 from headrace.core.fingerprint import changes
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
+from headrace.core.location import resolve
 from headrace.core.manifest import InputRef, Manifest
 from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
 from headrace.run.session import Session
-from headrace.steps.sources import marks_of, resolve
+from headrace.steps.sources import marks_of
 
 __all__ = ["Request", "make_plan", "observe"]
 
@@ -128,7 +129,9 @@ def _version_of(look: _Look, step: Step, interval: Interval) -> int | None:
 # ---------------------------------------------------------------- why a commit no longer stands
 
 
-def _changes(look: _Look, step: Step, interval: Interval, manifest: Manifest, reads: Sequence[tuple[Input, tuple[Interval, ...]]]) -> list[str]:
+def _changes(
+    look: _Look, step: Step, interval: Interval, manifest: Manifest, reads: Sequence[tuple[Input, tuple[Interval, ...]]]
+) -> list[str]:
     session = look.session
     recipe = session.recipe(step, interval)
     before = manifest.content.fingerprint_parts

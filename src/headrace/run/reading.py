@@ -20,8 +20,8 @@ from headrace.lake.lake import Lake
 from headrace.plugins import load
 from headrace.run.inputs import ROW_PARTS
 from headrace.run.session import open_lake_at
-from headrace.steps.models import PART
-from headrace.steps.registry import open_champion
+from headrace.steps.champions import open_champion
+from headrace.steps.champions import PART
 
 if TYPE_CHECKING:
     import duckdb
@@ -111,7 +111,9 @@ class OpenLake:
         if at is None and version is None:
             champion = self._lake.chain(found.pipeline, found.dataset).champion()
             if champion is None:
-                raise NotReadyError(f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted.")
+                raise NotReadyError(
+                    f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted."
+                )
             fitted = open_champion(self._lake, found.pipeline, found.dataset, champion, backend, trust=trust, is_pickle_allowed=pickle)
             return fitted.estimator
         (manifest,) = self._manifests(found, at, version)
@@ -168,14 +170,18 @@ class OpenLake:
             found = [log.current(i, versions=v) for i, v in log.versions(window).items()]
             kept = [m for m in found if m is not None and m.kind == "data"]
             if not kept:
-                raise UnknownNameError(f"{log.name} has nothing between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} in {self.uri}.")
+                raise UnknownNameError(
+                    f"{log.name} has nothing between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} in {self.uri}."
+                )
             return kept
         interval, versions = self._interval(name, at)
         if version is not None:
             return [log.manifest(interval, version)]
         current = log.current(interval, versions=versions)
         if current is None or current.kind != "data":
-            raise UnknownNameError(f"{log.name} has no data for {interval.label}: {current.kind if current else 'never made'}. See: headrace log FILE {name.dataset}")
+            raise UnknownNameError(
+                f"{log.name} has no data for {interval.label}: {current.kind if current else 'never made'}. See: headrace log FILE {name.dataset}"
+            )
         return [current]
 
     def _interval(self, name: _Name, at: str | datetime | None) -> tuple[Interval, tuple[int, ...]]:

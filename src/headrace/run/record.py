@@ -5,7 +5,7 @@ Others read datasets that belong together through it. The invariant: a run that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.core.interval import Interval
@@ -13,9 +13,11 @@ from headrace.core.manifest import Content, Manifest, digest_of
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
 from headrace.lake.commit import Attempt
+from headrace.lake.lake import Lake
+from headrace.lake.layout import Slot
 from headrace.run.session import Session
 
-__all__ = ["RUNS", "git_commit", "record_run"]
+__all__ = ["RUNS", "git_commit", "pinned_slots", "record_run"]
 
 RUNS = "_runs"
 
@@ -40,6 +42,21 @@ def record_run(session: Session, run: Interval, receipts: Sequence[Receipt], *, 
     return log.commit(run, work)
 
 
+def pinned_slots(lake: Lake) -> set[Slot]:
+    """The versions that the newest run record of each interval names: a collector keeps them."""
+    pinned: set[Slot] = set()
+    for name in lake.datasets():
+        pipeline, _, dataset = name.partition(".")
+        if dataset != RUNS:
+            continue
+        log = lake.log(pipeline, RUNS)
+        for run, versions in log.versions(None).items():
+            newest = log.current(run, versions=versions)
+            steps = newest.content.details.get("steps") if newest is not None else None
+            pinned.update(_slots(pipeline, steps) if isinstance(steps, Mapping) else ())
+    return pinned
+
+
 def git_commit(folder: Path) -> str | None:
     """The commit that is checked out where the pipeline lies, if it lies in a git work tree: read from its files, git is not asked."""
     for above in (folder, *folder.parents):
@@ -47,6 +64,12 @@ def git_commit(folder: Path) -> str | None:
         if git.is_dir():
             return _head(git)
     return None
+
+
+def _slots(pipeline: str, steps: Mapping[str, JSON]) -> Iterator[Slot]:
+    for told in steps.values():
+        if isinstance(told, Mapping) and isinstance(told.get("version"), int):
+            yield Slot(pipeline, str(told["step"]), Interval.of(str(told["start"]), str(told["end"])), int(str(told["version"])))
 
 
 def _head(git: Path) -> str | None:
@@ -68,15 +91,30 @@ def _versions(session: Session, receipts: Sequence[Receipt]) -> dict[str, JSON]:
     for receipt in receipts:
         if receipt.version is None:
             continue
-        key = f"{receipt.step} {receipt.interval.label}"
         if receipt.kind == "promotion":
-            found[key] = {"decision": receipt.version}
+            found[receipt.step] = {"decision": receipt.version}
             continue
         manifest = session.lake.log(session.graph.name, session.dataset(receipt.step)).manifest(receipt.interval, receipt.version)
-        found[key] = {"version": receipt.version, "digest": manifest.content.digest}
+        where = {"start": receipt.interval.start.isoformat(), "end": receipt.interval.end.isoformat()}
+        found[receipt.step] = {"step": receipt.step, **where, "version": receipt.version, "digest": manifest.content.digest}
     return found
 
 
 def _told(receipt: Receipt) -> dict[str, JSON]:
     told = receipt.as_json()
-    return {name: told[name] for name in ("step", "interval", "state", "why", "version", "rows_read", "rows_kept", "rows_quarantined", "seconds", "error", "verdict")}
+    return {
+        name: told[name]
+        for name in (
+            "step",
+            "interval",
+            "state",
+            "why",
+            "version",
+            "rows_read",
+            "rows_kept",
+            "rows_quarantined",
+            "seconds",
+            "error",
+            "verdict",
+        )
+    }

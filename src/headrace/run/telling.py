@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 from headrace import __version__
@@ -16,13 +17,11 @@ from headrace.core.interval import Interval, format_duration
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
-from headrace.core.step import Input, Promotion, Source, Table, TrainedModel
+from headrace.core.step import Table, TrainedModel
 from headrace.report.data import (
-    Edge,
     GateLine,
     Likeness,
     ModelSection,
-    Node,
     QuarantinedRecord,
     QuarantineSection,
     ReceiptRow,
@@ -30,11 +29,12 @@ from headrace.report.data import (
     Side,
     SplitSection,
 )
+from headrace.run.drawing import drawing_of
 from headrace.run.promotion import sides_of
 from headrace.run.session import Session
 from headrace.steps.splits import likeness
 
-__all__ = ["drawing_of", "report_data"]
+__all__ = ["report_data"]
 
 _SAMPLES = 20
 _MODELS = 6
@@ -42,7 +42,7 @@ _MODELS = 6
 
 def report_data(session: Session, receipts: Sequence[Receipt], runs: Sequence[Interval], *, started: float, ended: float) -> ReportData:
     """Everything that a report of these receipts tells."""
-    nodes, edges = drawing_of(session, receipts)
+    nodes, edges = drawing_of(session.graph, receipts)
     return ReportData(
         pipeline=session.graph.name,
         doc=session.graph.doc,
@@ -60,26 +60,6 @@ def report_data(session: Session, receipts: Sequence[Receipt], runs: Sequence[In
         models=tuple(_models(session, receipts)),
         notes=tuple(dict.fromkeys(note for r in receipts for note in r.notes)),
     )
-
-
-def drawing_of(session: Session, receipts: Sequence[Receipt] = ()) -> tuple[list[Node], list[Edge]]:
-    """The graph as it is drawn: promotions are part of their models."""
-    states = {r.step: r.state for r in receipts}
-    nodes, edges = [], []
-    for step in session.graph.steps.values():
-        if isinstance(step, Promotion):
-            continue
-        layer = "silver" if isinstance(step, Source) else step.layer if isinstance(step, Table) else "models" if isinstance(step, TrainedModel) else "gold"
-        nodes.append(Node(step.name, step.kind, layer, states.get(step.name, "")))
-        edges.extend(Edge(read.dataset.removesuffix(".promotion"), step.name, _reach_text(read)) for read in step.inputs)
-    return nodes, edges
-
-
-def _reach_text(read: Input) -> str:
-    if read.reach is None:
-        return ""
-    far, near = read.reach
-    return format_duration(far) if not near else f"{format_duration(far)} to {format_duration(near)} ago"
 
 
 def _row(receipt: Receipt) -> ReceiptRow:
@@ -133,7 +113,9 @@ def _splits(session: Session, receipts: Sequence[Receipt]) -> Iterator[SplitSect
         if not isinstance(step, Table) or step.split is None:
             continue
         manifest = _manifest(session, [r for r in receipts if r.step == name and r.version][-1])
-        sides = {side: session.lake.read_paths(manifest, side) for side in step.split.sides if manifest.content.part(side)}
+        sides: dict[str, Sequence[Path]] = {
+            side: session.lake.read_paths(manifest, side) for side in step.split.sides if manifest.content.part(side)
+        }
         told = likeness(session.engine, sides)
         rows = cast(Mapping[str, int], told.get("rows", {}))
         yield SplitSection(name, _how(step), tuple(Side(s, rows.get(s, 0), _wanted(step, s)) for s in sides), tuple(_alike(told)))
@@ -229,5 +211,3 @@ def _manifest(session: Session, receipt: Receipt) -> Manifest:
 
 def _iso(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
-
-

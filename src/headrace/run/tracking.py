@@ -13,13 +13,14 @@ from typing import cast
 
 from headrace import __version__
 from headrace.core.errors import ConfigurationError
-from headrace.core.ports import JSON, RunNote
+from headrace.core.ports import JSON, RunNote, Tracker
 from headrace.core.receipt import Receipt
-from headrace.run.outbox import enqueue, start_sender
+from headrace.plugins import load
+from headrace.run.outbox import SyncResult, enqueue, pending, start_sender, sync
 from headrace.run.record import git_commit
 from headrace.run.session import Session
 
-__all__ = ["outbox_folder", "queue_notes", "tracker_of"]
+__all__ = ["outbox_folder", "queue_notes", "sync_notes", "tracker_of"]
 
 
 def tracker_of(session: Session) -> tuple[str, str] | None:
@@ -32,7 +33,9 @@ def tracker_of(session: Session) -> tuple[str, str] | None:
     uri = session.config.text("tracking_uri")
     if uri is None:
         if "://" in session.lake.uri:
-            raise ConfigurationError(f"The lake {session.lake.uri} is no folder, so the tracker needs an address: set tracking_uri, or tracking = \"none\".")
+            raise ConfigurationError(
+                f'The lake {session.lake.uri} is no folder, so the tracker needs an address: set tracking_uri, or tracking = "none".'
+            )
         uri = f"sqlite:///{session.lake.uri}/mlflow.db"
     return name, uri
 
@@ -58,6 +61,20 @@ def queue_notes(session: Session, receipts: Sequence[Receipt], *, at: datetime) 
     return len(notes)
 
 
+def sync_notes(session: Session) -> SyncResult:
+    """Send what waits, now. ConfigurationError where nothing is tracked."""
+    found = tracker_of(session)
+    if found is None:
+        raise ConfigurationError(
+            "Nothing is tracked: `tracking` is none, or the extra is not installed. Install it: pip install 'headrace[mlflow]'"
+        )
+    name, uri = found
+    folder = outbox_folder(session)
+    if not pending(folder):
+        return SyncResult()
+    return sync(folder, cast(Tracker, load("trackers", name).open(uri)))
+
+
 def _note(session: Session, receipt: Receipt, promotion: Receipt | None, at: datetime) -> RunNote:
     assert receipt.version is not None
     manifest = session.log(receipt.step).manifest(receipt.interval, receipt.version)
@@ -77,7 +94,7 @@ def _note(session: Session, receipt: Receipt, promotion: Receipt | None, at: dat
         model=receipt.step,
         interval=receipt.interval.label,
         version=receipt.version,
-        parameters=cast(Mapping[str, JSON], settings) if isinstance(settings, Mapping) else {},
+        parameters=settings if isinstance(settings, Mapping) else {},
         metrics=receipt.metrics,
         tags=tags,
         location=receipt.location or "",
