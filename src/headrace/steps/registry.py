@@ -19,7 +19,7 @@ from headrace.lake.chain import Decision, DecisionKind
 from headrace.lake.lake import Lake
 from headrace.steps.champions import PART, TRIES, Past, champion_as_of, lost, model_files, open_champion
 
-__all__ = ["Challenge", "promote"]
+__all__ = ["Challenge", "champion_as_of", "open_champion", "promote"]
 
 
 @dataclass(frozen=True)
