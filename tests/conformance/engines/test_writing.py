@@ -207,8 +207,8 @@ def test_a_contract_gives_columns_their_types(write: Writer) -> None:
         ("select 1 as idd, 1.0 as price", "`id` is missing. Did you mean `idd`"),
         ("select '1' as id, 1.0 as price", "`id` is VARCHAR, the contract says BIGINT"),
         ("select 1.5 as id, 1.0 as price", r"`id` is DECIMAL\(2,1\), the contract says BIGINT"),
-        ("select null::int as id, 1.0 as price", "`id` is null in 1 rows"),
-        ("select 1 as id, -1.0 as price", "`price` is not >= 0 in 1 rows"),
+        ("select null::int as id, 1.0 as price", "`id` missing in 1 of 1 rows"),
+        ("select 1 as id, -1.0 as price", r"`price` is below 0 \(ge=0\) in 1 of 1 rows, such as -1.0"),
         ("select 1 as id, 1.0 as price, 2 as extra", "`extra` is not in the contract"),
     ],
 )
