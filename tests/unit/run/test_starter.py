@@ -106,6 +106,12 @@ def test_a_few_misfits_do_not_make_a_column_of_numbers_text(tmp_path: Path) -> N
     assert "# 1 record has something else than a number here, and will be in quarantine.\n    price: float" in text
 
 
+def test_few_records_are_measured_by_cross_validation(tmp_path: Path) -> None:
+    for count, is_few in ((60, True), (600, False)):
+        data = write_csv(tmp_path / f"n{count}.csv", ["x", "y"], [[str(n % 7), f"{n}.25"] for n in range(count)])
+        assert ("cv=5" in write_starter(data, target="y", into=tmp_path).read_text()) == is_few
+
+
 def test_gaps_in_numbers_are_filled_inside_the_model(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "gaps.csv", ["x", "y"], [[str(n) if n % 5 else "", f"{n}.25"] for n in range(60)])
     file = write_starter(data, target="y", into=tmp_path)
@@ -165,6 +171,7 @@ def test_the_contract_keeps_any_header_as_its_alias(tmp_path_factory: pytest.Tem
     [
         (["1", "-2", "+3"], "int"),
         (["1", "2.5", "1e3"], "float"),
+        ([*map(str, range(500)), "2.5"], "float"),
         (["007", "123"], "str"),
         (["12345678901234567890"], "str"),
         (["true", "FALSE"], "bool"),

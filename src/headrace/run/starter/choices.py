@@ -58,13 +58,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is predicted, and from what. `skipped` says why a column is no feature; `commonest_share` is cut to two digits."""
+    """What is predicted, and from what.
+
+    `skipped` says why a column is no feature; `commonest_share` is cut to two digits; with few `records` a single test side
+    says little.
+    """
 
     target: Field
     kind: Literal["classification", "regression"]
     features: tuple[Field, ...]
     skipped: tuple[tuple[str, str], ...]
     commonest_share: float
+    records: int
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def _goal(target: str, fields: Sequence[Field], key: Field | None, seen: Survey)
         raise DataError(f"`{seen.path.name}` has no column to predict `{target}` from: all others are ids, times, free texts or constants.")
     skipped = tuple((f.name, reason) for f, reason in reasons.items() if reason and f is not key)
     known = seen.records - found.column.empty
-    return Goal(found, kind, features, skipped, commonest_share=100 * found.column.commonest // known / 100)
+    return Goal(found, kind, features, skipped, commonest_share=100 * found.column.commonest // known / 100, records=known)
 
 
 def _kind(target: Field, seen: Survey) -> Literal["classification", "regression"]:

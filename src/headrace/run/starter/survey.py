@@ -129,13 +129,14 @@ def _surveyed(header: str, fields: Sequence[str]) -> SurveyedColumn:
 
 def _type_of(counts: Counter[str]) -> tuple[ColumnType, int]:
     """The narrowest type that nearly all values have, and how many do not have it; texts for a column without values."""
-    allowed = counts.total() // 100
     if not counts or any(_CODE.fullmatch(value) for value in counts):
         return "str", 0
     for kind in _NARROWEST_FIRST:
-        misfits = sum(count for value, count in counts.items() if not _has_type(value, kind))
-        if misfits <= allowed:
-            return kind, misfits
+        misfits = [value for value in counts if not _has_type(value, kind)]
+        count = sum(counts[value] for value in misfits)
+        is_too_narrow = kind == "int" and any(_has_type(value, "float") for value in misfits)
+        if count <= counts.total() // 100 and not is_too_narrow:
+            return kind, count
     return "str", 0
 
 
