@@ -165,6 +165,8 @@ class _Session:
         return self._load_exactly(piece, width, positions, options)
 
     def _load_fast(self, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> bool:
+        if not piece.is_even(width):
+            return False
         self._file.write_bytes(piece.data)
         texts = ["CAST(NULL AS VARCHAR)" if position is None else f"c{position}" for position in positions]
         chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
