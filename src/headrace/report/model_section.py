@@ -52,7 +52,7 @@ def key_metrics(metrics: Mapping[str, float]) -> list[str]:
     ]
 
 
-def model_section(model: ModelSection, bounds: Bounds, *, features: int = 40) -> Markup:
+def model_section(model: ModelSection, bounds: Bounds, *, lines: int = 40) -> Markup:
     """The whole story of one model: checks, metrics, plots, what it was made from."""
     drawn = draw(model.plots, bounds)
     parts = [
@@ -61,7 +61,7 @@ def model_section(model: ModelSection, bounds: Bounds, *, features: int = 40) ->
         _gates(model),
         _metrics_table(model) if model.metrics else None,
         tag("div", *drawn, class_="plots") if drawn else None,
-        _about(model, features),
+        _about(model, lines),
         *(tag("p", tag("small", clip(note, 500))) for note in model.notes[:10]),
     ]
     return tag("section", parts[0], parts[1], tag("div", *parts[2:], class_="card"))
@@ -152,10 +152,10 @@ def _metrics_table(model: ModelSection) -> Markup:
     return join([tag("h3", "Metrics on the test side"), table("Metrics", heads, rows, is_narrow=True)])
 
 
-def _about(model: ModelSection, features: int) -> Markup | None:
-    shown = [tag("code", clip(name, 60)) for name in model.features[:features]]
-    rest = f" and {len(model.features) - features:,} more" if len(model.features) > features else ""
-    settings = [join([tag("code", clip(name, 60)), " = ", clip(str(value), 120)]) for name, value in list(model.settings.items())[:40]]
+def _about(model: ModelSection, lines: int) -> Markup | None:
+    shown = [tag("code", clip(name, 60)) for name in model.features[:lines]]
+    rest = f" and {len(model.features) - lines:,} more" if len(model.features) > lines else ""
+    settings = [join([tag("code", clip(name, 60)), " = ", clip(str(value), 120)]) for name, value in list(model.settings.items())[:lines]]
     facts: list[tuple[str, object]] = [
         ("Target", tag("code", clip(model.target, 80)) if model.target else None),
         (f"Features ({count(len(model.features))})", join([join(shown, ", "), rest]) if shown else None),

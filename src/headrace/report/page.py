@@ -16,7 +16,7 @@ from headrace.report.markup import Markup, clip, join, raw, tag
 from headrace.report.model_section import model_section, verdict_card
 from headrace.report.plots import Bounds
 from headrace.report.sections import graph_section, quarantine_section, receipts_section, splits_section
-from headrace.report.tables import duration, percent, size
+from headrace.report.tables import capped, duration, percent, size
 
 __all__ = ["MAX_BYTES", "render_report"]
 
@@ -34,12 +34,29 @@ class _Detail:
     samples: int
     reasons: int
     columns: int
+    sources: int
+    splits: int
+    nodes: int
+    notes: int
 
 
 _DETAILS = (
-    _Detail(Bounds(), models=12, receipts=400, samples=20, reasons=20, columns=60),
-    _Detail(Bounds(points=300, bars=12, classes=8), models=6, receipts=150, samples=8, reasons=10, columns=20),
-    _Detail(Bounds(points=60, bars=8, classes=5), models=3, receipts=40, samples=3, reasons=5, columns=8),
+    _Detail(Bounds(), models=12, receipts=400, samples=20, reasons=20, columns=60, sources=30, splits=20, nodes=80, notes=40),
+    _Detail(
+        Bounds(points=300, bars=12, classes=8),
+        models=6,
+        receipts=150,
+        samples=8,
+        reasons=10,
+        columns=20,
+        sources=12,
+        splits=8,
+        nodes=40,
+        notes=20,
+    ),
+    _Detail(
+        Bounds(points=60, bars=8, classes=5), models=2, receipts=40, samples=3, reasons=5, columns=8, sources=4, splits=3, nodes=20, notes=5
+    ),
 )
 
 
@@ -67,13 +84,13 @@ def _page(data: ReportData, detail: _Detail) -> Markup:
     main = tag(
         "main",
         _outcome(data, detail),
-        graph_section(data),
-        *(model_section(model, detail.plots) for model in models),
+        graph_section(data, nodes=detail.nodes),
+        *(model_section(model, detail.plots, lines=detail.notes) for model in models),
         _more_models(data, detail),
-        quarantine_section(data.quarantine, samples=detail.samples, reasons=detail.reasons),
-        splits_section(data.splits, columns=detail.columns),
+        quarantine_section(data.quarantine, sources_shown=detail.sources, samples=detail.samples, reasons=detail.reasons),
+        splits_section(data.splits, splits_shown=detail.splits, columns=detail.columns),
         receipts_section(data.receipts, rows=detail.receipts),
-        _notes(data),
+        _notes(data, detail),
     )
     return tag("html", head, tag("body", _header(data), main, _footer(data)), lang="en")
 
@@ -171,10 +188,15 @@ def _more_models(data: ReportData, detail: _Detail) -> Markup | None:
     return tag("p", f"{len(rest):,} more models were trained and have no section here: ", names, "." if len(rest) <= 40 else ", …")
 
 
-def _notes(data: ReportData) -> Markup | None:
+def _notes(data: ReportData, detail: _Detail) -> Markup | None:
     if not data.notes:
         return None
-    return tag("section", tag("h2", "Notes"), tag("ul", *(tag("li", clip(note, 600)) for note in data.notes[:40])))
+    return tag(
+        "section",
+        tag("h2", "Notes"),
+        tag("ul", *(tag("li", clip(note, 600)) for note in data.notes[: detail.notes])),
+        capped(min(len(data.notes), detail.notes), len(data.notes), "notes"),
+    )
 
 
 def _footer(data: ReportData) -> Markup:

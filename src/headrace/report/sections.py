@@ -16,17 +16,16 @@ from headrace.report.tables import Head, capped, count, duration, percent, size,
 
 __all__ = ["graph_section", "quarantine_section", "receipts_section", "splits_section"]
 
-_MAX_DRAWN = (80, 240)
 _BEYOND_CHANCE = 3.0  # standard errors
 _FIRST_COLUMNS = 6
 
 
-def graph_section(data: ReportData) -> Markup | None:
+def graph_section(data: ReportData, *, nodes: int) -> Markup | None:
     """The graph, lying on a wide screen and standing on a phone."""
     if not data.nodes:
         return None
     title = tag("h2", "What was made from what")
-    if len(data.nodes) > _MAX_DRAWN[0] or len(data.edges) > _MAX_DRAWN[1]:
+    if len(data.nodes) > nodes or len(data.edges) > 3 * nodes:
         words = f"The graph has {len(data.nodes):,} steps, too many for a picture here. `headrace show FILE --svg` draws it."
         return tag("section", title, tag("p", words))
     pictures = [
@@ -39,9 +38,9 @@ def graph_section(data: ReportData) -> Markup | None:
 # ---------------------------------------------------------------- splits
 
 
-def splits_section(splits: Sequence[SplitSection], *, columns: int) -> Markup | None:
+def splits_section(splits: Sequence[SplitSection], *, splits_shown: int, columns: int) -> Markup | None:
     """How many rows lie on which side, and whether the sides are alike."""
-    shown = [split for split in splits if split.sides][:20]
+    shown = [split for split in splits if split.sides][:splits_shown]
     if not shown:
         return None
     return tag("section", tag("h2", "Splits"), *(_split(split, columns) for split in shown), capped(len(shown), len(splits), "splits"))
@@ -104,7 +103,7 @@ def _apart(line: Likeness, split: SplitSection) -> tuple[float | None, bool]:
 # ---------------------------------------------------------------- quarantine
 
 
-def quarantine_section(sources: Sequence[QuarantineSection], *, samples: int, reasons: int) -> Markup | None:
+def quarantine_section(sources: Sequence[QuarantineSection], *, sources_shown: int, samples: int, reasons: int) -> Markup | None:
     """What was kept aside, by source and reason, with some records as they stood in their files."""
     if not sources:
         return None
@@ -115,7 +114,7 @@ def quarantine_section(sources: Sequence[QuarantineSection], *, samples: int, re
         return tag(
             "section", title, tag("p", f"No record was kept aside: each of the {read:,} that were read met its contract.", class_="soft")
         )
-    shown = [_source(source, samples, reasons) for source in touched[:30]]
+    shown = [_source(source, samples, reasons) for source in touched[:sources_shown]]
     return tag("section", title, *shown, capped(len(shown), len(touched), "sources"))
 
 
