@@ -1,0 +1,67 @@
+"""What is DuckDB's own: types in which columns are stored, how the engine is opened, and what it never loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace.backends.engines.duckdb import open as open_engine
+from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
+from headrace.core.errors import ConfigurationError, MissingLibraryError
+from headrace.core.ports import InputFiles, WriteOrder
+
+
+@pytest.mark.parametrize(
+    ("found", "stored"),
+    [
+        ("BIGINT", "BIGINT"),
+        ("DECIMAL(38,9)", "DECIMAL(38,9)"),
+        ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE"),
+        ("STRUCT(a HUGEINT, b ENUM('x, y', 'it''s'))", "STRUCT(a BIGINT, b VARCHAR)"),
+        ('STRUCT("INTERVAL" BIGINT)', 'STRUCT("INTERVAL" BIGINT)'),
+        ("DOUBLE[3][]", "DOUBLE[][]"),
+        ("MAP(VARCHAR, UHUGEINT)", "MAP(VARCHAR, UBIGINT)"),
+        ("TIME WITH TIME ZONE", None),
+        ("STRUCT(a INTERVAL)", None),
+        ("UNION(a BIGINT)", None),
+    ],
+)
+def test_a_type_is_stored_as_one_that_parquet_has(found: str, stored: str | None) -> None:
+    assert stored_type(found) == stored
+
+
+def test_names_and_paths_are_quoted() -> None:
+    assert quote('a"b') == '"a""b"'
+    assert parquet([Path("it's/[a]*.parquet")]) == "read_parquet(['it''s/[[]a][*].parquet'])"
+
+
+def test_a_setting_that_duckdb_does_not_take_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be opened with .*'lots'"):
+        open_engine(memory="lots").session(work=tmp_path)
+
+
+def test_a_missing_library_is_named_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with open_engine().session(work=tmp_path) as session:
+        written = session.write([{"a": 1}], WriteOrder({"rows": tmp_path / "a.parquet"}), values={})
+        with pytest.raises(MissingLibraryError, match=r"pip install 'headrace\[polars\]'"):
+            session.give(InputFiles("t", (), written.schema), "polars_lazy")
+
+
+def test_sql_and_plain_rows_load_no_library_of_frames(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from headrace.backends.engines.duckdb import open
+from headrace.core.ports import Column, WriteOrder
+with open().session(work=Path({str(tmp_path)!r})) as session:
+    for result in ([{{"a": 1}}], "select 1 as a"):
+        session.write(result, WriteOrder({{"rows": Path({str(tmp_path / "a.parquet")!r})}}), values={{}})
+print([name for name in ("pyarrow", "numpy", "pandas", "polars", "ibis") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
