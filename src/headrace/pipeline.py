@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Pipeline"]
 
 F = TypeVar("F", bound=Callable[..., object])
-G = TypeVar("G", bound=Callable[..., object])
 History = Mapping[str, str | tuple[str, str]]
 Columns = str | Sequence[str]
 
@@ -146,11 +145,11 @@ class Pipeline:
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
-    ) -> Callable[[G], G]: ...
+    ) -> Callable[[F], F]: ...
 
-    def table(
+    def table(  # type: ignore[misc]  # F of the second form is bound when the decorator is called
         self,
-        function: F | None = None,
+        function: Callable[..., object] | None = None,
         /,
         *,
         name: str | None = None,
@@ -164,7 +163,7 @@ class Pipeline:
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
-    ) -> F | Callable[[G], G]:
+    ) -> object:
         """Declare a table made by a function: its parameters without a default name the datasets that it reads.
 
         The function returns SQL, a DuckDB relation, an Arrow table, a Polars, pandas or Ibis frame, or a list of dicts.
@@ -173,7 +172,7 @@ class Pipeline:
         `("60d", "30d")` the 30 days before those. `every="7d"` puts the step on a coarser grid than the schedule.
         """
 
-        def declare(function: G) -> G:
+        def declare(function: F) -> F:
             where = _defined(function)
             signature = self._signature(function, where)
             reach = self._history(history or {}, [p for p, _ in signature.data], function, where)
@@ -200,8 +199,7 @@ class Pipeline:
 
         if function is None:
             return declare
-        declare(function)  # type: ignore[type-var]
-        return function
+        return declare(function)
 
     def model(
         self,

@@ -34,7 +34,7 @@ def print_summary(session: Session, ran: Ran, runs: Sequence[Interval], *, secon
 def _print_model(model: Receipt, promotion: Receipt | None) -> None:
     champion = _champion_metrics(promotion)
     tell(click.style(f"{model.step}", bold=True) + f"  {model.interval.label} v{model.version}")
-    for name, value in model.metrics.items():
+    for name, value in sorted(model.metrics.items()):
         beside = f"   champion {champion[name]:.4g}" if name in champion else ""
         tell(f"  {name:<18} {value:>10.4g}{beside}")
     if promotion is not None and promotion.verdict:

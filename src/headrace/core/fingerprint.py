@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.core.interval import Interval
@@ -76,7 +76,19 @@ def changes(before: Mapping[str, JSON], now: Recipe) -> list[str]:
 
 
 def declaration_of(step: Step) -> dict[str, JSON]:
-    """What the user declared of a step that shapes its output: never its gate, retries or place."""
+    """What the user declared of a step that shapes its output: never its gate, retries or place. As JSON gives it back: lists, no tuples."""
+    return {name: _plain(value) for name, value in _declared(step).items()}
+
+
+def _plain(value: JSON) -> JSON:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _declared(step: Step) -> dict[str, JSON]:
     if isinstance(step, Source):
         contract = step.contract.digest if step.contract else None
         return {"contract": contract, "format": step.options.format, "options": dict(step.options.options), "missing": step.missing}

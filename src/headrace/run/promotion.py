@@ -27,7 +27,11 @@ def judge_promotion(session: Session, step: Promotion, interval: Interval) -> Re
     started = time.perf_counter()
     if step.name in session.experiment:
         return Receipt(step.name, step.kind, interval, "skipped", "an experiment's model is not judged; with --keep it is")
-    decision = promote(session.lake, challenge_of(session, step.model, interval), session.models, who=session.who or "run")
+    challenge = challenge_of(session, step.model, interval)
+    known = session.decisions.about(step.model, interval, challenge.manifest.content.digest)
+    if known is not None:
+        return promotion_receipt(session, step, interval, known)
+    decision = promote(session.lake, challenge, session.models, who=session.who or "run")
     return replace(promotion_receipt(session, step, interval, decision), state="made", seconds=time.perf_counter() - started)
 
 
