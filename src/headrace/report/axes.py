@@ -13,6 +13,8 @@ from headrace.report.markup import Markup, join, tag
 
 __all__ = ["Frame", "Scale", "figure", "frame", "short", "spanning", "ticks"]
 
+_SMALLEST = 1e-100
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -44,9 +46,9 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     >>> ticks(0, 9.3)
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     """
-    largest = max(abs(low), abs(high))
-    if high - low <= largest * 1e-8:
-        low, high = low - (largest or 1) / 2, high + (largest or 1) / 2
+    if not _is_wide(low, high):
+        room = max(abs(low), abs(high)) or 1.0
+        low, high = low - max(room, _SMALLEST) / 2, high + max(room, _SMALLEST) / 2
     rough = (high - low) / max(count - 1, 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= rough * 0.999)
@@ -108,11 +110,16 @@ def frame(
 def _padded(span: tuple[float, float], padding: float) -> tuple[tuple[float, float], list[float]]:
     """The span to show, and the round values within it."""
     marks = ticks(*span)
-    low, high = span if span[1] - span[0] > max(abs(span[0]), abs(span[1])) * 1e-8 else (marks[0], marks[-1])
+    low, high = span if _is_wide(*span) else (marks[0], marks[-1])
     room = (high - low) * padding
     low, high = (low - room if low else low), (high + room if high else high)
     slack = (high - low) * 1e-9
     return (low, high), [mark for mark in marks if low - slack <= mark <= high + slack]
+
+
+def _is_wide(low: float, high: float) -> bool:
+    """Whether two ends are far enough apart to have figures between them."""
+    return high - low > max(max(abs(low), abs(high)) * 1e-8, _SMALLEST)
 
 
 def figure(caption: str, told: str, drawing: object, *, width: float, height: float, note: str = "") -> Markup:

@@ -59,7 +59,7 @@ def test_a_graph_without_steps_is_empty_text_and_a_whole_picture():
 def test_every_step_has_one_line_after_the_steps_that_it_reads(graph):
     names, pairs = graph
     lines = graph_text([Node(name, "table") for name in names], [Edge(*pair) for pair in pairs], is_ascii=True).splitlines()
-    order = [found[1] for line in lines if (found := re.search(r"\* (s\d+)\b", line))]
+    order = [found[1] for line in lines if (found := re.search(r"\*[ |]* (s\d+)\b", line))]
     assert sorted(order) == sorted(names)
     assert all(order.index(source) < order.index(target) for source, target in pairs)
 
@@ -68,7 +68,7 @@ def test_every_step_has_one_line_after_the_steps_that_it_reads(graph):
 def test_lanes_run_without_gaps_from_each_step_to_its_last_reader(graph):
     names, pairs = graph
     lines = graph_text([Node(name) for name in names], [Edge(*pair) for pair in pairs], is_ascii=True).splitlines()
-    at = {re.search(r"\* (s\d+)\b", line)[1]: number for number, line in enumerate(lines) if "*" in line}
+    at = {re.search(r"\*[ |]* (s\d+)\b", line)[1]: number for number, line in enumerate(lines) if "*" in line}
     for source in names:
         readers = [target for other, target in pairs if other == source]
         column = lines[at[source]].index("*")
