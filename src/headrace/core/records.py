@@ -8,10 +8,11 @@ is no record. The invariant: the pieces that a `Scanner` gives are the bytes tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NoReturn
+from itertools import accumulate, count
+from typing import NamedTuple, NoReturn
 
 from headrace.core.errors import SourceError
 
@@ -19,6 +20,7 @@ __all__ = ["MAX_RECORD_BYTES", "Dialect", "Piece", "Record", "Scanner", "fields_
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_BLANK = frozenset({b"\n", b"\r\n", b"\r"})
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _MARKUP = re.compile(rb"\s*<(?:!doctype|!--|\?xml|html|head|body|[a-z][\w:.-]*(?:\s[^>]*)?>)", re.IGNORECASE)
 _KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
@@ -61,8 +63,7 @@ class Dialect:
         return b"" if self.delimiter == b" " else b"\\x20*+"
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record as it came: `line` is the physical line on which it starts, from 1; `raw` has no line end."""
 
     line: int
@@ -100,7 +101,7 @@ class Piece:
         while True:
             end, records = _cut(self.data[:size], self.dialect, is_last=size >= len(self.data))
             if records:
-                return next(Piece(self.data[:end], records, self.line, self.offset, self.dialect).split())
+                return next(Piece(self.data[:end], records, self.line, self.offset, self.dialect).split())[1]
             if size >= len(self.data):
                 return None
             size *= 8
@@ -112,15 +113,29 @@ class Piece:
         passed = self.data[:begin]
         return Piece(self.data[begin:], self.records - 1, self.line + _count_lines(passed), self.offset + len(passed), self.dialect)
 
-    def split(self) -> Iterator[Record]:
-        """The records one by one, in order."""
-        line, offset = self.line, self.offset
-        for text in _split(self.data, self.dialect):
-            raw = text.rstrip(b"\r\n") if self.dialect.quote not in text else _without_line_end(text)
-            if raw:
-                yield Record(line, offset, raw)
-            line += _count_lines(text)
-            offset += len(text)
+    def texts(self) -> list[bytes]:
+        """The bytes of each record, without line ends."""
+        if self._is_plain:
+            return [text for text in self.data.splitlines() if text]
+        return [text for text in map(_without_line_end, _split(self.data, self.dialect)) if text]
+
+    def split(self, wanted: Container[int] | None = None) -> Iterator[tuple[int, Record]]:
+        """The records with their numbers from 1, in order: all, or those wanted."""
+        texts = _split(self.data, self.dialect)
+        offsets = accumulate(map(len, texts), initial=self.offset)
+        lines: Iterable[int] = count(self.line) if self._is_plain else accumulate(map(_count_lines, texts), initial=self.line)
+        n = 0
+        for text, offset, line in zip(texts, offsets, lines, strict=False):
+            if text in _BLANK:
+                continue
+            n += 1
+            if wanted is None or n in wanted:
+                yield n, Record(line, offset, _without_line_end(text))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether each record is one line."""
+        return not self.dialect.quote or self.dialect.quote not in self.data
 
 
 class Scanner:

@@ -18,7 +18,7 @@ from headrace.core.records import Dialect, Piece, Record, Scanner, fields_of
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 
-_PIECE_BYTES = 16 * 1024 * 1024
+_PIECE_BYTES = 8 * 1024 * 1024
 _MAX_COLUMNS = 10_000
 _GZIP = b"\x1f\x8b"
 
@@ -146,7 +146,7 @@ class _Inflater:
             raise SourceError(f"`{self._file}` is a gzip file that was cut short: it ends before its data do. Fetch it again.")
 
     def _inflate(self, chunk: bytes) -> Iterator[bytes]:
-        assert self._gzip is not None  # noqa: S101  # for the type checker
+        assert self._gzip is not None  # for the type checker
         try:
             while chunk:
                 if self._gzip.eof:

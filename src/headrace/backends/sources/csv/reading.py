@@ -138,7 +138,7 @@ class _Session:
         execute(f"CREATE OR REPLACE TEMP TABLE broken AS SELECT n, {layout.reasons_sql} FROM bad")
         execute("INSERT INTO broken SELECT unnest($1::BIGINT[]), [], [unnest($2::VARCHAR[])]", [list(odd), list(odd.values())])
         wanted = {row[0] for row in execute("SELECT n FROM broken").fetchall()}
-        places = {n: record for n, record in enumerate(piece.split(), 1) if n in wanted}
+        places = dict(piece.split(wanted))
         execute(
             "CREATE OR REPLACE TEMP TABLE place AS SELECT unnest($1::BIGINT[]) AS n, unnest($2::BIGINT[]) AS line, unnest($3::BLOB[]) AS raw",
             [list(places), [r.line for r in places.values()], [r.raw for r in places.values()]],
@@ -162,7 +162,18 @@ class _Session:
         """Fill `piece` with the texts of a piece: None when DuckDB read every record, else what is wrong with those that are left out."""
         if self._load_fast(piece, width, positions, options):
             return None
-        return self._load_exactly(piece, width, positions, options)
+        sound, odd = _screen(piece, width)
+        if odd and self._load_fast(_only(piece, sound), width, positions, options):
+            self.connection.execute(
+                "CREATE OR REPLACE TEMP TABLE number AS SELECT unnest(range(1, len($1) + 1)) AS n, unnest($1::BIGINT[]) AS own",
+                [list(sound)],
+            )
+            self.connection.execute(
+                "CREATE OR REPLACE TEMP TABLE piece AS SELECT own AS n, piece.* EXCLUDE (n) FROM piece JOIN number USING (n) ORDER BY own"
+            )
+            return odd
+        self._load_exactly(piece.dialect, sound, positions, options)
+        return odd
 
     def _load_fast(self, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> bool:
         if not piece.is_even(width):
@@ -179,23 +190,40 @@ class _Session:
             return False
         return bool(loaded[0][0] == piece.records)
 
-    def _load_exactly(self, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str]:
+    def _load_exactly(
+        self, dialect: Dialect, sound: Mapping[int, bytes], positions: Sequence[int | None], options: Mapping[str, JSON]
+    ) -> None:
         nulls = {b"", *(word.encode() for word in _null_words(options))}
-        numbers: list[int] = []
         columns: list[list[str | None]] = [[] for _ in positions]
-        odd: dict[int, str] = {}
-        for n, record in enumerate(piece.split(), 1):
-            fields = fields_of(record.raw, piece.dialect)
-            if isinstance(fields, str) or len(fields) != width:
-                odd[n] = fields if isinstance(fields, str) else f"record has {len(fields)} fields, the header has {width}"
-                continue
-            numbers.append(n)
+        for raw in sound.values():
+            fields = fields_of(raw, dialect)
             for column, position in zip(columns, positions, strict=True):
-                text, quoted = (b"", False) if position is None else fields[position]
+                text, quoted = (b"", False) if position is None or isinstance(fields, str) else fields[position]
                 column.append(None if not quoted and text in nulls else text.decode())
         chosen = "".join(f", unnest(${k + 2}::VARCHAR[]) AS t{k}" for k in range(len(positions)))
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT unnest($1::BIGINT[]) AS n{chosen}", [numbers, *columns])
-        return odd
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT unnest($1::BIGINT[]) AS n{chosen}", [list(sound), *columns])
+
+
+def _screen(piece: Piece, width: int) -> tuple[dict[int, bytes], dict[int, str]]:
+    """The records that have as many fields as the header, by number, and what is wrong with the others."""
+    sound: dict[int, bytes] = {}
+    odd: dict[int, str] = {}
+    delimiter, quote = piece.dialect.delimiter, piece.dialect.quote
+    for n, raw in enumerate(piece.texts(), 1):
+        if quote and quote in raw:
+            fields = fields_of(raw, piece.dialect)
+            found = fields if isinstance(fields, str) else len(fields)
+        else:
+            found = raw.count(delimiter) + 1
+        if found == width:
+            sound[n] = raw
+        else:
+            odd[n] = found if isinstance(found, str) else f"record has {found} fields, the header has {width}"
+    return sound, odd
+
+
+def _only(piece: Piece, sound: Mapping[int, bytes]) -> Piece:
+    return Piece(b"\n".join(sound.values()), len(sound), piece.line, piece.offset, piece.dialect)
 
 
 def _scan_sql(path: Path, dialect: Dialect, width: int, null_words: Sequence[str]) -> str:
