@@ -4,6 +4,7 @@ LAKE ?= lake/demo
 JOBS ?= 2
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_COMPILE_BYTECODE := 1
 unexport VIRTUAL_ENV
 UV := ./scripts/uv
 RUN := $(VENV)/bin/python -m

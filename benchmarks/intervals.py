@@ -65,7 +65,7 @@ def row(size: int, rounds: int) -> list[object]:
         assert session.graph.start is not None
         grid = session.graph.grid
         hours = [grid.at(session.graph.start)]
-        while len(hours) < size + rounds:
+        while len(hours) < size + rounds + 1:
             hours.append(grid.at(hours[-1].end))
         fill(session, hours[:size])
         plans, runs = [], []
@@ -73,6 +73,7 @@ def row(size: int, rounds: int) -> list[object]:
             words = (str(folder / "counts.py"), "--at", hour.label, "--lake", str(folder / "lake"), "--json")
             plans.append(measured(HEADRACE, "plan", *words))
             runs.append(measured(HEADRACE, "run", *words))
+        plans, runs = plans[1:], runs[1:]
         started = time.process_time()
         make_plan(session_of(folder), Request(hours[:size]))
         planned = time.process_time() - started

@@ -25,10 +25,14 @@ class Usage:
 
 
 def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> Usage:
-    """Run a command to its end. Its output is shown only if it fails, which ends the benchmark."""
+    """Run a command to its end. Its output is shown only if it fails, which ends the benchmark.
+
+    Python may keep its bytecode, as it does by default: the first round of a benchmark fills that cache and is not counted.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=cwd, env={**kept, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         assert process.stdout is not None
         output = process.stdout.read()
