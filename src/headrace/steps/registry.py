@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
 
-from headrace.core.errors import DataError
-from headrace.core.gate import Check, Gate, Outcome, Verdict, judge
+from headrace.core.errors import DataError, StepError
+from headrace.core.gate import Check, Gate, GateFunction, Outcome, Verdict, judge
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON, FittedModel, ModelBackend
 from headrace.core.step import TrainedModel
@@ -31,6 +32,10 @@ class Challenge:
     sides: Mapping[str, Sequence[Path]]
 
     @property
+    def gates(self) -> Sequence[Gate]:
+        return [gate if isinstance(gate, Check) else _guarded(gate, self.step.name) for gate in self.step.gates]
+
+    @property
     def measured(self) -> Sequence[Path]:
         return self.sides["test"] if "test" in self.sides else self.sides["rows"]
 
@@ -42,6 +47,23 @@ class Challenge:
     def seed(self) -> int:
         seed = self.manifest.content.details.get("seed")
         return seed if isinstance(seed, int) else 0
+
+
+def _guarded(gate: GateFunction, model: str) -> GateFunction:
+    """A user's gate, at whose boundary what it raises becomes a StepError."""
+
+    @wraps(gate)
+    def guarded(metrics: Mapping[str, float], champion: Mapping[str, float] | None) -> bool:
+        try:
+            return bool(gate(metrics, champion))
+        except Exception as error:
+            name = getattr(gate, "__name__", "gate")
+            raise StepError(
+                f"The gate `{name}` of `{model}` raised {type(error).__name__}: {error}. It is given the metrics {', '.join(sorted(metrics))} "
+                f"and {'no champion (None)' if champion is None else 'those of the champion'}."
+            ) from error
+
+    return guarded
 
 
 def promote(lake: Lake, challenge: Challenge, backend: ModelBackend, *, who: str) -> Decision:
@@ -73,7 +95,7 @@ def _judged(lake: Lake, challenge: Challenge, backend: ModelBackend, past: Past,
     kind: DecisionKind = "reject"
     why = verdict.text
     if verdict.passed and step.needs_approval:
-        why = f"waits for a person: headrace promote FILE {step.name} --at {manifest.interval.label}. {verdict.text}"
+        why = f"waits for a person: headrace promote FILE {step.name} --at {manifest.interval.label} --why …. {verdict.text}"
         told["pending"] = True
     elif verdict.passed and objection:
         why = f"{verdict.text}, but {objection}"
@@ -109,7 +131,7 @@ class _Comparison:
 
 def _compare(lake: Lake, challenge: Challenge, backend: ModelBackend, rival: Decision | None) -> _Comparison:
     """Measure both on the same rows, as far as that means something, and judge."""
-    manifest, gates = challenge.manifest, challenge.step.gates
+    manifest, gates = challenge.manifest, challenge.gates
     metrics = manifest.content.metrics
     if rival is None:
         return _Comparison(judge(gates, metrics, None), metrics)
@@ -131,14 +153,14 @@ def _measured_beside(lake: Lake, challenge: Challenge, backend: ModelBackend, ri
         theirs = backend.measure(champion, step.spec, challenge.measured, seed=challenge.seed)
     except DataError as error:
         said = f"it can't be measured on these rows: {error}"
-        return _Comparison(judge(step.gates, metrics, None), metrics, rival, not_comparable=said)
+        return _Comparison(judge(challenge.gates, metrics, None), metrics, rival, not_comparable=said)
     on_same: Mapping[str, float] = metrics
     relabel = None
     if step.spec.cv:
         on_same = backend.measure(_open_own(lake, challenge, backend), step.spec, challenge.measured, seed=challenge.seed)
     if champion.card["task"] == "clustering":
         relabel = backend.match_clusters(champion, _open_own(lake, challenge, backend), challenge.rows, relabel=_relabel_of(rival))
-    return _Comparison(_judge_beside(step.gates, metrics, on_same, theirs), metrics, rival, theirs, relabel=relabel)
+    return _Comparison(_judge_beside(challenge.gates, metrics, on_same, theirs), metrics, rival, theirs, relabel=relabel)
 
 
 def _judge_beside(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace.backends.stores.memory import MemoryStore
-from headrace.core.errors import DamageError, LostRaceError, ModelError, UnknownNameError, Where
+from headrace.core.errors import DamageError, LostRaceError, ModelError, StepError, UnknownNameError, Where
 from headrace.core.gate import at_least, no_worse
 from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content
@@ -315,6 +315,15 @@ def test_a_decision_that_would_change_nothing_is_refused(world, act, error, said
     with pytest.raises(error, match=said):
         act(world.lake)
     assert len(world.chain.entries()) == 1
+
+
+def test_a_gate_that_raises_names_itself_and_what_it_was_given(world):
+    def twice_as_good(metrics, champion):
+        return metrics["r2"] > 2 * champion["r2"]
+
+    world.step = replace(world.step, gates=(twice_as_good,))
+    with pytest.raises(StepError, match=r"The gate `twice_as_good` of `price` raised TypeError: .*the metrics r2 and no champion \(None\)"):
+        world.judge(1, 0.9)
 
 
 def test_a_second_hold_is_refused(world):
