@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -102,6 +104,16 @@ def test_columns_of_one_name_are_refused(write: Writer, sql: str, found: str) ->
         write(sql)
 
 
+def test_columns_of_one_name_in_arrow_are_refused(write: Writer) -> None:
+    with pytest.raises(DataError, match="`a` more than once"):
+        write(pa.table([[1], [2]], names=["a", "a"]))
+
+
+def test_what_the_engine_says_of_a_frame_shows_no_sql(write: Writer) -> None:
+    with pytest.raises(DataError, match=r"^The result cannot be evaluated: [^\n]*$"):
+        write([{"a": "\ud800"}])
+
+
 def test_a_column_without_a_name_that_can_be_written_is_refused(write: Writer) -> None:
     with pytest.raises(DataError, match="which cannot be stored"):
         write('select 1 as "a\nb"')
@@ -115,6 +127,8 @@ def test_a_column_without_a_name_that_can_be_written_is_refused(write: Writer) -
         ([], "no rows and no columns"),
         ({"a": [1], "b": [1, 2]}, "different lengths: `a` 1, `b` 2"),
         ([{1: 1}], "named by texts, found 1"),
+        ([{"a": 2**64}], "`a` holds 18446744073709551616, which is no 64-bit integer"),
+        ([{"a": Decimal("0.12345678901")}], "more than 9 decimal places"),
     ],
 )
 def test_plain_rows_that_are_no_table_are_refused(write: Writer, rows: object, found: str) -> None:
@@ -123,9 +137,12 @@ def test_plain_rows_that_are_no_table_are_refused(write: Writer, rows: object, f
 
 
 def test_the_types_of_plain_rows_do_not_depend_on_how_large_values_are(write: Writer) -> None:
-    small = write([{"a": 1, "b": [1], "c": 1.0}, {"a": None, "c": 2}])
-    large = write([{"a": 2**62, "b": [2**40, None], "c": 1}, {"a": None, "c": 2.5}])
-    assert small.schema == large.schema == (Column("a", "BIGINT"), Column("b", "BIGINT[]"), Column("c", "DOUBLE"))
+    small = write([{"a": 1, "b": [1], "c": 1.0, "d": Decimal(1), "e": {"x": 1}}, {"a": None, "c": 2}])
+    large = write(
+        [{"a": 2**62, "b": [2**40, None], "c": 1, "d": Decimal("0.5"), "e": {"x": 2**40}}, {"a": None, "c": 2.5, "d": Decimal("NaN")}]
+    )
+    assert [column.type for column in small.schema] == ["BIGINT", "BIGINT[]", "DOUBLE", "DECIMAL(38,9)", "STRUCT(x BIGINT)"]
+    assert small.schema == large.schema
 
 
 # ---------------------------------------------------------------- order

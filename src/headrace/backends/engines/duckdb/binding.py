@@ -80,9 +80,14 @@ def empty_table(schema: Schema) -> str:
     return f"select {columns} where false"
 
 
-def told(error: duckdb.Error, tables: Mapping[str, Schema], *, lines_before: int = 1) -> DataError:
-    """What DuckDB found, in our words; `tables` are those that the query may name, `lines_before` what stood before its text."""
+def told(error: duckdb.Error, tables: Mapping[str, Schema], *, lines_before: int = 1, is_own_sql: bool = True) -> DataError:
+    """What DuckDB found, in our words; `tables` are those that the query may name, `lines_before` what stood before its text.
+
+    A query that is not the user's own text is not shown.
+    """
     text = str(error)
+    if not is_own_sql:
+        return DataError(f"The result cannot be evaluated: {_said(text)}")
     return DataError(_what(text, tables) + _place(text, lines_before))
 
 
@@ -105,8 +110,13 @@ def _what(text: str, tables: Mapping[str, Schema]) -> str:
         return f"The SQL cannot be parsed: something is wrong at or before `{found[1]}`."
     if "file system operations are disabled" in text.lower():
         return "The SQL reads a file by itself. Make it a source of the pipeline, so that a change of the file is noticed."
+    return f"The SQL cannot be evaluated: {_said(text)}"
+
+
+def _said(text: str) -> str:
+    """DuckDB's own words, without the kind of error before and the place behind them."""
     head = text.split("\n\nLINE", maxsplit=1)[0].partition(":")
-    return f"The SQL cannot be evaluated: {' '.join((head[2] or head[0]).split())}"
+    return " ".join((head[2] or head[0]).split())
 
 
 def _place(text: str, lines_before: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import duckdb
 
 from headrace.backends.engines.duckdb.binding import Query, one_query
+from headrace.backends.engines.duckdb.names import check_names
 from headrace.backends.engines.duckdb.rows import ACCEPTED, from_columns, from_rows
 from headrace.backends.engines.duckdb.text import parquet, quote
 from headrace.core.errors import DataError
@@ -87,6 +88,7 @@ def _from_duckdb(room: Room, result: Any) -> Query | None:
 def _from_pyarrow(room: Room, result: Any) -> Query | None:
     if type(result).__name__ not in ("Table", "RecordBatch", "RecordBatchReader"):
         return None
+    check_names(result.schema.names)  # DuckDB would give names of its own to those that are there twice
     room.cursor.register(room.name, result)
     return room.all("kept")
 
@@ -128,6 +130,7 @@ def _from_pandas(room: Room, result: Any) -> Query | None:
     wrong = [column for column in result.columns if not isinstance(column, str)]
     if wrong:
         raise DataError(f"The columns of a pandas frame are named by texts, found {wrong[0]!r} ({type(wrong[0]).__name__}).")
+    check_names(list(result.columns))
     try:
         table = pa.Table.from_pandas(result, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ValueError) as error:

@@ -55,29 +55,48 @@ def from_columns(columns: Mapping[Any, Any], schema: Schema) -> Query:
         types.append((name, type_name))
         parts.append(f"unnest($c{number}{f'::{type_name}[]' if type_name else ''}) as {quote(name)}")
     values = {f"c{number}": column for number, column in enumerate(lists.values())}
-    known_types = tuple((name, type_name) for name, type_name in types if type_name)
+    known_types = tuple((name, told) for name, told in types if told and "STRUCT" not in told)  # DuckDB spells those in its own way
     return Query("select " + ", ".join(parts), values, "kept", known_types if len(known_types) == len(types) else None)
 
 
 def _python_type(name: str, values: list[object]) -> str | None:
-    """The DuckDB type of plain values; None where there are only nulls, or nested ones, which DuckDB types by itself."""
+    """The DuckDB type of plain values; None where there are only nulls, or objects that DuckDB has to make something of."""
     for index, value in enumerate(values):
         if hasattr(value, "item") and hasattr(value, "dtype"):  # a NumPy scalar
             values[index] = value.item()
+        elif isinstance(value, Decimal) and value.is_nan():
+            values[index] = None
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, list | tuple) for value in present):
         inner = _python_type(name, [item for value in present for item in value])  # type: ignore[attr-defined]
         return f"{inner}[]" if inner else None
+    if present and all(isinstance(value, Mapping) for value in present):
+        return _struct_type(name, present)  # type: ignore[arg-type]
     kinds = {_kind(value) for value in present}
     if kinds == {"BIGINT", "DOUBLE"}:
         return "DOUBLE"
     if len(kinds) > 1:
         raise DataError(f"The column `{name}` holds values of several types: {listed(sorted(str(kind) for kind in kinds))}. Make them one.")
-    if kinds == {_DECIMAL} and any(int(value.as_tuple().exponent) < -9 for value in present if isinstance(value, Decimal)):
-        raise DataError(
-            f"The column `{name}` has decimals of more than 9 places. Round them, or return SQL or Arrow with a type of your own."
-        )
+    _check_range(name, present)
     return next(iter(kinds), None)
+
+
+def _struct_type(name: str, values: list[Mapping[str, object]]) -> str | None:
+    keys = dict.fromkeys(key for value in values for key in value)
+    types = {key: _python_type(f"{name}.{key}", [value.get(key) for value in values]) for key in keys}
+    if not types or None in types.values():
+        return None
+    return f"STRUCT({', '.join(f'{quote(key)} {type_name}' for key, type_name in types.items())})"
+
+
+def _check_range(name: str, values: list[object]) -> None:
+    for value in values:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise DataError(f"The column `{name}` holds {value}, which is no 64-bit integer. Make it a text, or a float.")
+        if isinstance(value, Decimal) and isinstance(places := value.as_tuple().exponent, int) and places < -9:
+            raise DataError(
+                f"The column `{name}` holds {value}, with more than 9 decimal places. Round it, or return Arrow with a type of its own."
+            )
 
 
 def _kind(value: object) -> str | None:

@@ -61,7 +61,7 @@ class DuckDBSession:
             columns = columns_of(self._cursor, query)
             return write(self._cursor, query, columns, order, work=self._work)
         except duckdb.Error as error:
-            raise told(error, self._tables) from error
+            raise told(error, self._tables, is_own_sql=isinstance(result, str)) from error
         finally:
             self._room.leave()
 

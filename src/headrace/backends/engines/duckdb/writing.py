@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from headrace.backends.engines.duckdb.binding import Query
+from headrace.backends.engines.duckdb.names import SIDE, check_names
 from headrace.backends.engines.duckdb.splitting import GAP, side_of, split_columns
 from headrace.backends.engines.duckdb.text import FLOATS, listed, literal, parquet, quote, stored_type
 from headrace.core.checks import typed_breaches
@@ -27,7 +28,6 @@ __all__ = ["write"]
 
 _FORMAT = "format parquet, compression zstd, row_group_size 122880, return_stats true"
 _STAGED = "format parquet, compression lz4, row_group_size 122880, return_stats true"
-_SIDE = "headrace side"
 _ORDERED = frozenset({"ORDER_BY", "TOP_N"})
 _KEEPING = frozenset(
     {"PROJECTION", "FILTER", "LIMIT", "STREAMING_LIMIT", "UNNEST", "DUMMY_SCAN", "EMPTY_RESULT", "COLUMN_DATA_SCAN", "EXPRESSION_SCAN"}
@@ -72,7 +72,7 @@ def write(cursor: duckdb.DuckDBPyConnection, query: Query, columns: Sequence[tup
 
 
 def _planned(found: Sequence[tuple[str, str]], query: Query, order: WriteOrder) -> _Plan:
-    _check_names([name for name, _ in found])
+    check_names([name for name, _ in found])
     asked = _contract_types(dict(found), order.contract)
     schema: list[Column] = []
     expressions: list[str] = []
@@ -91,17 +91,6 @@ def _planned(found: Sequence[tuple[str, str]], query: Query, order: WriteOrder) 
     plan = _Plan(tuple(schema), tuple(expressions), query)
     _check_key_columns(order.key, plan.schema)
     return plan
-
-
-def _check_names(names: Sequence[str]) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        if name.lower() in seen:
-            pair = listed(sorted({name, seen[name.lower()]}))
-            raise DataError(f"The result has the column {pair} more than once (case does not count in SQL). Name each one with `as`.")
-        if not name.strip() or not name.isprintable() or name.lower() == _SIDE or '"' in name:
-            raise DataError(f"The result has a column named {name!r}, which cannot be stored. Name it with `as`.")
-        seen[name.lower()] = name
 
 
 def _contract_types(found: Mapping[str, str], contract: Contract | None) -> dict[str, str]:
@@ -189,26 +178,26 @@ def _write_sides(cursor: duckdb.DuckDBPyConnection, plan: _Plan, order: WriteOrd
     side = side_of(split, names, {column.name: column.type for column in plan.schema}, order)
     staged = work / "all-sides.parquet"
     text = _in_order(cursor, plan, order)
-    whole = f"select *, {side} as {quote(_SIDE)} from (\n{text}\n)"
+    whole = f"select *, {side} as {quote(SIDE)} from (\n{text}\n)"
     copied = _copy(cursor, plan.query, whole, staged, _STAGED)
     try:
         _check_rows(cursor, copied, order, staged)
-        missing = _count_where(cursor, staged, f"{quote(_SIDE)} is null")
+        missing = _count_where(cursor, staged, f"{quote(SIDE)} is null")
         if missing:
             raise DataError(
                 f"{missing:,} of {copied.rows:,} rows have no {listed(names)}, by which the table is split. Leave them out, or fill it."
             )
         rows = {name: _copy_side(cursor, staged, name, path) for name, path in order.paths.items()}
-        in_gap = _count_where(cursor, staged, f"{quote(_SIDE)} = '{GAP}'") if split.gap else 0
+        in_gap = _count_where(cursor, staged, f"{quote(SIDE)} = '{GAP}'") if split.gap else 0
     finally:
         staged.unlink(missing_ok=True)
     _check_sides(rows, in_gap, copied.rows, split, order)
-    nulls = {name: count for name, count in copied.nulls.items() if name != _SIDE}
+    nulls = {name: count for name, count in copied.nulls.items() if name != SIDE}
     return Written(rows, plan.schema, {"nulls": nulls, "in_gap": in_gap})
 
 
 def _copy_side(cursor: duckdb.DuckDBPyConnection, staged: Path, side: str, path: Path) -> int:
-    text = f"select * exclude ({quote(_SIDE)}) from {parquet([staged])} where {quote(_SIDE)} = {literal(side)}"
+    text = f"select * exclude ({quote(SIDE)}) from {parquet([staged])} where {quote(SIDE)} = {literal(side)}"
     return _copy(cursor, Query(text, {}), text, path, _FORMAT).rows
 
 
