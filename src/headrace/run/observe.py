@@ -99,7 +99,7 @@ def _visit(look: _Look, pair: Pair) -> None:
 def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[Input, tuple[Interval, ...]]], *, is_target: bool) -> Seen:
     pairs = tuple((read.dataset, i) for read, intervals in reads for i in intervals)
     empty = next((read.dataset for read, intervals in reads if not intervals), None)
-    absent = f"`{empty}` has no interval for it yet" if empty else None
+    absent = f"`{empty.removesuffix('.promotion')}` has no interval that ended by then" if empty else None
     forced = is_target and step.name in look.request.forced
     if isinstance(step, Promotion):
         version, why = _promotion(look.session, step, interval)
