@@ -109,7 +109,7 @@ class ModuleText:
     @cached_property
     def _by_qualname(self) -> dict[str, list[tuple[int, Unit]]]:
         found: dict[str, list[tuple[int, Unit]]] = {}
-        for node, qualname, owner in _definitions(self._tree, "", None):
+        for node, qualname, owner in _definitions(self._tree):
             first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
             found.setdefault(qualname, []).append((first, self._unit(owner or node, qualname)))
         return found
@@ -192,18 +192,14 @@ def _is_type_checking(test: ast.AST) -> bool:
     return chain_of(test)[-1:] == ("TYPE_CHECKING",)
 
 
-def _definitions(
-    node: ast.AST, prefix: str, owner: ast.ClassDef | None
-) -> Iterator[tuple[Definition | ast.Lambda, str, ast.ClassDef | None]]:
+def _definitions(tree: ast.Module) -> Iterator[tuple[Definition | ast.Lambda, str, ast.ClassDef | None]]:
     """All functions and classes with their qualified names, and the outermost class that a method belongs to."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.ClassDef):
-            qualname = prefix + child.name
-            yield child, qualname, owner
-            yield from _definitions(child, f"{qualname}.", owner or child)
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            qualname = prefix + (child.name if not isinstance(child, ast.Lambda) else "<lambda>")
-            yield child, qualname, owner
-            yield from _definitions(child, f"{qualname}.<locals>.", None)
-        else:
-            yield from _definitions(child, prefix, owner)
+    stack: list[tuple[ast.AST, str, ast.ClassDef | None]] = [(tree, "", None)]
+    while stack:
+        node, prefix, owner = stack.pop()
+        if isinstance(node, Definition | ast.Lambda):
+            qualname = prefix + ("<lambda>" if isinstance(node, ast.Lambda) else node.name)
+            yield node, qualname, owner
+            prefix = f"{qualname}." if isinstance(node, ast.ClassDef) else f"{qualname}.<locals>."
+            owner = (owner or node) if isinstance(node, ast.ClassDef) else None
+        stack.extend((child, prefix, owner) for child in reversed(list(ast.iter_child_nodes(node))))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tokenize
 from pathlib import Path
 
 __all__ = ["Places", "interactive_text", "read_text"]
@@ -88,6 +87,8 @@ def read_text(path: str) -> str | None:
         with open(path, "rb") as file:
             data = file.read()
         if data.startswith(b"\xef\xbb\xbf") or b"coding" in data[:200]:
+            import tokenize
+
             with tokenize.open(path) as decoded:
                 return decoded.read()
         return data.decode("utf-8")

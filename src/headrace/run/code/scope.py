@@ -149,6 +149,13 @@ class _Reader:
     def _constant(self, node: ast.Constant, scope: _Scope) -> None:
         pass
 
+    def _operation(self, node: ast.BinOp, scope: _Scope) -> None:
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp):  # a loop: a sum of a thousand terms is nested as deep
+            self.read(left.right, scope)
+            left = left.left
+        self.read(left, scope)
+
     def _attribute(self, node: ast.Attribute, scope: _Scope) -> None:
         path = chain_of(node)
         if not path:
@@ -265,6 +272,7 @@ class _Reader:
     _handlers: ClassVar[dict[type[ast.AST], Callable[..., None]]] = {
         ast.Name: _name,
         ast.Constant: _constant,
+        ast.BinOp: _operation,
         ast.Attribute: _attribute,
         ast.Call: _call,
         ast.FunctionDef: _function,

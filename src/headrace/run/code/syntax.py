@@ -13,7 +13,7 @@ from hashlib import sha256
 
 __all__ = ["digest_of", "is_no_op"]
 
-_SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores", "simple"})
+_SKIPPED = frozenset({"ctx", "type_comment", "type_ignores", "simple"})
 _BLOCKS = frozenset({"body", "orelse", "finalbody"})
 _fields: dict[type[ast.AST], tuple[str, ...]] = {}
 
@@ -41,6 +41,8 @@ def _write(node: ast.AST, out: list[str], *, in_class: bool) -> None:
         _write_constant(node.value, out)  # type: ignore[attr-defined]
     elif kind is ast.JoinedStr:
         _write_joined(node, out)  # type: ignore[arg-type]
+    elif kind is ast.BinOp:
+        _write_operations(node, out)  # type: ignore[arg-type]
     elif kind is ast.AnnAssign and not in_class:
         _write_unannotated(node, out)  # type: ignore[arg-type]
     else:
@@ -88,6 +90,20 @@ def _write_list(name: str, values: list[object], out: list[str], *, in_class: bo
 def _write_constant(value: object, out: list[str]) -> None:
     shown = hex(value) if type(value) is int else repr(value)  # repr refuses ints of more than 4300 digits
     out.append(f"{type(value).__name__} {shown};")
+
+
+def _write_operations(node: ast.expr, out: list[str]) -> None:
+    """`a + b + c + …`, as a loop: a sum of a thousand terms is nested as deep."""
+    spine: list[ast.BinOp] = []
+    while isinstance(node, ast.BinOp):
+        spine.append(node)
+        node = node.left
+    out.append("BinOp(" * len(spine))
+    _write(node, out, in_class=False)
+    for operation in reversed(spine):
+        out.append(f"{operation.op.__class__.__name__} ")
+        _write(operation.right, out, in_class=False)
+        out.append(")")
 
 
 def _write_joined(node: ast.JoinedStr, out: list[str]) -> None:

@@ -29,6 +29,7 @@ SHOP = """
 
     LIMIT = 10
     TABLE = {"a": [1, 2], "b": {3, 4}}
+    OWN = "own"
     COMPUTED = sum([1, 2, 3])
     UNUSED = 5
     EPSILON: float = 0.5
@@ -42,6 +43,11 @@ SHOP = """
     @dataclass
     class Point:
         x: int = 3
+
+
+    class Config:
+        LIMIT = LIMIT
+        OWN = OWN
 
 
     class Row(BaseModel):
@@ -136,7 +142,15 @@ SHOP = """
         return x
 
 
+    def keep(n):
+        def inner(x, n=n):
+            return x * n
+
+        return inner
+
+
     closed = make(4)
+    kept = keep(6)
     part = partial(keyed, 1, by=30)
     scale = Scaler(2)
     shift = lambda x: x + 11
@@ -159,7 +173,7 @@ SHOP = """
 
         total = helper(1) + tidy(2) + lib.deep.dive(3) + starred(4) + rounded(1.5)
         total += LIMIT + RATE + len(TABLE) + COMPUTED + EPSILON + Colour.RED.value + Point().x
-        total += decorated(1) + parametrised(2) + closed(1) + scale(2) + shift(1) + cached(1)
+        total += decorated(1) + parametrised(2) + kept(1) + Config.LIMIT + closed(1) + scale(2) + shift(1) + cached(1)
         handled = [HANDLERS[key](1) for key in sorted(HANDLERS)]
         other = late.work(l.LAZY_LIMIT), even(3), kind_of(1), part(), math.floor(2.5), Row(price=1.0)
         untouched = 3
@@ -171,11 +185,22 @@ FILES = {
     "late.py": """
         from lib import deep
 
+        from functools import singledispatch
+        from lib.stars import *
+
         FACTOR = 3
         UNUSED = 4
 
+        @singledispatch
+        def sign(x):
+            return 1
+
+        @sign.register
+        def _(x: int):
+            return -1
+
         def work(x):
-            return x * FACTOR + deep.dive(1)
+            return x * FACTOR + deep.dive(1) + sign(x) + twinkle(x)
     """,
     "lib/__init__.py": """
         from .cleaning import clean
@@ -205,6 +230,10 @@ FILES = {
     "lib/more.py": """
         def starred(x):
             return x + 40
+    """,
+    "lib/stars.py": """
+        def twinkle(x):
+            return x + 50
     """,
     "lib/round.py": """
         from math import ceil as up
@@ -255,6 +284,9 @@ MUST_RUN = {
     "a constant of a module imported in the body": ("late.py", "FACTOR = 3", "FACTOR = 4"),
     "a module behind one imported in the body": ("lib/deep.py", "DEPTH = 5", "DEPTH = 50"),
     "a constant of a submodule imported in the body": ("lib/lazy.py", "LAZY_LIMIT = 1", "LAZY_LIMIT = 2"),
+    "an overload in a module imported in the body": ("late.py", "return -1", "return -2"),
+    "a function behind a star import of a module imported in the body": ("lib/stars.py", "x + 50", "x + 51"),
+    "a constant that a class takes over by its name": ("shop.py", 'OWN = "own"', 'OWN = "other"'),
     "the text in an f-string": ("shop.py", "{total} rows", "{total} lines"),
 }
 MUST_NOT_RUN = {
@@ -266,6 +298,7 @@ MUST_NOT_RUN = {
     "quotes": ("shop.py", '"a": [1, 2]', "'a': [1, 2]"),
     "a way to write a number": ("shop.py", "LIMIT = 10\n", "LIMIT = 0xA\n"),
     "another way to compute a constant": ("shop.py", "sum([1, 2, 3])", "2 * 3"),
+    "an annotation of a local variable": ("shop.py", "untouched = 3\n", "untouched: int = 3\n"),
     "an annotation of a module's variable": ("shop.py", "EPSILON: float = ", "EPSILON = "),
     "an unused constant": ("shop.py", "UNUSED = 5", "UNUSED = 6"),
     "an unused function": ("shop.py", "def untouched(x):\n    return x", "def untouched(x):\n    return -x"),

@@ -116,13 +116,13 @@ def test_a_step_that_ran_has_the_digest_that_it_had_before(project: Project) -> 
 def test_two_names_that_swap_what_they_mean_are_seen(project: Project) -> None:
     project.write(
         {
-            "shop.py": "from lib import a as f, b as g\n\ndef step():\n    return f(1) - g(2)\n",
+            "shop.py": "from lib import a, b, a as f, b as g\n\ndef step():\n    return a(1) + b(2) + f(3) - g(4)\n",
             "lib.py": "def a(x):\n    return x\n\ndef b(x):\n    return x + 1\n",
         }
     )
     before = project.digest()
 
-    project.edit("shop.py", "a as f, b as g", "b as f, a as g")
+    project.edit("shop.py", "a, b, a as f, b as g", "a, b, b as f, a as g")
     after = project.digest()
 
     assert after.digest != before.digest
@@ -159,6 +159,18 @@ def test_code_that_was_edited_after_it_was_loaded_does_not_pass_for_the_new(proj
     assert old_code.digest != new_code.digest
     assert "lib.py: what was loaded is not what the file says now" in old_code.opaque
     assert new_code.opaque == ()
+
+
+def test_a_step_outside_of_the_projects_folder_is_followed_in_its_own(project: Project, tmp_path: Path) -> None:
+    project.write(FILES)
+    index_root = tmp_path / "other"
+    index_root.mkdir()
+    before = CodeIndex(index_root).digest(project.load().step)
+
+    project.edit("shop.py", "return helper()", "return 1, helper()")
+    after = CodeIndex(index_root).digest(project.load().step)
+
+    assert changed_parts(before.parts, after.parts) == ("function `step` in shop.py changed",)
 
 
 def test_parts_are_phrases_with_short_digests(project: Project) -> None:
