@@ -19,7 +19,7 @@ Direction = Literal["right", "down"]
 _NAME_LENGTH = 32
 _HEIGHT = 46.0
 _MARGIN = 8.0
-_SMALLEST = 0.78  # how far the picture is scaled down before it scrolls
+_SMALLEST = {"right": 0.78, "down": 0.66}  # how far a picture is scaled down before it scrolls
 _STYLE = raw("""
 .hrg{--ink:#1d2329;--soft:#59636e;--line:#8b95a1;--box:#fff;--edge:#d0d7de;--bad:#b3261e;font-family:ui-sans-serif,system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 @media (prefers-color-scheme:dark){.hrg{--ink:#e8ebee;--soft:#a3adb8;--line:#7a8590;--box:#1d2227;--edge:#3b444d;--bad:#ff8a80}}
@@ -68,7 +68,7 @@ def graph_svg(nodes: Sequence[Node], edges: Sequence[Edge], *, direction: Direct
         height=full_height,
         role="img",
         class_="hrg",
-        style=f"max-width:100%;height:auto;min-width:{full_width * _SMALLEST:.0f}px",
+        style=f"max-width:100%;height:auto;min-width:{full_width * _SMALLEST[direction]:.0f}px",
     )
 
 
@@ -84,7 +84,7 @@ def _about(node: Node) -> str:
 
 
 def _width(node: Node) -> float:
-    return max(len(clip(node.name, _NAME_LENGTH)) * 7.95, len(_about(node)) * 6.1, 60) + 28
+    return max(len(clip(node.name, _NAME_LENGTH)) * 7.95, len(_about(node)) * 6.6, 60) + 28
 
 
 def _node(node: Node, box: Box, *, is_right: bool) -> Markup:

@@ -101,7 +101,7 @@ def _change(metric: str, model: ModelSection) -> tuple[str, str]:
         return "", "= champion's"
     arrow = "▲" if difference > 0 else "▼"
     if metric in _TOLD_ONLY:
-        return "", f"{arrow} champion's {short(theirs)}"
+        return "", f"champion's {short(theirs)}"
     is_better = (difference > 0) == higher_is_better(metric)
     return ("up" if is_better else "down"), f"{arrow} {short(abs(difference), 2)} {'better' if is_better else 'worse'}"
 
