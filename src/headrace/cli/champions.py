@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from headrace.cli.options import Where, as_json, file_argument, interval_at, lake_options, open_session, who
+from headrace.cli.opening import Where, interval_at, open_session, who
+from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
 from headrace.core.errors import UnknownNameError, did_you_mean
 from headrace.core.step import TrainedModel

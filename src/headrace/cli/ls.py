@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from headrace.cli.options import Where, as_json, file_argument, lake_options, open_session
+from headrace.cli.opening import Where, open_session
+from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, print_table, tell
 from headrace.run.reading import OpenLake
 

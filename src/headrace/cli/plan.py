@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from headrace.cli.options import Where, as_json, file_argument, interval_at, lake_options, open_session, parse_settings
+from headrace.cli.opening import Where, interval_at, open_session, parse_settings
+from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, print_table, tell
 from headrace.core.plan import Plan
 from headrace.run.backfill import chosen_steps, experiment_of

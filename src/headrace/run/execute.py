@@ -256,7 +256,9 @@ def _copied(job: _Job, attempt: Attempt, before: Manifest, why: str, inputs: Gat
 
 
 def _content(job: _Job, made: Made, fingerprint: str, inputs: Gathered | None) -> Worked:
-    job.state, job.made, job.notes = "made", made, made.notes
+    code = job.session.code(job.step)
+    unseen = tuple(f"changes can't be seen in {what}" for what in code.opaque) if code else ()
+    job.state, job.made, job.notes = "made", made, (*made.notes, *unseen)
     counts = {"read": made.rows_read, "kept": made.rows_kept, "quarantined": made.rows_quarantined}
     details: dict[str, JSON] = {**made.details, "counts": counts}
     if made.notes:

@@ -20,8 +20,7 @@ from headrace.lake.lake import Lake
 from headrace.plugins import load
 from headrace.run.inputs import ROW_PARTS
 from headrace.run.session import open_lake_at
-from headrace.steps.champions import open_champion
-from headrace.steps.champions import PART
+from headrace.steps.champions import PART, open_champion
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,7 +13,7 @@ from typing import cast
 
 from headrace import __version__
 from headrace.core.errors import ConfigurationError
-from headrace.core.ports import JSON, RunNote, Tracker
+from headrace.core.ports import RunNote, Tracker
 from headrace.core.receipt import Receipt
 from headrace.plugins import load
 from headrace.run.outbox import SyncResult, enqueue, pending, start_sender, sync

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -82,8 +82,24 @@ class Lab:
 
     def read(self, name: str, at: str | datetime | None = None) -> list[dict[str, Any]]:
         """The rows of a dataset of this pipeline (`spending`, `spending.train`) as a list of dicts."""
-        relation = cast(Any, self.lake.read(f"{self.graph.name}.{name}", at, to="duckdb"))
-        return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+        return cast("list[dict[str, Any]]", self.lake.read(f"{self.graph.name}.{name}", at).to_pylist())
+
+    def step(self, name: str, inputs: Mapping[str, Sequence[Row]], at: str | datetime | None = None) -> list[dict[str, Any]]:
+        """Run one table on literal rows: see `run_step`."""
+        target = self._step(name)
+        interval = target.grid.at(self.interval(at).start)
+        self._running = interval.end
+        for read, intervals in self.graph.reads(target, interval):
+            if read.dataset not in inputs:
+                raise NotReadyError(
+                    f"step `{name}` reads `{read.dataset}`, and no rows were given for it: inputs={{{read.dataset!r}: [{{…}}, …]}}"
+                )
+            for one in intervals:
+                mine = [r for r in inputs[read.dataset] if _end_of(r, intervals[-1].end) == one.end]
+                self._commit(self._step(read.dataset), one, [{k: v for k, v in r.items() if k != "interval_end"} for r in mine])
+        self.session = self._session()
+        execute_step(self.session, name, interval)
+        return self.read(name, interval.start)
 
     def interval(self, at: str | datetime | None = None) -> Interval:
         """The pipeline's interval that holds `at`; without it the last one that is over by the lab's time, or the first."""
@@ -132,7 +148,7 @@ class Lab:
             with tempfile.TemporaryDirectory() as work_folder, self.session.engine.session(work=Path(work_folder)) as session:
                 written = session.write([dict(row) for row in rows], order, values={})
             parts = tuple(attempt.part(side, "silver", rows=written.rows[side]) for side in sides)
-            schema = {side: written.schema for side in sides}
+            schema = dict.fromkeys(sides, written.schema)
             return Content(kind="data", step_kind=step.kind, parts=parts, schema=schema, fingerprint=digest_of("literal")), {}
 
         return self.session.log(step.name).commit(interval, work)
@@ -148,22 +164,12 @@ def run_step(
 ) -> list[dict[str, Any]]:
     """Run one table on literal rows, by dataset, and give its rows as a list of dicts, all sides of a split together.
 
-    The rows of an input with history count as those of the newest interval that it reads, unless they have an `interval_end`.
+    `settings` are the step's own, by name. The rows of an input with history count as those of the newest interval that it reads,
+    unless they have an `interval_end`.
     """
     name = step if isinstance(step, str) else step.__name__
-    given = _by_step({f"{name}.{parameter}": value for parameter, value in (settings or {}).items()})
-    lab = Lab(pipeline, settings={f"{s}.{p}": v for s, values in given.items() for p, v in values.items()})
-    target = lab._step(name)
-    interval = target.grid.at(lab.interval(at).start)
-    lab._running = interval.end + timedelta(seconds=1)
-    for read, intervals in lab.graph.reads(target, interval):
-        if read.dataset not in inputs:
-            raise NotReadyError(f"step `{name}` reads `{read.dataset}`, and no rows were given for it: inputs={{{read.dataset!r}: [{{…}}, …]}}")
-        for one in intervals:
-            mine = [r for r in inputs[read.dataset] if _end_of(r, intervals[-1].end) == one.end]
-            lab._commit(lab._step(read.dataset), one, [{k: v for k, v in r.items() if k != "interval_end"} for r in mine])
-    execute_step(lab.session, name, interval)
-    return lab.read(name)
+    lab = Lab(pipeline, settings={f"{name}.{parameter}": value for parameter, value in (settings or {}).items()})
+    return lab.step(name, inputs, at)
 
 
 def _end_of(row: Row, default: datetime) -> datetime:

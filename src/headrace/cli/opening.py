@@ -1,0 +1,72 @@
+"""From the words of a command to the session that it is about.
+
+The invariant: every command opens its pipeline, settings and lake in this one way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.config import read_config
+from headrace.core.errors import ConfigurationError
+from headrace.core.interval import Interval, parse_time
+from headrace.core.ports import JSON
+from headrace.run.loading import load_pipeline
+from headrace.run.session import Session, open_lake_at, utc_now
+
+__all__ = ["Where", "interval_at", "open_session", "parse_settings", "who"]
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the shared options said."""
+
+    file: Path
+    lake: str | None = None
+    profile: str | None = None
+
+
+def open_session(where: Where, *, overrides: Mapping[str, Mapping[str, JSON]] | None = None, is_reading: bool = False) -> Session:
+    """The session of a pipeline file. `is_reading` needs a lake that exists."""
+    loaded = load_pipeline(where.file)
+    config = read_config(loaded.file, environment=os.environ, profile=where.profile, overrides={"lake": where.lake})
+    lake = open_lake_at(config.lake_uri, read_only=is_reading)
+    return Session(loaded.graph, config, lake, file=loaded.file, overrides=overrides or {}, who=who())
+
+
+def who() -> str:
+    """Who gave the command: the name of the account."""
+    for variable in ("HEADRACE_USER", "LOGNAME", "USER", "USERNAME"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    return f"uid {os.getuid()}"
+
+
+def interval_at(session: Session, at: str | None) -> Interval:
+    """The interval of the pipeline's grid that `--at` names; without it the last complete one. ConfigurationError for one that is not over."""
+    grid, now = session.graph.grid, utc_now()
+    if at is None:
+        return grid.last_complete(now)
+    interval = grid.at(parse_time(at))
+    start = session.graph.start
+    if start is not None and interval.start < start:
+        raise ConfigurationError(f"--at {at}: pipeline `{session.graph.name}` starts at {grid.at(start).label}; nothing is made before.")
+    if interval.end > now:
+        last = grid.last_complete(now)
+        raise ConfigurationError(f"--at {at}: the interval {interval} is not over yet. The last complete one is --at {last.label}")
+    return interval
+
+
+def parse_settings(given: Sequence[str]) -> dict[str, dict[str, JSON]]:
+    """`step.param=value` texts, by step and name."""
+    found: dict[str, dict[str, JSON]] = {}
+    for text in given:
+        name, is_given, value = text.partition("=")
+        step, dot, parameter = name.strip().rpartition(".")
+        if not is_given or not dot or not step or not parameter:
+            raise ConfigurationError(f"--set {text}: write it as step.parameter=value, such as --set groups.clusters=6")
+        found.setdefault(step, {})[parameter] = value
+    return found
