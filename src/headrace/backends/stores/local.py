@@ -8,7 +8,7 @@ Listings skip names that begin with a dot, and no key has one: entries on their 
 """
 
 # Strings and `os` on purpose: this is the hot path, and the crash tests put a shim in place of `os`.
-# ruff: noqa: PTH100, PTH102, PTH106, PTH108, PTH112, PTH113, PTH116, PTH118, PTH120
+# ruff: noqa: PTH100, PTH102, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ class LocalStore:
     def __init__(self, root: str | Path) -> None:
         self._root = os.path.abspath(root)
         self.uri = self._root
-        self._top = _nearest_existing(os.path.dirname(self._root))
         self._durable: set[str] = set()  # folders whose own name is known to be on the disk
 
     # ------------------------------------------------ objects in one piece
@@ -182,7 +181,8 @@ class LocalStore:
     def _settle(self, folders: Iterable[str]) -> None:
         """Sync the folders, and those above until one whose name is known to be on the disk.
 
-        A folder that was there already is no exception: another process may have made it and not synced it yet.
+        A folder that was there already is no exception, be it above the root: another process may have made it and not synced it yet.
+        It is so once a process; syncing what is clean takes 0.05 ms.
         """
         synced = set[str]()
         for folder in folders:
@@ -190,9 +190,10 @@ class LocalStore:
                 if folder not in synced:
                     _sync_folder(folder, must=folder.startswith(self._root))
                     synced.add(folder)
-                if folder in self._durable or folder == self._top:
+                above = os.path.dirname(folder)
+                if folder in self._durable or folder == above:
                     break
-                folder = os.path.dirname(folder)
+                folder = above
         self._durable.update(folder for folder in synced if os.path.dirname(folder) in synced)
 
     def _refusal(self, cause: OSError) -> OSError:
@@ -274,7 +275,7 @@ def _sync(path: str) -> None:
 
 
 def _sync_folder(folder: str, *, must: bool) -> None:
-    """A folder above the root that we may not read was not made by us: it is skipped unless it `must` be synced."""
+    """A folder above the root that we may not read was made by no run of ours: it is skipped unless it `must` be synced."""
     try:
         _sync(folder)
     except PermissionError:
@@ -289,12 +290,6 @@ def _flush(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
             return
     os.fsync(fd)
-
-
-def _nearest_existing(folder: str) -> str:
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return folder
 
 
 def _file_system(path: str) -> str:
