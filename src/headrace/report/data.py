@@ -130,9 +130,7 @@ class ModelSection:
 
     `champion` holds the champion's metrics on the same rows, or None when there was none to compare with (`champion_note` may
     say why); `champion_label` names it (`2026-11-20T07 v1`). `decision` is what the chain says (promote, reject, hold, …); `passed` is None when
-    nothing was judged. `plots` is what the model's backend gave: `regression` {actual, predicted, residuals},
-    `classification` {confusion, classes, roc: {fpr, tpr}}, `clustering` {sizes, projection: [[x, y, cluster]]},
-    `importance` [{feature, mean, std}].
+    nothing was judged. `plots` is what `ModelBackend.plots` gave.
     """
 
     name: str

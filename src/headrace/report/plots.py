@@ -1,7 +1,7 @@
 """The plots of a model, drawn as inline SVG from the bounded data that its backend left.
 
-Which plots there are follows from the keys of the data: `regression`, `classification`, `clustering`, `importance`. The
-invariant: data that is not of the shape that a plot needs gives no plot, and never an error; a report is always made.
+Which plots there are follows from the keys of the data, as `core.ports.ModelBackend.plots` names them. The invariant: data that is
+not of the shape that a plot needs gives no plot, and never an error; a report is always made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from headrace.core.ports import JSON
-from headrace.report.axes import Scale, figure, frame, short, spanning
+from headrace.report.axes import Frame, Scale, figure, frame, short, spanning
 from headrace.report.markup import Markup, clip, join, number, tag
 
 __all__ = ["Bounds", "draw"]
@@ -36,38 +36,41 @@ class Bounds:
 
 def draw(plots: Mapping[str, JSON], bounds: Bounds) -> list[Markup]:
     """A figure for each plot that the data can give, in a fixed order."""
-    drawers: Sequence[tuple[str, Callable[[JSON, Bounds], list[Markup]]]] = (
-        ("regression", _regression),
-        ("classification", _classification),
-        ("clustering", _clustering),
+    drawers: Sequence[tuple[str, Callable[[Mapping[str, JSON], Bounds], Markup | None]]] = (
+        ("predicted", _predicted),
+        ("residuals", _residuals),
+        ("confusion", _confusion),
+        ("roc", _roc),
+        ("sizes", _sizes),
+        ("projection", _projection),
         ("importance", _importance),
     )
-    return [shape for key, drawer in drawers if key in plots for shape in drawer(plots[key], bounds)]
+    found = [(drawer, plots.get(key)) for key, drawer in drawers]
+    drawn = [drawer(data, bounds) for drawer, data in found if isinstance(data, Mapping)]
+    return [shape for shape in drawn if shape is not None]
 
 
 # ---------------------------------------------------------------- regression
 
 
-def _regression(data: JSON, bounds: Bounds) -> list[Markup]:
-    actual, predicted = _floats(_at(data, "actual")), _floats(_at(data, "predicted"))
-    pairs = _thinned(_paired(actual, predicted), bounds.points)
+def _predicted(data: Mapping[str, JSON], bounds: Bounds) -> Markup | None:
+    all_pairs = _paired(_floats(data.get("actual")), _floats(data.get("predicted")))
+    pairs = _thinned(all_pairs, bounds.points)
     if len(pairs) < 2:
-        return []
-    note = f"{len(pairs):,} of {len(actual):,} rows drawn" if len(pairs) < len(actual) else ""
-    residuals = [value for value in _floats(_at(data, "residuals")) if math.isfinite(value)] or [a - p for a, p in pairs]
-    return [_against(pairs, note), _residuals(residuals)]
-
-
-def _against(pairs: Sequence[tuple[float, float]], note: str) -> Markup:
+        return None
     box = frame(spanning([a for a, _ in pairs]), spanning([p for _, p in pairs]), x_label="actual", y_label="predicted", is_square=True)
-    ends = (box.x.low, box.x.high)
-    line = tag("line", x1=box.x(ends[0]), y1=box.y(ends[0]), x2=box.x(ends[1]), y2=box.y(ends[1]), class_="guide")
+    low, high = box.x.low, box.x.high
+    line = tag("line", x1=box.x(low), y1=box.y(low), x2=box.x(high), y2=box.y(high), class_="guide")
     dots = join(tag("circle", cx=box.x(a), cy=box.y(p), r=3.2, class_="dot") for a, p in pairs)
     told = "Each dot is a row of the test side; on the dashed line a prediction is exact."
+    note = _of(len(pairs), data, len(all_pairs), "rows")
     return figure("Predicted against actual", told, join([box.back, line, dots]), width=box.width, height=box.height, note=note)
 
 
-def _residuals(values: Sequence[float]) -> Markup:
+def _residuals(data: Mapping[str, JSON], _: Bounds) -> Markup | None:
+    values = [value for value in _floats(data.get("residual")) if math.isfinite(value)]
+    if len(values) < 2:
+        return None
     low, high = spanning(values)
     if not high > low:
         low, high = low - 0.5, high + 0.5
@@ -93,32 +96,29 @@ def _residuals(values: Sequence[float]) -> Markup:
     mean = sum(values) / len(values)
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
     told = f"Mean {short(mean)}, standard deviation {short(spread)}; a mean far from 0 is a bias."
-    return figure("Residuals", told, join([box.back, bars, zero]), width=box.width, height=box.height)
+    note = _of(len(values), data, len(values), "rows")
+    return figure("Residuals", told, join([box.back, bars, zero]), width=box.width, height=box.height, note=note)
 
 
 # ---------------------------------------------------------------- classification
 
 
-def _classification(data: JSON, bounds: Bounds) -> list[Markup]:
-    return [*_confusion(data, bounds), *_roc(_at(data, "roc"))]
-
-
-def _confusion(data: JSON, bounds: Bounds) -> list[Markup]:
-    rows = [[max(value, 0.0) for value in _floats(row) if math.isfinite(value)] for row in _list(_at(data, "confusion"))]
+def _confusion(data: Mapping[str, JSON], bounds: Bounds) -> Markup | None:
+    rows = [[max(value, 0.0) for value in _floats(row) if math.isfinite(value)] for row in _list(data.get("counts"))]
     size = len(rows)
     if size < 2 or any(len(row) != size for row in rows):
-        return []
-    given = [clip(str(name), 24) for name in _list(_at(data, "classes"))]
+        return None
+    given = [clip(str(name), 24) for name in _list(data.get("classes"))]
     names = given if len(given) == size else [str(index) for index in range(size)]
     shown = min(size, bounds.classes)
-    note = f"{shown} of {size} classes shown" if shown < size else ""
     head = tag("tr", tag("td"), *(tag("th", name, scope="col") for name in names[:shown]))
     body = [tag("tr", tag("th", name, scope="row"), *_heat(row, shown)) for name, row in zip(names[:shown], rows[:shown], strict=True)]
     total, right = sum(map(sum, rows)), sum(rows[index][index] for index in range(size))
     told = f"Rows are the actual class, columns the predicted one. {right:,.0f} of {total:,.0f} rows are right."
+    note = f"{shown} of {size} classes shown" if shown < size else ""
     caption = tag("caption", tag("strong", "Confusion matrix"), tag("span", told), tag("small", note) if note else None)
     table = tag("table", caption, tag("thead", head), tag("tbody", *body), class_="confusion")
-    return [tag("div", table, class_="figure scroll", tabindex="0", role="region", aria_label="Confusion matrix")]
+    return tag("div", table, class_="figure scroll", tabindex="0", role="region", aria_label="Confusion matrix")
 
 
 def _heat(row: Sequence[float], shown: int) -> list[Markup]:
@@ -139,72 +139,87 @@ def _heat(row: Sequence[float], shown: int) -> list[Markup]:
     return cells
 
 
-def _roc(data: JSON) -> list[Markup]:
-    pairs = [(x, y) for x, y in _paired(_floats(_at(data, "fpr")), _floats(_at(data, "tpr"))) if 0 <= x <= 1 and 0 <= y <= 1]
-    if len(pairs) < 2:
-        return []
-    area = sum((x1 - x0) * (y1 + y0) / 2 for (x0, y0), (x1, y1) in pairwise(pairs))
+def _roc(data: Mapping[str, JSON], bounds: Bounds) -> Markup | None:
+    curves = [curve for curve in map(_curve, _list(data.get("curves"))) if curve]
+    shown = curves[: min(bounds.classes, _COLOURS)]
+    if not shown:
+        return None
     box = frame((0, 1), (0, 1), x_label="false positive rate", y_label="true positive rate", padding=0)
-    pairs = _thinned(pairs, 400)
-    path = "M" + "L".join(f"{number(box.x(x))} {number(box.y(y))}" for x, y in pairs)
-    closed = f"{path}L{number(box.x(pairs[-1][0]))} {number(box.y(0))}L{number(box.x(pairs[0][0]))} {number(box.y(0))}Z"
-    parts = [
-        box.back,
-        tag("path", d=closed, class_="under"),
-        tag("line", x1=box.x(0), y1=box.y(0), x2=box.x(1), y2=box.y(1), class_="guide"),
-        tag("path", d=path, class_="curve"),
-        tag("text", f"AUC {area:.3f}", x=box.x(0.95), y=box.y(0.08), text_anchor="end", class_="callout"),
+    guess = tag("line", x1=box.x(0), y1=box.y(0), x2=box.x(1), y2=box.y(1), class_="guide")
+    lines = [_line(box, pairs, f"curve s{index}") for index, (_, _, pairs) in enumerate(shown)]
+    if len(curves) == 1:
+        name, area, pairs = shown[0]
+        under = _line(box, [(pairs[0][0], 0.0), *pairs, (pairs[-1][0], 0.0)], "under")
+        callout = tag("text", f"AUC {area:.3f}", x=box.x(0.95), y=box.y(0.08), text_anchor="end", class_="callout")
+        told = f"For `{name}` the area under the curve is {area:.3f}; on the dashed line it would be 0.5, a guess."
+        return figure("ROC curve", told, join([box.back, under, guess, *lines, callout]), width=box.width, height=box.height)
+    told = "Each class against all others. On the dashed line the area under the curve would be 0.5, a guess."
+    plot = figure(
+        "ROC curves",
+        told,
+        join([box.back, guess, *lines]),
+        width=box.width,
+        height=box.height,
+        note=_rest(len(curves), len(shown), "classes"),
+    )
+    keys = [
+        _key(tag("circle", cx="7", cy="7", r="4", class_=f"c{index}"), f"{name}: AUC {area:.3f}")
+        for index, (name, area, _) in enumerate(shown)
     ]
-    told = f"The area under the curve is {area:.3f}; on the dashed line it would be 0.5, a guess."
-    return [figure("ROC curve", told, join(parts), width=box.width, height=box.height)]
+    return tag("div", plot, tag("ul", *keys, class_="legend"), class_="figure")
+
+
+def _curve(data: JSON) -> tuple[str, float, list[tuple[float, float]]] | None:
+    """A class, the area under its curve, and the curve."""
+    if not isinstance(data, Mapping):
+        return None
+    pairs = [(x, y) for x, y in _paired(_floats(data.get("fpr")), _floats(data.get("tpr"))) if 0 <= x <= 1 and 0 <= y <= 1]
+    if len(pairs) < 2:
+        return None
+    given = _float(data.get("auc"))
+    area = given if math.isfinite(given) else sum((x1 - x0) * (y1 + y0) / 2 for (x0, y0), (x1, y1) in pairwise(pairs))
+    return clip(str(data.get("class", "")), 24), area, _thinned(pairs, 300)
+
+
+def _line(box: Frame, pairs: Sequence[tuple[float, float]], kind: str) -> Markup:
+    return tag("path", d="M" + "L".join(f"{number(box.x(x))} {number(box.y(y))}" for x, y in pairs), class_=kind)
 
 
 # ---------------------------------------------------------------- clustering
 
 
-def _clustering(data: JSON, bounds: Bounds) -> list[Markup]:
-    given = _at(data, "sizes")
-    named = (
-        [(str(name), size) for name, size in given.items()]
-        if isinstance(given, Mapping)
-        else [(str(i), s) for i, s in enumerate(_list(given))]
-    )
-    sizes = [(name, float(size)) for name, size in named if isinstance(size, int | float) and math.isfinite(size)]
-    points = [row for row in (_floats(item) for item in _list(_at(data, "projection"))) if len(row) == 3 and all(map(math.isfinite, row))]
-    figures = []
-    if sizes:
-        total = sum(size for _, size in sizes) or 1.0
-        rows = [
-            (f"cluster {name}", size, 0.0, f"{size:,.0f} · {size / total * 100:.1f} %", _colour(name))
-            for name, size in sizes[: bounds.bars]
-        ]
-        figures.append(
-            _bars("Cluster sizes", f"{len(sizes)} clusters over {total:,.0f} rows.", rows, _rest(len(sizes), bounds.bars, "clusters"))
-        )
-    if len(points) > 2:
-        figures.append(_projection(points, bounds))
-    return figures
-
-
-def _projection(points: Sequence[Sequence[float]], bounds: Bounds) -> Markup:
-    drawn = _thinned(points, bounds.points)
-    clusters = sorted({int(row[2]) for row in drawn})
-    box = frame(
-        spanning([row[0] for row in drawn]), spanning([row[1] for row in drawn]), x_label="first component", y_label="second component"
-    )
-    dots = join(_mark(box.x(row[0]), box.y(row[1]), int(row[2])) for row in drawn)
-    keys = [
-        tag(
-            "li",
-            tag("svg", _mark(7, 7, cluster), viewBox="0 0 14 14", width="14", height="14", aria_hidden="true", class_="plot"),
-            f"cluster {cluster}",
-        )
-        for cluster in clusters[:24]
+def _sizes(data: Mapping[str, JSON], bounds: Bounds) -> Markup | None:
+    pairs = zip(_list(data.get("clusters")), _floats(data.get("rows")), strict=False)
+    sizes = [(str(name), size) for name, size in pairs if math.isfinite(size)]
+    if not sizes:
+        return None
+    total = sum(size for _, size in sizes) or 1.0
+    rows = [
+        (f"cluster {name}", size, 0.0, f"{size:,.0f} · {size / total * 100:.1f} %", _colour(name)) for name, size in sizes[: bounds.bars]
     ]
-    note = f"{len(drawn):,} of {len(points):,} points drawn" if len(drawn) < len(points) else ""
+    return _bars("Cluster sizes", f"{len(sizes)} clusters over {total:,.0f} rows.", rows, _rest(len(sizes), bounds.bars, "clusters"))
+
+
+def _projection(data: Mapping[str, JSON], bounds: Bounds) -> Markup | None:
+    columns = [_floats(data.get(key)) for key in ("x", "y", "cluster")]
+    points = [row for row in zip(*columns, strict=False) if all(map(math.isfinite, row))]
+    drawn = _thinned(points, bounds.points)
+    if len(drawn) < 3:
+        return None
+    explained = [f" ({share * 100:.0f} % of the variance)" for share in _floats(data.get("explained")) if 0 <= share <= 1]
+    first, second = explained if len(explained) == 2 else ("", "")
+    spans = spanning([row[0] for row in drawn]), spanning([row[1] for row in drawn])
+    box = frame(*spans, x_label=f"first component{first}", y_label=f"second component{second}")
+    dots = join(_mark(box.x(row[0]), box.y(row[1]), int(row[2])) for row in drawn)
+    keys = [_key(_mark(7, 7, cluster), f"cluster {cluster}") for cluster in sorted({int(row[2]) for row in drawn})[:24]]
     told = "Rows on the two directions in which they differ most."
+    note = _of(len(drawn), data, len(points), "rows")
     plot = figure("Projection", told, join([box.back, dots]), width=box.width, height=box.height, note=note)
     return tag("div", plot, tag("ul", *keys, class_="legend"), class_="figure")
+
+
+def _key(mark: Markup, words: str) -> Markup:
+    return tag("li", tag("svg", mark, viewBox="0 0 14 14", width="14", height="14", aria_hidden="true", class_="plot"), words)
 
 
 def _colour(name: str) -> str:
@@ -223,24 +238,26 @@ def _mark(x: float, y: float, cluster: int) -> Markup:
 # ---------------------------------------------------------------- what a model looks at
 
 
-def _importance(data: JSON, bounds: Bounds) -> list[Markup]:
-    rows = []
-    for item in _list(data):
-        mean, std = _floats([_at(item, "mean")]), _floats([_at(item, "std")])
-        if mean and math.isfinite(mean[0]):
-            rows.append((str(_at(item, "feature")), mean[0], std[0] if std and math.isfinite(std[0]) else 0.0))
-    rows.sort(key=lambda row: (-row[1], row[0]))
+def _importance(data: Mapping[str, JSON], bounds: Bounds) -> Markup | None:
+    means, deviations = _floats(data.get("mean")), _floats(data.get("std"))
+    given = zip((str(name) for name in _list(data.get("features"))), means, [*deviations, *[0.0] * len(means)], strict=False)
+    rows = sorted(
+        ((name, mean, std if math.isfinite(std) else 0.0) for name, mean, std in given if math.isfinite(mean)),
+        key=lambda row: (-row[1], row[0]),
+    )
     telling = [row for row in rows if row[1] or row[2]]
     if not telling:
-        return []
+        return None
     drawn = [
         (name, mean, std, f"{short(mean, 2)} ± {short(std, 2)}" if std else short(mean, 2), "c0")
         for name, mean, std in telling[: bounds.bars]
     ]
-    told = "How much worse the model is when a feature's values are shuffled among the test rows."
+    told = (
+        f"How much {clip(str(data.get('metric') or 'of the score'), 24)} is lost when a feature's values are shuffled among the test rows."
+    )
     none = f"{len(rows) - len(telling)} other features make no difference" if len(telling) < len(rows) else ""
     notes = [note for note in (_rest(len(telling), bounds.bars, "features"), none) if note]
-    return [_bars("Permutation importance", told, drawn, "; ".join(notes))]
+    return _bars("Permutation importance", told, drawn, "; ".join(notes))
 
 
 def _bars(caption: str, told: str, rows: Sequence[tuple[str, float, float, str, str]], note: str) -> Markup:
@@ -267,10 +284,6 @@ def _bars(caption: str, told: str, rows: Sequence[tuple[str, float, float, str, 
 # ---------------------------------------------------------------- reading what was given
 
 
-def _at(data: JSON, key: str) -> JSON:
-    return data.get(key) if isinstance(data, Mapping) else None
-
-
 def _list(data: JSON) -> Sequence[JSON]:
     return data if isinstance(data, Sequence) and not isinstance(data, str) else []
 
@@ -294,6 +307,13 @@ def _thinned(items: Sequence[T], count: int) -> list[T]:
     if len(items) <= count:
         return list(items)
     return [items[round(index * (len(items) - 1) / (count - 1))] for index in range(count)]
+
+
+def _of(drawn: int, data: Mapping[str, JSON], given: int, what: str) -> str:
+    """How many of the rows are in a plot, when not all; a backend that sampled says how many there were."""
+    rows = _float(data.get("rows"))
+    total = int(rows) if math.isfinite(rows) else given
+    return f"{drawn:,} of {total:,} {what}, drawn by lot" if drawn < total else ""
 
 
 def _rest(count: int, shown: int, what: str) -> str:

@@ -19,10 +19,13 @@ from headrace.report import (
 )
 
 PLOTS = {
-    "regression": {"actual": [1.0, 2.0, 3.0], "predicted": [1.1, 2.2, 2.7], "residuals": [-0.1, -0.2, 0.3]},
-    "classification": {"confusion": [[8, 2], [1, 9]], "classes": ["no", "yes"], "roc": {"fpr": [0.0, 0.2, 1.0], "tpr": [0.0, 0.9, 1.0]}},
-    "clustering": {"sizes": [12, 8], "projection": [[0.0, 1.0, 0], [1.0, 0.0, 1], [2.0, 2.0, 1]]},
-    "importance": [{"feature": "spent", "mean": 0.3, "std": 0.05}, {"feature": "orders", "mean": 0.0, "std": 0.0}],
+    "predicted": {"actual": [1.0, 2.0, 3.0], "predicted": [1.1, 2.2, 2.7], "rows": 30},
+    "residuals": {"predicted": [1.1, 2.2, 2.7], "residual": [-0.1, -0.2, 0.3], "rows": 30},
+    "confusion": {"classes": ["no", "yes"], "counts": [[8, 2], [1, 9]]},
+    "roc": {"curves": [{"class": "yes", "fpr": [0.0, 0.2, 1.0], "tpr": [0.0, 0.9, 1.0], "auc": 0.85}]},
+    "sizes": {"clusters": [0, 1], "rows": [12, 8]},
+    "projection": {"x": [0.0, 1.0, 2.0], "y": [1.0, 0.0, 2.0], "cluster": [0, 1, 1], "explained": [0.7, 0.2]},
+    "importance": {"features": ["spent", "orders"], "mean": [0.3, 0.0], "std": [0.05, 0.0], "metric": "r2", "rows": 30},
 }
 
 

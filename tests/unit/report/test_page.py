@@ -40,9 +40,7 @@ def poisoned(value: object) -> object:
     return value
 
 
-KEPT = frozenset(
-    {*PLOTS, *PLOTS["regression"], *PLOTS["classification"], *PLOTS["clustering"], "fpr", "tpr", "feature", "mean", "std", "train", "test"}
-)
+KEPT = frozenset({*PLOTS, *(key for plot in PLOTS.values() for key in plot), "class", "fpr", "tpr", "auc", "train", "test"})
 
 
 def test_the_first_screen_says_what_was_promoted_and_how_it_stands_to_the_champion():
@@ -168,10 +166,12 @@ def test_a_vast_run_gives_a_page_under_a_megabyte():
         settings={f"{index}{long}": long for index in range(many)},
         notes=(long,) * many,
         plots={
-            "regression": {"actual": [float(i) for i in range(20_000)], "predicted": [float(i) for i in range(20_000)]},
-            "classification": {"confusion": [[1] * 60] * 60, "classes": [long] * 60},
-            "clustering": {"sizes": [3] * 500, "projection": [[float(i), 1.0, i % 40] for i in range(20_000)]},
-            "importance": [{"feature": long, "mean": 1.0, "std": 0.1}] * many,
+            "predicted": {"actual": [float(i) for i in range(20_000)], "predicted": [float(i) for i in range(20_000)]},
+            "confusion": {"counts": [[1] * 60] * 60, "classes": [long] * 60},
+            "roc": {"curves": [{"class": long, "fpr": [i / 5000 for i in range(5000)], "tpr": [i / 5000 for i in range(5000)]}] * 60},
+            "sizes": {"clusters": list(range(500)), "rows": [3] * 500},
+            "projection": {"x": [float(i) for i in range(20_000)], "y": [1.0] * 20_000, "cluster": [i % 40 for i in range(20_000)]},
+            "importance": {"features": [long] * many, "mean": [1.0] * many, "std": [0.1] * many},
         },
     )
     record = QuarantinedRecord(long, 1, (long,) * 9, (long,) * 9, long)
@@ -198,18 +198,17 @@ json = st.recursive(
     max_leaves=20,
 )
 numbers = st.lists(st.floats() | st.integers(-(10**30), 10**30), max_size=12)
+curve = st.fixed_dictionaries({"class": st.text(max_size=5), "fpr": numbers, "tpr": numbers}, optional={"auc": st.floats()})
 plots = st.fixed_dictionaries(
     {},
     optional={
-        "regression": json | st.fixed_dictionaries({"actual": numbers, "predicted": numbers, "residuals": numbers}),
-        "classification": json
-        | st.fixed_dictionaries(
-            {"confusion": st.lists(numbers, max_size=4), "roc": st.fixed_dictionaries({"fpr": numbers, "tpr": numbers})}
-        ),
-        "clustering": json
-        | st.fixed_dictionaries({"sizes": numbers, "projection": st.lists(st.lists(st.floats(), min_size=3, max_size=3), max_size=9)}),
-        "importance": json
-        | st.lists(st.fixed_dictionaries({"feature": st.text(max_size=5), "mean": st.floats(), "std": st.floats()}), max_size=5),
+        "predicted": json | st.fixed_dictionaries({"actual": numbers, "predicted": numbers}, optional={"rows": st.integers()}),
+        "residuals": json | st.fixed_dictionaries({"predicted": numbers, "residual": numbers}),
+        "confusion": json | st.fixed_dictionaries({"classes": json, "counts": st.lists(numbers, max_size=4)}),
+        "roc": json | st.fixed_dictionaries({"curves": st.lists(curve, max_size=3)}),
+        "sizes": json | st.fixed_dictionaries({"clusters": json, "rows": numbers}),
+        "projection": json | st.fixed_dictionaries({"x": numbers, "y": numbers, "cluster": numbers}, optional={"explained": numbers}),
+        "importance": json | st.fixed_dictionaries({"features": st.lists(st.text(max_size=5)), "mean": numbers, "std": numbers}),
     },
 )
 
@@ -224,6 +223,35 @@ def test_any_plots_and_metrics_give_a_whole_page(given_plots, metrics, champion)
     Page(page)
     assert '="nan' not in page
     assert '="inf' not in page
+
+
+def test_every_plot_that_a_backend_gives_is_drawn():
+    text = Page(render_report(a_report())).text
+    for caption in (
+        "Predicted against actual",
+        "Residuals",
+        "Confusion matrix",
+        "ROC curve",
+        "Cluster sizes",
+        "Projection",
+        "Permutation importance",
+    ):
+        assert caption in text
+    assert "3 of 30 rows, drawn by lot" in text
+    assert "first component (70 % of the variance)" in text
+    assert "1 other features make no difference" in text
+
+
+def test_a_plot_that_was_skipped_is_left_out():
+    page = Page(render_report(a_report(models=(a_model(plots={"roc": {"skipped": "no probabilities"}, "importance": None}),))))
+    assert "ROC" not in page.text
+
+
+def test_several_classes_have_a_curve_each_and_a_legend():
+    curves = [{"class": name, "fpr": [0.0, 1.0], "tpr": [0.0, 1.0], "auc": 0.5} for name in ("red", "green", "blue")]
+    page = Page(render_report(a_report(models=(a_model(plots={"roc": {"curves": curves}}),))))
+    assert "green: AUC 0.500" in page.text
+    assert len([path for path in page.all("path") if (path.get("class") or "").startswith("curve")]) == 3
 
 
 @given(st.text(max_size=60))
