@@ -15,7 +15,7 @@ from headrace.report.data import ReportData
 from headrace.report.markup import Markup, clip, join, raw, tag
 from headrace.report.model_section import model_section, verdict_card
 from headrace.report.plots import Bounds
-from headrace.report.sections import graph_section, quarantine_section, receipts_section, splits_section
+from headrace.report.sections import graph_section, quarantine_section, read_and_quarantined, receipts_section, splits_section
 from headrace.report.tables import capped, duration, percent, size
 
 __all__ = ["MAX_BYTES", "render_report"]
@@ -87,7 +87,7 @@ def _page(data: ReportData, detail: _Detail) -> Markup:
         graph_section(data, nodes=detail.nodes),
         *(model_section(model, detail.plots, lines=detail.notes) for model in models),
         _more_models(data, detail),
-        quarantine_section(data.quarantine, sources_shown=detail.sources, samples=detail.samples, reasons=detail.reasons),
+        quarantine_section(data, sources_shown=detail.sources, samples=detail.samples, reasons=detail.reasons),
         splits_section(data.splits, splits_shown=detail.splits, columns=detail.columns),
         receipts_section(data.receipts, rows=detail.receipts),
         _notes(data, detail),
@@ -167,8 +167,7 @@ def _counts(data: ReportData) -> Markup | None:
     for state, tone in (("made", None), ("copied", None), ("cached", None), ("skipped", "care"), ("failed", "alert"), ("blocked", "alert")):
         if states[state]:
             items.append(tag("li", tag("b", f"{states[state]:,}"), state, class_=tone))
-    quarantined = sum(source.rows_quarantined for source in data.quarantine)
-    read = sum(source.rows_read for source in data.quarantine)
+    read, quarantined = read_and_quarantined(data)
     if read:
         items.append(tag("li", tag("b", f"{read:,}"), "records read"))
     if quarantined:

@@ -14,7 +14,7 @@ from headrace.report.graph_svg import graph_svg
 from headrace.report.markup import Markup, clip, join, tag
 from headrace.report.tables import Head, capped, count, duration, percent, size, table
 
-__all__ = ["graph_section", "quarantine_section", "receipts_section", "splits_section"]
+__all__ = ["graph_section", "quarantine_section", "read_and_quarantined", "receipts_section", "splits_section"]
 
 _BEYOND_CHANCE = 3.0  # standard errors
 _FIRST_COLUMNS = 6
@@ -103,14 +103,21 @@ def _apart(line: Likeness, split: SplitSection) -> tuple[float | None, bool]:
 # ---------------------------------------------------------------- quarantine
 
 
-def quarantine_section(sources: Sequence[QuarantineSection], *, sources_shown: int, samples: int, reasons: int) -> Markup | None:
+def read_and_quarantined(data: ReportData) -> tuple[int, int]:
+    """The records that the sources read in this run, and how many of them they kept aside."""
+    sources = {node.name for node in data.nodes if node.kind == "source"} | {section.source for section in data.quarantine}
+    rows = [receipt for receipt in data.receipts if receipt.step in sources]
+    return sum(receipt.rows_read for receipt in rows), sum(receipt.rows_quarantined for receipt in rows)
+
+
+def quarantine_section(data: ReportData, *, sources_shown: int, samples: int, reasons: int) -> Markup | None:
     """What was kept aside, by source and reason, with some records as they stood in their files."""
-    if not sources:
-        return None
-    touched = [source for source in sources if source.rows_quarantined]
+    touched = [source for source in data.quarantine if source.rows_quarantined]
     title = tag("h2", "Quarantine", id="quarantine")
     if not touched:
-        read = sum(source.rows_read for source in sources)
+        read, _ = read_and_quarantined(data)
+        if not read:
+            return None
         return tag(
             "section", title, tag("p", f"No record was kept aside: each of the {read:,} that were read met its contract.", class_="soft")
         )

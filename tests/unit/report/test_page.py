@@ -134,7 +134,7 @@ def test_masked_columns_keep_raw_text_and_reasons_out():
 
 
 def test_a_quarantine_that_is_empty_is_one_sentence():
-    page = Page(render_report(a_report(quarantine=(QuarantineSection("purchases", 1234, 0, {}),))))
+    page = Page(render_report(a_report(quarantine=(), receipts=(ReceiptRow("purchases", "x", "made", 1234, 1234),))))
     assert "No record was kept aside: each of the 1,234 that were read met its contract." in page.text
 
 
