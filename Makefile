@@ -9,7 +9,7 @@ unexport VIRTUAL_ENV
 UV := ./scripts/uv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: help demo test check integration bench clean
+.PHONY: help demo test check integration bench reference clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -26,6 +26,7 @@ check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
+	$(RUN) mypy examples
 	$(RUN) basedpyright
 	$(VENV)/bin/lint-imports
 	$(RUN) pytest -q -p no:randomly tests/docs tests/architecture
@@ -38,6 +39,9 @@ bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/chain.py
 	$(VENV)/bin/python benchmarks/petrol.py
 	$(VENV)/bin/python benchmarks/intervals.py
+
+reference: $(VENV)/.with-tests ## writes the generated pages of docs/reference
+	$(RUN:-m=) scripts/reference.py
 
 clean: ## what make has made, but for the environment
 	rm -rf dist lake/demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

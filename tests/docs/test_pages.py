@@ -3,6 +3,7 @@
 On a page, in the order of its blocks, in one empty folder a page (with a copy of `examples/` in it):
 
     ```python       is run, all blocks of a page in one namespace
+    ```pycon        is run as a doctest, with `hr` for headrace
     ```console      is shown only, unless the line above it is `<!-- run -->`: then each `$ headrace …` must end with 0, or as
                     `<!-- run: exit 3 -->` says, and the lines below it must be found in its output, in order; `…` stands for any text
     any block       below `<!-- file: shop.py -->` is written to that file, and not run
@@ -11,6 +12,7 @@ On a page, in the order of its blocks, in one empty folder a page (with a copy o
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import shlex
@@ -65,6 +67,8 @@ def run_page(blocks: list[Block], folder: Path, module: ModuleType) -> None:
             (folder / block.rest).write_text(block.text)
         elif block.language == "python":
             run_python(block, Path(str(module.__file__)), module)
+        elif block.language == "pycon":
+            run_doctest(block, module)
         elif block.language == "console" and block.word == "run":
             run_console(block, folder)
 
@@ -75,6 +79,16 @@ def run_python(block: Block, file: Path, module: ModuleType) -> None:
     with file.open("a") as grown:
         grown.write("\n" * (block.line - lines) + block.text)
     exec(compile("\n" * block.line + block.text, str(file), "exec"), module.__dict__)
+
+
+def run_doctest(block: Block, module: ModuleType) -> None:
+    import headrace
+
+    names = {"hr": headrace, **{name: getattr(headrace, name) for name in headrace.__all__}, **module.__dict__}
+    test = doctest.DocTestParser().get_doctest(block.text, names, module.__name__, str(module.__file__), block.line)
+    told: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append)
+    assert not told, "".join(told)
 
 
 def run_console(block: Block, folder: Path) -> None:

@@ -55,3 +55,8 @@ def test_the_tree_of_errors_is_drawn_as_it_is(project: Path) -> None:
         assert not builtin or builtin in bases
         assert name in page
     assert set(drawn) == {name for name in errors.__all__ if name.endswith("Error")}
+
+
+def test_the_generated_pages_are_up_to_date(project: Path) -> None:
+    done = subprocess.run([sys.executable, "scripts/reference.py", "--check"], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
