@@ -34,6 +34,7 @@ _COLORS = {
     "running": "bold",
 }
 _SHOWN_LIVE = 24
+_LONGEST = 110
 
 
 class Display:
@@ -135,6 +136,5 @@ def watching(plan: Plan, *, is_quiet: bool) -> Iterator[Display]:
 
 
 def _why(receipt: Receipt) -> str:
-    if receipt.error:
-        return receipt.error.partition("\n")[0]
-    return receipt.why
+    text = (receipt.error or receipt.why).partition("\n")[0]
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from headrace.cli.output import rows_text, seconds_text, tell
+from headrace.cli.output import seconds_text, tell
 from headrace.core.interval import Interval
 from headrace.core.receipt import Receipt
 from headrace.run.backfill import Ran
 from headrace.run.session import Session
 
 __all__ = ["print_summary"]
+
+_REASONS = 5
 
 
 def print_summary(session: Session, ran: Ran, runs: Sequence[Interval], *, seconds: float) -> None:
@@ -58,14 +60,24 @@ def _champion_metrics(promotion: Receipt | None) -> Mapping[str, float]:
 
 
 def _print_quarantine(session: Session, receipts: Sequence[Receipt]) -> None:
-    by_step: dict[str, int] = {}
+    """Where rows were kept aside: how many, why most of them, and how to look at them."""
+    for step in dict.fromkeys(r.step for r in receipts if r.rows_quarantined and r.version):
+        found = [r for r in receipts if r.step == step and r.rows_quarantined and r.version]
+        count, read = sum(r.rows_quarantined for r in found), sum(r.rows_read for r in found)
+        tell(click.style(f"{count:,} of {read:,} rows of `{step}` are in quarantine", fg="yellow"))
+        reasons = _reasons(session, step, found)
+        for reason, times in sorted(reasons.items(), key=lambda item: -item[1])[:_REASONS]:
+            tell(f"  {times:>6,}  {reason}")
+        tell(f"  see them: headrace.open_lake({session.lake.uri!r}).read('{session.graph.name}.{session.dataset(step)}.quarantine')")
+
+
+def _reasons(session: Session, step: str, receipts: Sequence[Receipt]) -> dict[str, int]:
+    found: dict[str, int] = {}
     for receipt in receipts:
-        if receipt.rows_quarantined:
-            by_step[receipt.step] = by_step.get(receipt.step, 0) + receipt.rows_quarantined
-    for step, count in by_step.items():
-        tell(
-            f"{rows_text(count)} rows of `{step}` are in quarantine: hr.open_lake({session.lake.uri!r}).read('{session.graph.name}.{step}.quarantine')"
-        )
+        told = session.log(step).manifest(receipt.interval, receipt.version or 1).content.details.get("reasons")
+        for reason, times in told.items() if isinstance(told, Mapping) else ():
+            found[reason] = found.get(reason, 0) + (times if isinstance(times, int) else 0)
+    return found
 
 
 def _totals(receipts: Sequence[Receipt], seconds: float) -> str:
