@@ -28,6 +28,8 @@ _TITLES = {
     "release": "{name} may be promoted again",
 }
 _MAX_METRICS = 60
+_TILES = 4
+_SIDES = ("train", "valid", "test", "rows")
 
 
 def verdict_card(model: ModelSection) -> Markup:
@@ -36,7 +38,7 @@ def verdict_card(model: ModelSection) -> Markup:
     before, _, after = _TITLES.get(model.decision, "{name} was trained").partition("{name}")
     tone, mark = _tone(model)
     title = tag("h2", tag("span", mark, class_="mark", aria_hidden="true"), before, name, after)
-    tiles = tag("dl", *(_tile(metric, model) for metric in key_metrics(model.metrics)[:4]), class_="tiles")
+    tiles = tag("dl", *(_tile(metric, model) for metric in key_metrics(model.metrics)[:_TILES]), class_="tiles")
     return tag("section", title, _why(model), tiles if model.metrics else None, class_=f"card verdict {tone}")
 
 
@@ -59,7 +61,7 @@ def model_section(model: ModelSection, bounds: Bounds, *, lines: int = 40) -> Ma
         tag("h2", "Model ", tag("code", clip(model.name, 80))),
         tag("p", _summary(model), class_="soft"),
         _gates(model),
-        _metrics_table(model) if model.metrics else None,
+        _metrics_table(model) if len(model.metrics) > _TILES or model.champion is not None else None,
         tag("div", *drawn, class_="plots") if drawn else None,
         _about(model, lines),
         *(tag("p", tag("small", clip(note, 500))) for note in model.notes[:10]),
@@ -80,7 +82,7 @@ def _why(model: ModelSection) -> Markup:
     if model.champion is not None and model.champion_label:
         beside = f"Compared with the champion {clip(model.champion_label, 80)} on the same rows."
     else:
-        beside = clip(model.champion_note, 300) or "There was no champion to compare with."
+        beside = clip(model.champion_note, 300) or ("" if "no champion" in verdict else "There was no champion to compare with.")
     sentence = f"Gate: {verdict.rstrip('.')}. " if verdict else ""
     return tag("p", sentence, tag("span", beside, class_="soft"))
 
@@ -88,7 +90,7 @@ def _why(model: ModelSection) -> Markup:
 def _tile(metric: str, model: ModelSection) -> Markup:
     tone, change = _change(metric, model)
     value = model.metrics[metric]
-    return tag("div", tag("dt", _spoken(metric)), tag("dd", short(value), tag("small", change, class_=tone or "soft")))
+    return tag("div", tag("dt", _spoken(metric)), tag("dd", short(value), tag("small", change, class_=tone or "soft") if change else None))
 
 
 def _change(metric: str, model: ModelSection) -> tuple[str, str]:
@@ -111,12 +113,9 @@ def _spoken(metric: str) -> str:
 
 
 def _summary(model: ModelSection) -> str:
-    about = [
-        clip(model.task, 40),
-        clip(model.interval, 60),
-        *(f"{rows:,} {clip(side, 20)} rows" for side, rows in list(model.rows.items())[:4]),
-    ]
-    return " · ".join(part for part in about if part)
+    sides = [*(side for side in _SIDES if side in model.rows), *(side for side in list(model.rows)[:8] if side not in _SIDES)]
+    rows = [f"{model.rows[side]:,} rows" if side == "rows" else f"{model.rows[side]:,} {clip(side, 20)} rows" for side in sides]
+    return " · ".join(part for part in (clip(model.task, 40), clip(model.interval, 60), *rows) if part)
 
 
 def _gates(model: ModelSection) -> Markup | None:

@@ -6,6 +6,7 @@ invariant: `render_report` always returns a page under `MAX_BYTES`; where the da
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -107,8 +108,13 @@ def _intervals(data: ReportData) -> str:
     return first if len(data.intervals) == 1 else f"{first} to {clip(data.intervals[-1], 60)}, {len(data.intervals):,} intervals"
 
 
+def _time(told: str) -> str:
+    """An ISO time in UTC as a person would write it."""
+    return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$", r"\1 \2 UTC", clip(told, 40))
+
+
 def _header(data: ReportData) -> Markup:
-    facts = [("Interval", _intervals(data)), ("Ended", clip(data.ended_at, 40))]
+    facts = [("Interval", _intervals(data)), ("Ended", _time(data.ended_at))]
     if data.seconds is not None:
         facts.append(("Took", duration(data.seconds)))
     return tag(
@@ -205,6 +211,6 @@ def _footer(data: ReportData) -> Markup:
         lake,
         tag(
             "p",
-            f"Started {clip(data.started_at, 40)}, ended {clip(data.ended_at, 40)}. Made by headrace {clip(data.headrace_version, 40)}.",
+            f"Started {_time(data.started_at)}, ended {_time(data.ended_at)}. Made by headrace {clip(data.headrace_version, 40)}.",
         ),
     )
