@@ -1,4 +1,4 @@
-"""Petrol consumption end to end, against the bare pandas + scikit-learn script that does the same without any promise.
+"""examples/petrol.py end to end, against the bare pandas + scikit-learn script that does the same without any promise.
 
     python benchmarks/petrol.py [--rounds 5] [--data petrol_consumption.csv]
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from measuring import HEADRACE, Usage, measured, middle, print_table
 
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "petrol.py"
 COURSE = Path(__file__).resolve().parents[2] / "shared" / "data" / "petrol" / "petrol_consumption.csv"
 HEADER = "Petrol_tax,Average_income,Paved_Highways,Population_Driver_licence(%),Petrol_Consumption"
 
@@ -34,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 rows = pd.read_csv(sys.argv[1])
 features, target = rows.drop(columns="Petrol_Consumption"), rows["Petrol_Consumption"]
 x_train, x_test, y_train, y_test = train_test_split(features, target, test_size=0.2, random_state=0)
-model = make_pipeline(StandardScaler(), RandomForestRegressor(200, random_state=0))
+model = make_pipeline(StandardScaler(), RandomForestRegressor(20, random_state=0))
 model.fit(x_train, y_train)
 predicted = model.predict(x_test)
 print(r2_score(y_test, predicted), mean_absolute_error(y_test, predicted), root_mean_squared_error(y_test, predicted))
@@ -42,42 +43,6 @@ folder = Path(sys.argv[2])
 folder.mkdir()
 joblib.dump(model, folder / "model.joblib")
 rows.assign(prediction=model.predict(features)).to_parquet(folder / "predictions.parquet")
-"""
-
-OURS = """
-from pydantic import BaseModel, Field
-
-import headrace as hr
-
-petrol = hr.Pipeline("petrol")
-
-
-class Record(BaseModel):
-    petrol_tax: float = Field(alias="Petrol_tax")
-    average_income: int = Field(alias="Average_income")
-    paved_highways: int = Field(alias="Paved_Highways")
-    licences: float = Field(alias="Population_Driver_licence(%)")
-    consumption: int = Field(alias="Petrol_Consumption")
-
-
-petrol.source("records", "petrol.csv", contract=Record)
-
-
-@petrol.table(key="record_id", split=hr.by_key(test=0.2))
-def states(records: hr.Frame) -> str:
-    return "select distinct md5(concat_ws('|', petrol_tax, average_income, paved_highways, licences, consumption)) as record_id, * from records"
-
-
-@petrol.model(states, features=["petrol_tax", "average_income", "paved_highways", "licences"], target="consumption")
-def consumption(trees: int = 200) -> object:
-    from sklearn.ensemble import RandomForestRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), RandomForestRegressor(trees, random_state=0))
-
-
-petrol.predict(consumption, states, name="predicted")
 """
 
 
@@ -100,13 +65,13 @@ def main() -> None:
         folder = Path(name)
         (folder / "petrol.csv").write_text(options.data.read_text() if options.data.is_file() else drawn())
         (folder / "bare.py").write_text(BARE)
-        (folder / "ours.py").write_text(OURS)
+        ours = {"HEADRACE_SOURCES_STATES": str(folder / "petrol.csv")}
         for number in range(options.rounds + 1):
-            run = (HEADRACE, "run", "ours.py", "--lake", f"lake-{number}")
+            run = (HEADRACE, "run", str(EXAMPLE), "--lake", f"lake-{number}")
             measurements = {
                 "bare script": measured(sys.executable, "bare.py", "petrol.csv", f"bare-{number}", cwd=folder),
-                "headrace run": measured(*run, cwd=folder),
-                "headrace run, cached": measured(*run, cwd=folder),
+                "headrace run": measured(*run, cwd=folder, environment=ours),
+                "headrace run, cached": measured(*run, cwd=folder, environment=ours),
             }
             if number:  # the first round warms the disk's cache
                 for name, usage in measurements.items():
