@@ -1,6 +1,6 @@
 """What text becomes what value: the one table of casts, and the SQL that carries them out a column at a time.
 
-The SQL is DuckDB's, built here as text and run elsewhere; `PAGE` rules are what docs/reference/casts.md prints. The invariant: a cast
+The SQL is DuckDB's, built here as text and run elsewhere; `page` prints docs/reference/casts.md. The invariant: a cast
 accepts a text if and only if pydantic's lax mode does, with an equal value, but for `DIFFERENCES`; what it does not accept is NULL,
 never a guess. An expression is cast from a table, never straight from a CSV scan, into which DuckDB would push the cast.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from headrace.core.contract import ContractField, ValueType
 from headrace.core.ports import JSON
 
-__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "literal"]
+__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "literal", "page"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         "the column is a BIGINT; identifiers that long are texts: declare `str`",
     ),
     Difference(
+        ("int",),
+        ("0-5", "00-1"),
+        "passes over leading zeros and takes what follows, with its sign",
+        "refuses them",
+        "a sign in the middle is no number",
+    ),
+    Difference(
         ("float",),
         ("nan", "NaN", "+nan", "-NAN"),
         "gives NaN",
@@ -99,8 +106,15 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("date", "datetime"),
-        ("2010", "20101201", "0", "1609459200", "1609459200.5", "-86400"),
+        ("0", "1609459200", "1609459200000", "-86400"),
         "takes a number for seconds since 1970 (or milliseconds, when it is large)",
+        "refuses numbers",
+        "nobody can say what unit a number was meant in",
+    ),
+    Difference(
+        ("datetime",),
+        ("2010", "20101201", "1609459200.5"),
+        "takes a number for seconds since 1970",
         "refuses numbers",
         "the year 2010 would become 00:33:30 on the first day of 1970",
     ),
@@ -128,6 +142,7 @@ DIFFERENCES: tuple[Difference, ...] = (
 )
 
 _SPACES = "".join(map(chr, [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]))
+_MORE_SPACES = _SPACES + "".join(map(chr, range(28, 32)))  # what Python's own Decimal strips
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _DAY = r"(000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-\d\d-\d\d"
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
@@ -174,8 +189,8 @@ def failure_words(field: ContractField, options: Mapping[str, JSON]) -> str:
     }[field.type]
 
 
-def _trimmed(text: str) -> str:
-    return f"trim({text}, {literal(_SPACES)})"
+def _trimmed(text: str, spaces: str = _SPACES) -> str:
+    return f"trim({text}, {literal(spaces)})"
 
 
 def _int(text: str) -> str:
@@ -188,18 +203,18 @@ def _int(text: str) -> str:
 
 
 def _float(text: str) -> str:
-    trimmed = _trimmed(text)
-    bare = f"replace({trimmed}, '_', '')"
+    """As in pydantic, a number has spaces around it or underscores inside, not both."""
+    trimmed, bare = _trimmed(text), f"replace({text}, '_', '')"
     return (
         f"CASE WHEN regexp_full_match({text}, '{_NUMBER}') THEN TRY_CAST({text} AS DOUBLE) "
-        f"WHEN regexp_full_match({trimmed}, '[+-]?(?i:inf|infinity|nan)') THEN TRY_CAST({trimmed} AS DOUBLE) "
-        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND NOT regexp_matches({trimmed}, '^_|__|_$') THEN TRY_CAST({bare} AS DOUBLE) END"
+        f"WHEN regexp_full_match({trimmed}, '{_NUMBER}|[+-]?(?i:inf|infinity|nan)') THEN TRY_CAST({trimmed} AS DOUBLE) "
+        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND NOT regexp_matches({text}, '^_|__|_$') THEN TRY_CAST({bare} AS DOUBLE) END"
     )
 
 
 def _decimal(text: str, field: ContractField) -> str:
     """DuckDB rounds to the scale in silence, so the decimals are counted first."""
-    bare = f"replace({_trimmed(text)}, '_', '')"
+    bare = f"replace({_trimmed(text, _MORE_SPACES)}, '_', '')"
     decimals = rf"length(rtrim(regexp_extract({bare}, '\.(\d*)', 1), '0'))"
     exponent = rf"coalesce(TRY_CAST(regexp_extract({bare}, '[eE]([+-]?\d+)$', 1) AS INTEGER), 0)"
     return (
@@ -253,3 +268,39 @@ def _aware(naive: str, zone: str) -> str:
 def _in_range(time: str) -> str:
     """A list of one lets the time be named, where SQL has no `let`."""
     return f"list_filter([{time}], lambda t: t >= TIMESTAMPTZ '0001-01-01 00:00:00+00' AND t < TIMESTAMPTZ '10000-01-01 00:00:00+00')[1]"
+
+
+def page() -> str:
+    """docs/reference/casts.md: the rules and the differences, as they are tested."""
+    lines = [
+        "# Casts: what text becomes what value",
+        "",
+        "A contract's types, and the texts of a raw file that they take. What is not taken sends its record to the quarantine. The rules are those of",
+        "pydantic's lax mode, and are tested against pydantic text by text; where headrace differs on purpose, it is said below.",
+        "",
+        "- An empty field, or one of the source's `null_words`, that is not in quotes is **missing**: the field's default if it has one, NULL if the contract allows",
+        '  None, and otherwise a reason to quarantine the record. A quoted empty field (`""`) is an empty text for `str`, and missing for every other type.',
+        "- Times are kept in UTC. One without an offset is in the source's `timezone`, which is UTC unless told.",
+        '- `decimal=","`, `date_format=` and `datetime_format=` (strptime\'s) of a source change what its texts look like; nothing else is guessed.',
+        "",
+        "| type | takes | for example | refuses |",
+        "| --- | --- | --- | --- |",
+    ]
+    for rule in RULES:
+        examples = ", ".join(f"{_code(text)} → {_code(value)}" for text, value in rule.examples)
+        lines.append(f"| `{rule.type}` | {rule.takes} | {examples} | {', '.join(map(_code, rule.refused)) or 'nothing'} |")
+    lines += [
+        "",
+        "## Where headrace differs from pydantic",
+        "",
+        "| type | text | pydantic | headrace | why |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for d in DIFFERENCES:
+        types = ", ".join(f"`{type_}`" for type_ in d.types)
+        lines.append(f"| {types} | {', '.join(map(_code, d.texts))} | {d.pydantic} | {d.headrace} | {d.why} |")
+    return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    return f"` {text} `" if text != text.strip() else f"`{text}`"

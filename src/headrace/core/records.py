@@ -1,8 +1,7 @@
 """Where the records of a delimited text begin and end, as bytes: counting, cutting and splitting, apart from any parser.
 
-Nothing here opens a file or gives a field a type. A record ends at LF, CRLF or CR outside quotes; a quote opens only at the
-start of a field (spaces before it aside) and what follows the closing one belongs to the same field; a line without a byte
-is no record. The invariant: the pieces that a `Scanner` gives are the bytes that it was fed, in order, whole and each once.
+Nothing here opens a file or gives a field a type; how quotes are read is `core.dialect`. A record ends at LF, CRLF or CR outside quotes,
+and a line without a byte is no record. The invariant: the pieces that a `Scanner` gives are the bytes that it was fed, in order, whole and each once.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from itertools import accumulate, count
 from typing import NamedTuple, NoReturn
 
+from headrace.core.dialect import Dialect, grammar_of
 from headrace.core.errors import SourceError
 
-__all__ = ["MAX_RECORD_BYTES", "Dialect", "Piece", "Record", "Scanner", "fields_of"]
+__all__ = ["MAX_RECORD_BYTES", "Piece", "Record", "Scanner"]
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -38,29 +37,6 @@ _KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
     (b'{"', "JSON"),
     (b"[{", "JSON"),
 )
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How fields and records are marked. An empty `quote` means that nothing is quoted; `escape` is the quote itself unless told."""
-
-    delimiter: bytes = b","
-    quote: bytes = b'"'
-    escape: bytes = b""
-    skip_lines: int = 0
-
-    @property
-    def quoted(self) -> bytes:
-        """A pattern of a quoted field with its quotes. Possessive: when the closing quote is missing nothing else may match."""
-        quote, escape = re.escape(self.quote), re.escape(self.escape or self.quote)
-        if escape == quote:
-            return b"%b((?>[^%b]++|%b%b)*+)%b" % (quote, quote, quote, quote, quote)
-        return b"%b((?>[^%b%b]++|%b(?s:.))*+)%b" % (quote, quote, escape, escape, quote)
-
-    @property
-    def padding(self) -> bytes:
-        """A pattern of the spaces that may stand around quotes."""
-        return b"" if self.delimiter == b" " else b"\\x20*+"
 
 
 class Record(NamedTuple):
@@ -89,7 +65,7 @@ class Piece:
         """
         dialect, data = self.dialect, self.data
         if dialect.quote and dialect.quote in data:
-            grammar = _grammar(dialect)
+            grammar = grammar_of(dialect)
             if not grammar.is_tight(data):
                 return False
             data = grammar.quoted.sub(b"", data)
@@ -253,91 +229,6 @@ class Scanner:
         )
 
 
-def fields_of(raw: bytes, dialect: Dialect) -> list[tuple[bytes, bool]] | str:
-    """The fields of one record, each with whether it was quoted; or what is wrong with the record, in words."""
-    if not dialect.quote or dialect.quote not in raw:
-        return [(field, False) for field in raw.split(dialect.delimiter)]
-    grammar = _grammar(dialect)
-    found: list[tuple[bytes, bool]] = []
-    at = 0
-    while True:
-        field = grammar.field.match(raw, at)
-        if field is None:
-            return f"text after a closing quote in field {len(found) + 1}"
-        quoted, plain = field.groups()
-        found.append((grammar.unescape(quoted), True) if quoted is not None else (plain, False))
-        at = field.end() + 1
-        if field.end() == len(raw):
-            return found
-
-
-# ---------------------------------------------------------------- the grammar
-
-
-class _Grammar:
-    """The patterns of one dialect that has quotes, compiled once."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self.delimiter, self.quote = re.escape(dialect.delimiter), re.escape(dialect.quote)
-        self.opening = re.compile(b"(?:%b|[\\r\\n])\\x20++%b|\\A\\x20++%b" % (self.delimiter, self.quote, self.quote))
-
-    @cached_property
-    def body_tight(self) -> bytes:
-        """A record without its end, where no spaces stand before an opening quote: long runs are passed over at once."""
-        d, q = self.delimiter, self.quote
-        return b"(?:[^%b\\r\\n]++|(?<![^%b\\r\\n])%b|(?<=[^%b\\r\\n])%b)*+" % (q, d, _no_groups(self.dialect.quoted), d, q)
-
-    @cached_property
-    def body_loose(self) -> bytes:
-        """A record without its end, field by field."""
-        d, q, pad = self.delimiter, self.quote, self.dialect.padding
-        one = b"(?:%b%b[^%b\\r\\n]*+|(?!%b%b)[^%b\\r\\n]*+)" % (pad, _no_groups(self.dialect.quoted), d, pad, q, d)
-        return b"%b(?:%b%b)*+" % (one, d, one)
-
-    @cached_property
-    def quoted(self) -> re.Pattern[bytes]:
-        """A quoted field of a record without spaces before its quotes."""
-        return re.compile(b"(?<![^%b\\r\\n])%b" % (self.delimiter, _no_groups(self.dialect.quoted)))
-
-    @cached_property
-    def tight(self) -> re.Pattern[bytes]:
-        return _whole(self.body_tight)
-
-    @cached_property
-    def loose(self) -> re.Pattern[bytes]:
-        return _whole(self.body_loose)
-
-    @cached_property
-    def field(self) -> re.Pattern[bytes]:
-        """One field up to the delimiter or the record's end: the inside of its quotes, or the bare text."""
-        d, q, pad = self.delimiter, self.quote, self.dialect.padding
-        return re.compile(b"(?:%b%b%b|(?!%b%b)([^%b]*+))(?=%b|\\Z)" % (pad, self.dialect.quoted, pad, pad, q, d, d))
-
-    def is_tight(self, data: bytes) -> bool:
-        return self.dialect.delimiter == b" " or (b" " + self.dialect.quote) not in data or not self.opening.search(data)
-
-    def unescape(self, inside: bytes) -> bytes:
-        escape = self.dialect.escape or self.dialect.quote
-        if escape not in inside:
-            return inside
-        return re.sub(re.escape(escape) + b"((?s:.))", b"\\1", inside)
-
-
-@lru_cache(maxsize=8)
-def _grammar(dialect: Dialect) -> _Grammar:
-    return _Grammar(dialect)
-
-
-def _no_groups(pattern: bytes) -> bytes:
-    return pattern.replace(b"((?>", b"(?:(?>")
-
-
-def _whole(body: bytes) -> re.Pattern[bytes]:
-    """Complete records as group 1; what is left at the end is one last match without it. A CR at the very end may be half a CRLF."""
-    return re.compile(b"(%b(?:\\r\\n|\\n|\\r(?s:(?=.))))|(?s:.)++" % body)
-
-
 def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[int, int]:
     """Where the last complete record ends, and how many there are up to there."""
     if dialect.quote and dialect.quote in data:
@@ -353,7 +244,7 @@ def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[int, int]:
 
 def _find(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[list[bytes], int]:
     """The complete records with their line ends, blank lines among them, and how many bytes are left over."""
-    grammar = _grammar(dialect)
+    grammar = grammar_of(dialect)
     pattern = grammar.tight if grammar.is_tight(data) else grammar.loose
     found: list[bytes] = pattern.findall(data)
     if not found or found[-1]:
@@ -376,7 +267,7 @@ def _open_quote(tail: bytes, dialect: Dialect) -> int | None:
     """Where a quote opens that does not close, in a record that does not end."""
     if not dialect.quote or dialect.quote not in tail:
         return None
-    grammar = _grammar(dialect)
+    grammar = grammar_of(dialect)
     found = re.match(grammar.body_tight if grammar.is_tight(tail) else grammar.body_loose, tail)
     return tail.find(dialect.quote, found.end() if found else 0)
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
+from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
-from headrace.core.records import Dialect, Piece, Record, Scanner, fields_of
+from headrace.core.records import Piece, Record, Scanner
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 

@@ -22,9 +22,10 @@ from headrace.backends.sources.csv.layout import Layout, lay_out
 from headrace.core.casts import literal
 from headrace.core.checks import identifier
 from headrace.core.contract import Contract
+from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed, ReadResult
-from headrace.core.records import Dialect, Piece, Record, fields_of
+from headrace.core.records import Piece, Record
 
 __all__ = ["read"]
 

@@ -1,0 +1,166 @@
+"""Contracts: what is read from a pydantic model, and what is refused because it would not be checked."""
+
+from __future__ import annotations
+
+import enum
+import pickle
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import pytest
+from annotated_types import Interval
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+)
+
+from headrace.core.contract import Contract, ContractField, contract_of
+from headrace.core.errors import PipelineError, Where
+from headrace.core.ports import Column
+
+
+class Size(enum.Enum):
+    SMALL = "s"
+    LARGE = "l"
+
+
+class Purchase(BaseModel):
+    invoice: str = Field(alias="InvoiceNo")
+    quantity: int
+    unit_price: float = Field(ge=0)
+    is_gift: bool = False
+    customer_id: int | None = None
+    amount: Decimal = Field(max_digits=12, decimal_places=2)
+    day: date
+    invoiced_at: datetime = Field(ge=datetime(2010, 1, 1))
+    size: Size = Size.SMALL
+    kind: Literal["web", "shop"]
+
+
+def fields(model: type[BaseModel]) -> dict[str, ContractField]:
+    return {field.name: field for field in contract_of(model).fields}
+
+
+def test_the_schema_has_duckdb_types_in_the_models_order() -> None:
+    assert contract_of(Purchase).schema == (
+        Column("invoice", "VARCHAR", nullable=False),
+        Column("quantity", "BIGINT", nullable=False),
+        Column("unit_price", "DOUBLE", nullable=False),
+        Column("is_gift", "BOOLEAN", nullable=False),
+        Column("customer_id", "BIGINT", nullable=True),
+        Column("amount", "DECIMAL(12,2)", nullable=False),
+        Column("day", "DATE", nullable=False),
+        Column("invoiced_at", "TIMESTAMP WITH TIME ZONE", nullable=False),
+        Column("size", "VARCHAR", nullable=False),
+        Column("kind", "VARCHAR", nullable=False),
+    )
+
+
+def test_a_column_is_called_by_its_alias_in_the_file() -> None:
+    assert (fields(Purchase)["invoice"].alias, fields(Purchase)["quantity"].alias) == ("InvoiceNo", "quantity")
+
+
+def test_a_decimal_without_digits_has_nine_decimals() -> None:
+    class Plain(BaseModel):
+        amount: Decimal
+
+    assert contract_of(Plain).schema[0].type == "DECIMAL(38,9)"
+
+
+def test_enums_and_literals_of_texts_become_choices() -> None:
+    assert (fields(Purchase)["size"].choices, fields(Purchase)["kind"].choices) == (("s", "l"), ("web", "shop"))
+    assert fields(Purchase)["size"].default == "s"
+
+
+def test_a_naive_bound_of_a_time_is_utc() -> None:
+    assert fields(Purchase)["invoiced_at"].ge == datetime(2010, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (PositiveInt, {"gt": 0}),
+        (FiniteFloat, {"is_finite": True}),
+        (Annotated[int, Interval(ge=1, le=9)], {"ge": 1, "le": 9}),
+        (Annotated[int, Field(ge=0)] | None, {"ge": 0, "nullable": True}),
+        (Annotated[str, StringConstraints(min_length=2, max_length=4, pattern="^a")], {"min_length": 2, "max_length": 4, "pattern": "^a"}),
+        (Annotated[float | None, Field(gt=0, lt=1)], {"gt": 0, "lt": 1, "nullable": True}),
+    ],
+    ids=str,
+)
+def test_bounds_are_found_wherever_pydantic_takes_them(annotation: object, expected: dict[str, object]) -> None:
+    model = type("Model", (BaseModel,), {"__annotations__": {"x": annotation}})
+    assert {key: getattr(fields(model)["x"], key) for key in expected} == expected
+
+
+def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
+    class Broken(BaseModel):
+        tags: list[str]
+        either: int | str
+        code: Literal[1, 2]
+        triple: int = Field(multiple_of=3)
+        made: str = Field(default_factory=str)
+        other: str = Field(validation_alias=AliasChoices("a", "b"))
+        strict: int = Field(strict=True)
+        changed: Annotated[int, AfterValidator(abs)]
+        stripped: Annotated[str, StringConstraints(strip_whitespace=True)]
+        flag: bool = Field(ge=0)
+
+        @field_validator("strict")
+        @classmethod
+        def odd(cls, value: int) -> int:
+            return value
+
+    with pytest.raises(PipelineError) as caught:
+        contract_of(Broken, where=Where("shop.py", 7))
+    named = [problem.message.split("`")[1] for problem in caught.value.problems]
+    assert named == [f"Broken.{name}" for name in ("odd", *Broken.model_fields)]
+    assert str(caught.value.problems[1]) == (
+        "shop.py:7: `Broken.tags`: list[str] is not supported. "
+        "Supported: str, int, float, bool, Decimal, date, datetime, Literal or Enum of texts, each also `| None`."
+    )
+
+
+def test_a_setting_of_the_model_that_would_not_be_followed_is_refused() -> None:
+    class Stripped(BaseModel):
+        model_config = ConfigDict(str_strip_whitespace=True)
+        name: str
+
+    with pytest.raises(PipelineError, match="sets str_strip_whitespace in its model_config, which contracts do not follow"):
+        contract_of(Stripped)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(PipelineError, match=r"contract= takes a pydantic model .*, got <class 'dict'>"):
+        contract_of(dict)  # type: ignore[arg-type]
+
+
+def test_a_contract_is_a_value() -> None:
+    contract = contract_of(Purchase)
+    assert contract == contract_of(Purchase)
+    assert hash(contract) == hash(contract_of(Purchase))
+    assert pickle.loads(pickle.dumps(contract)) == contract
+
+
+def test_the_digest_is_of_what_is_accepted_and_not_of_the_name() -> None:
+    field = ContractField("x", "x", "int")
+    assert Contract("A", (field,)).digest == Contract("B", (field,)).digest
+    others = [
+        ContractField("x", "X", "int"),
+        ContractField("x", "x", "float"),
+        ContractField("x", "x", "int", nullable=True),
+        ContractField("x", "x", "int", ge=0),
+        ContractField("x", "x", "int", ge=1),
+        ContractField("x", "x", "bool", has_default=True, default=False),
+        ContractField("x", "x", "bool", has_default=True, default=None),
+    ]
+    digests = [Contract("A", (other,)).digest for other in (field, *others)]
+    assert len(set(digests)) == len(digests)
