@@ -141,7 +141,7 @@ def test_a_commit_syncs_no_more_than_it_must(tmp_path: Path, monkeypatch: pytest
 
 
 def _no_file_is_synced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LocalStore, "publish", LocalStore.confirm)
+    patch.setattr(LocalStore, "publish", LocalStore.confirm)  # the folders only
 
 
 def _no_entry_is_synced(patch: pytest.MonkeyPatch) -> None:

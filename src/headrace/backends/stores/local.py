@@ -111,14 +111,15 @@ class LocalStore:
         return Path(file)
 
     def publish(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            try:
-                _sync(self._file(key))
-            except (FileNotFoundError, NotADirectoryError):
-                raise KeyError(key) from None
-            except OSError as cause:
-                raise _failure("sync", key, self.uri, cause) from cause
-        self.confirm(keys)
+        files = [self._file(key) for key in keys]
+        try:
+            for file in files:
+                _sync(file)
+            self._settle(dict.fromkeys(os.path.dirname(file) for file in files))
+        except (FileNotFoundError, NotADirectoryError) as gone:
+            raise KeyError(os.path.relpath(gone.filename, self._root)) from None
+        except OSError as cause:
+            raise _failure("sync", keys[0], self.uri, cause) from cause
 
     def path(self, key: str) -> Path:
         file = self._file(key)
