@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lake_work import HOUR, check_whole, collect_all, files_in, log_of, make_input, open_lake, read
+from lake_work import check_whole, collect_all, files_in, log_of, make_input, open_lake, read
 
 _RACER = """
 import json, sys
