@@ -37,7 +37,7 @@ def verdict_card(model: ModelSection) -> Markup:
     name = tag("code", clip(model.name, 80))
     before, _, after = _TITLES.get(model.decision, "{name} was trained").partition("{name}")
     tone, mark = _tone(model)
-    title = tag("h2", tag("span", mark, class_="mark", aria_hidden="true"), before, name, after)
+    title = tag("h2", tag("span", mark, class_="mark", aria_hidden="true"), before, name, after, tag("small", clip(model.interval, 60)))
     tiles = tag("dl", *(_tile(metric, model) for metric in key_metrics(model.metrics)[:_TILES]), class_="tiles")
     return tag("section", title, _why(model), tiles if model.metrics else None, class_=f"card verdict {tone}")
 
