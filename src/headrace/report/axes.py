@@ -44,7 +44,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round values from at most `low` to at least `high` (Heckbert, Graphics Gems, 1990: nice numbers for graph labels).
 
     >>> ticks(0, 9.3)
-    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    [0.0, 2.5, 5.0, 7.5, 10.0]
     """
     if not _is_wide(low, high):
         room = max(abs(low), abs(high)) or 1.0

@@ -34,6 +34,7 @@ _ASCII = _Strokes("*", "|", "-", "|", "`", "+", "'", "<-")
 def graph_text(nodes: Sequence[Node], edges: Sequence[Edge], *, is_ascii: bool = False) -> str:
     """The graph, a line a step in an order in which each comes after what it reads; ends with a newline.
 
+    >>> from headrace.report.data import Edge, Node
     >>> print(graph_text([Node("trips", "source"), Node("clean", "table")], [Edge("trips", "clean")], is_ascii=True), end="")
     * trips  source
     |
