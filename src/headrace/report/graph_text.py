@@ -38,7 +38,7 @@ def graph_text(nodes: Sequence[Node], edges: Sequence[Edge], *, is_ascii: bool =
     >>> print(graph_text([Node("trips", "source"), Node("clean", "table")], [Edge("trips", "clean")], is_ascii=True), end="")
     * trips  source
     |
-    * clean  table  <- trips
+    * clean  table   <- trips
     """
     by_name = {node.name: node for node in nodes}
     pairs = usable_edges(list(by_name), ((edge.source, edge.target) for edge in edges))
