@@ -119,6 +119,12 @@ def test_gaps_in_numbers_are_filled_inside_the_model(tmp_path: Path) -> None:
     assert_clean(file)
 
 
+def test_the_file_to_write_may_be_named(tmp_path: Path) -> None:
+    file = write_starter(people(tmp_path / "2026-05-01.csv"), target="income", into=tmp_path / "new" / "first.py")
+    assert file == tmp_path / "new" / "first.py"
+    assert 'hr.Pipeline("first")' in file.read_text()
+
+
 def test_other_delimiters_are_found(tmp_path: Path) -> None:
     data = tmp_path / "wine.csv"
     data.write_text('"a;x";b\n1;2\n3;4\n')

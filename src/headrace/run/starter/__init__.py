@@ -6,6 +6,7 @@ invariant: a file that exists is never touched.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.core.errors import ConfigurationError
@@ -17,18 +18,19 @@ __all__ = ["write_starter"]
 
 
 def write_starter(csv: Path, *, target: str | None, into: Path) -> Path:
-    """Write a pipeline file for a CSV file into the folder `into`, and give its path.
+    """Write a pipeline file for a CSV file into the folder `into`, or as the file `into` if its name ends in .py, and give its path.
 
     `target` is a column's header, or the name made of it. Errors: SourceError when the CSV can't be read as one,
     UnknownNameError for a target that it lacks, DataError for one that can't be learnt, ConfigurationError when the file to
     be written exists already.
     """
-    file = into / f"{module_name(csv)}.py"
+    file = into if into.suffix == ".py" else into / f"{module_name(csv)}.py"
     if file.exists():
         raise ConfigurationError(
-            f"Writing a pipeline for `{csv.name}`: `{file}` exists already, and is left as it is. Move it away, or choose another folder."
+            f"Writing a pipeline for `{csv.name}`: `{file}` exists already, and is left as it is. Move it away, or choose another name."
         )
-    text = text_of(choose(survey(csv), target=target, into=into))
-    into.mkdir(parents=True, exist_ok=True)
+    starter = choose(survey(csv), target=target, into=file.parent)
+    text = text_of(replace(starter, name=module_name(file)))
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return file
