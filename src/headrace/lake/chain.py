@@ -114,7 +114,7 @@ class Chain:
 
     def entries(self) -> list[Decision]:
         """Every decision, oldest first."""
-        return [self.entry(number) for number in sorted(self._numbers())]
+        return [self.entry(number) for number in range(1, max(self._numbers(), default=0) + 1)]
 
     def champion(self) -> Decision | None:
         """The decision whose champion serves now."""
@@ -155,7 +155,7 @@ class Chain:
             self._store.confirm([chain_key(self.pipeline, self.model, after.number)])
         number, nonce = (after.number if after else 0) + 1, self._nonces()
         folder = champion_folder(self.pipeline, self.model, number, nonce)
-        copies = tuple(replace(file, key=f"{folder}/{file.name}") for file in files)
+        copies = tuple(FileEntry(f"{folder}/{file.name}", file.sha256, file.bytes) for file in files)
         whole = replace(
             _follow(decision, after, number), nonce=nonce, files=copies, champion=folder if copies else None, decided_at=self._clock()
         )

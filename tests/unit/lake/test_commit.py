@@ -75,40 +75,40 @@ def test_a_copied_file_keeps_its_digest_and_rows_and_outlives_the_old_one(
 def test_copying_what_was_collected_is_said(log: DatasetLog, hour: Interval, make: Make, store: MemoryStore) -> None:
     old = make(log, hour).content.parts[0].files[0]
     store.delete(old.key)
-    with pytest.raises(VanishedError, match="was to be copied into version 2"):
+    with pytest.raises(VanishedError, match=r"was to be copied into version 2"):
         log.attempt(hour).copy(old, "rows", layer="gold")
 
 
 def test_a_file_that_was_never_written_is_named(log: DatasetLog, hour: Interval) -> None:
     attempt = log.attempt(hour)
     attempt.file("rows", layer="gold")
-    with pytest.raises(LakeError, match="rows-0000.parquet` was staged for version 1 of shop.sums and never written"):
+    with pytest.raises(LakeError, match=r"rows-0000.parquet` was staged for version 1 of shop.sums and never written"):
         attempt.part("rows", "gold")
 
 
 def test_a_commit_names_all_its_files_and_no_others(log: DatasetLog, hour: Interval, make: Make) -> None:
     other = make(log, hour).content.parts
-    with pytest.raises(ValueError, match="its own staged files"):
+    with pytest.raises(ValueError, match=r"its own staged files"):
         log.attempt(hour).commit(Content("data", parts=other))
     attempt = log.attempt(hour)
     attempt.file("rows", layer="gold").write_bytes(b"x")
-    with pytest.raises(ValueError, match="its own staged files"):
+    with pytest.raises(ValueError, match=r"its own staged files"):
         attempt.commit(Content("data"))
 
 
 def test_the_same_name_twice_and_a_name_with_a_slash_are_refused(log: DatasetLog, hour: Interval) -> None:
     attempt = log.attempt(hour)
     attempt.file("rows", layer="gold")
-    with pytest.raises(ValueError, match="already has a file 'rows-0000.parquet' in gold"):
+    with pytest.raises(ValueError, match=r"already has a file 'rows-0000.parquet' in gold"):
         attempt.file("rows", layer="gold")
-    with pytest.raises(ValueError, match="it has a slash"):
+    with pytest.raises(ValueError, match=r"it has a slash"):
         attempt.file("rows", layer="gold", name="a/b")
 
 
 def test_an_attempt_is_committed_once(log: DatasetLog, hour: Interval) -> None:
     attempt = log.attempt(hour)
     attempt.commit(Content("data"))
-    with pytest.raises(ValueError, match="committed once, and this one is won"):
+    with pytest.raises(ValueError, match=r"committed once, and this one is won"):
         attempt.commit(Content("data"))
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_outcome_leaves_the_files_even_when_told_to_discard(hour: Int
     store, log = deaf_log(False, False, False)
     attempt = log.attempt(hour)
     attempt.file("rows", layer="gold").write_bytes(b"x")
-    with pytest.raises(TransientError, match="not known whether it is there"):
+    with pytest.raises(TransientError, match=r"not known whether it is there"):
         attempt.commit(Content("data", parts=(attempt.part("rows", "gold"),)))
     attempt.discard()
     assert len(list(store.keys("gold/"))) == 1
@@ -149,7 +149,7 @@ def test_an_error_that_is_not_passing_is_not_tried_again(hour: Interval, log: Da
         raise LakeError("no space left")
 
     monkeypatch.setattr(log._store, "create", full)
-    with pytest.raises(LakeError, match="no space left"):
+    with pytest.raises(LakeError, match=r"no space left"):
         log.attempt(hour).commit(Content("data"))
     assert len(tries) == 1
 
@@ -159,13 +159,13 @@ def test_a_changed_file_is_damage(log: DatasetLog, lake: Lake, hour: Interval, m
     key = made.content.parts[0].files[0].key
     store.path(key).write_bytes(b"wors")
     assert lake.read_paths(made)
-    with pytest.raises(DamageError, match="has the SHA-256"):
+    with pytest.raises(DamageError, match=r"has the SHA-256"):
         lake.read_paths(made, verify=True)
     store.path(key).write_bytes(b"longer")
-    with pytest.raises(DamageError, match="has 6 bytes, and the manifest says 4.*headrace clear shop.sums"):
+    with pytest.raises(DamageError, match=r"has 6 bytes, and the manifest says 4.*headrace clear shop.sums"):
         lake.read_paths(made)
 
 
 def test_an_unknown_part_is_named_with_the_nearest(log: DatasetLog, lake: Lake, hour: Interval, make: Make) -> None:
-    with pytest.raises(UnknownNameError, match="has no part `row`. Did you mean `rows`"):
+    with pytest.raises(UnknownNameError, match=r"has no part `row`. Did you mean `rows`"):
         lake.read_paths(make(log, hour), "row")

@@ -90,22 +90,22 @@ def test_an_impossible_time_is_no_attempt() -> None:
 
 def test_intervals_that_are_not_whole_minutes_are_refused() -> None:
     for odd in (Interval.of("2026-11-20T08:00:30", "2026-11-20T09:00:30"), Interval.of("2026-11-20T08", "2026-11-20T08:00:30")):
-        with pytest.raises(ValueError, match="whole minutes"):
+        with pytest.raises(ValueError, match=r"whole minutes"):
             slot_key("shop", "sums", odd, 1)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "-a", "a b", "ä", "x" * 129])
 def test_names_that_keys_cannot_carry_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="can't be the name of a dataset"):
+    with pytest.raises(ValueError, match=r"can't be the name of a dataset"):
         check_name(name, "dataset")
 
 
 def test_a_pipeline_has_no_dot_and_a_dataset_may() -> None:
     assert check_name("sums.refused", "dataset") == "sums.refused"
-    with pytest.raises(ValueError, match="can't be the name of a pipeline"):
+    with pytest.raises(ValueError, match=r"can't be the name of a pipeline"):
         check_name("shop.sums", "pipeline")
 
 
 def test_an_unknown_layer_is_refused_with_the_list() -> None:
-    with pytest.raises(ValueError, match="the layers are bronze, silver, gold, quarantine, models"):
+    with pytest.raises(ValueError, match=r"the layers are bronze, silver, gold, quarantine, models"):
         attempt_folder("golden", "p", "d", Interval.of("2026", "2027"), 1, "0" * 32)

@@ -77,7 +77,7 @@ def test_a_version_that_is_not_there_is_named(log: DatasetLog, hour: Interval) -
 def test_an_entry_moved_by_hand_is_damage(log: DatasetLog, hour: Interval, make: Make, store: MemoryStore, lake: Lake) -> None:
     make(log, hour)
     store.create(slot_key("shop", "other", hour, 1), store.get(slot_key("shop", "sums", hour, 1)))
-    with pytest.raises(DamageError, match="holds the manifest of shop.sums"):
+    with pytest.raises(DamageError, match=r"holds the manifest of shop.sums"):
         lake.log("shop", "other").current(hour)
 
 
@@ -106,7 +106,7 @@ def test_work_that_returns_nothing_adopts_what_is_current(log: DatasetLog, hour:
     made = make(log, hour)
     assert log.commit(hour, lambda attempt, current: None) == made
     assert log.versions_of(hour) == (1,)
-    with pytest.raises(ValueError, match="no version of shop.sums"):
+    with pytest.raises(ValueError, match=r"no version of shop.sums"):
         log.commit(Interval.of("2026-11-21", "2026-11-22"), lambda attempt, current: None)
 
 
@@ -152,7 +152,7 @@ def test_three_losses_are_a_transient_error(log: DatasetLog, hour: Interval, mak
         make(log, hour, f"theirs {attempt.base}")
         return Content("data", fingerprint="mine"), {}
 
-    with pytest.raises(LostRaceError, match="first at shop.sums .* 3 times. Run again") as caught:
+    with pytest.raises(LostRaceError, match=r"first at shop.sums .* 3 times. Run again") as caught:
         log.commit(hour, work)
     assert caught.value.is_transient
     assert log.versions_of(hour) == (1, 2, 3)
@@ -172,7 +172,7 @@ def test_an_attempt_that_lost_names_the_winner(log: DatasetLog, hour: Interval, 
     attempt = log.attempt(hour)
     made = make(log, hour)
     assert attempt.rival() == made
-    with pytest.raises(Lost, match="Another writer committed shop.sums") as caught:
+    with pytest.raises(Lost, match=r"Another writer committed shop.sums") as caught:
         attempt.commit(Content("data"))
     assert caught.value.winner == made
 
@@ -199,25 +199,27 @@ def test_a_reader_that_is_overtaken_three_times_says_so(log: DatasetLog, hour: I
         make(log, hour, str(manifest.version))
         raise VanishedError("gone")
 
-    with pytest.raises(TransientError, match="Each of 3 versions of shop.sums"):
+    with pytest.raises(TransientError, match=r"Each of 3 versions of shop.sums"):
         log.read(hour, use)
 
 
-def test_a_current_version_whose_files_are_gone_is_damage(log: DatasetLog, lake: Lake, hour: Interval, make: Make, store: MemoryStore) -> None:
+def test_a_current_version_whose_files_are_gone_is_damage(
+    log: DatasetLog, lake: Lake, hour: Interval, make: Make, store: MemoryStore
+) -> None:
     store.delete(make(log, hour).content.parts[0].files[0].key)
-    with pytest.raises(DamageError, match="names `gold/shop/sums/.*deleted by hand"):
+    with pytest.raises(DamageError, match=r"names `gold/shop/sums/.*deleted by hand"):
         log.read(hour, lambda manifest: lake.read_paths(manifest))
 
 
 def test_what_cannot_be_read_says_why(log: DatasetLog, hour: Interval, make: Make) -> None:
-    with pytest.raises(NotReadyError, match="has not been made in memory:. Make it: headrace run --at 2026-11-20T08"):
+    with pytest.raises(NotReadyError, match=r"has not been made in memory:. Make it: headrace run --at 2026-11-20T08"):
         log.read(hour, lambda manifest: manifest)
     make(log, hour)
     log.clear(hour, why="wrong", who="ada")
-    with pytest.raises(NotReadyError, match="was cleared in version 2"):
+    with pytest.raises(NotReadyError, match=r"was cleared in version 2"):
         log.read(hour, lambda manifest: manifest)
     log.expire(hour, why="old", who="ada")
-    with pytest.raises(NotReadyError, match="gone by retention since version 3"):
+    with pytest.raises(NotReadyError, match=r"gone by retention since version 3"):
         log.read(hour, lambda manifest: manifest)
 
 
@@ -230,5 +232,5 @@ def test_clearing_twice_adds_one_entry_and_says_who(log: DatasetLog, hour: Inter
 
 
 def test_what_was_never_made_cannot_be_cleared(log: DatasetLog, hour: Interval) -> None:
-    with pytest.raises(UnknownNameError, match="nothing to mark as cleared"):
+    with pytest.raises(UnknownNameError, match=r"nothing to mark as cleared"):
         log.clear(hour, why="wrong", who="ada")
