@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from headrace.core.errors import ConfigurationError
 
@@ -35,6 +35,9 @@ class Interval:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise ValueError(f"an interval needs aware times, got {self.start!r} and {self.end!r}")
+        if self.start.tzinfo is not UTC or self.end.tzinfo is not UTC:
+            object.__setattr__(self, "start", self.start.astimezone(UTC))
+            object.__setattr__(self, "end", self.end.astimezone(UTC))
         if self.end <= self.start:
             raise ValueError(f"an interval must end after it starts, got {self.start} and {self.end}")
 
@@ -127,21 +130,29 @@ class Grid:
         """The newest interval whose end is not after `time`."""
         return self.previous(self.at(time))
 
+    def first_from(self, time: datetime) -> Interval:
+        """The first interval that starts at `time` or after it."""
+        interval = self.at(time)
+        return interval if interval.start == to_utc(time) else self.next(interval)
+
     def within(self, window: Interval) -> Iterator[Interval]:
         """The intervals that lie wholly inside `window`, in time's order."""
-        interval = self.at(window.start)
-        if interval.start < window.start:
-            interval = self.next(interval)
+        interval = self.first_from(window.start)
         while interval.end <= window.end:
             yield interval
             interval = self.next(interval)
 
     def starting_in(self, window: Interval) -> Iterator[Interval]:
         """The intervals that start inside `window`, in time's order."""
-        interval = self.at(window.start)
-        if interval.start < window.start:
-            interval = self.next(interval)
+        interval = self.first_from(window.start)
         while interval.start < window.end:
+            yield interval
+            interval = self.next(interval)
+
+    def ending_in(self, window: Interval) -> Iterator[Interval]:
+        """The intervals whose last moment lies inside `window`, in time's order: windows that follow each other share none and miss none."""
+        interval = self.at(window.start)
+        while interval.end <= window.end:
             yield interval
             interval = self.next(interval)
 
@@ -166,7 +177,7 @@ def parse_duration(text: str) -> timedelta:
     >>> parse_duration("30d").days
     30
     """
-    found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    found = re.fullmatch(r"([0-9]{1,5})([mhdw])", text.strip())
     if not found or int(found[1]) == 0:
         raise ConfigurationError(
             f"`{text}` is not a duration. Write a whole number and a unit: 15m, 6h, 30d or 2w; "
@@ -182,14 +193,16 @@ def format_duration(step: timedelta) -> str:
     return f"{step.total_seconds():g}s"
 
 
-def parse_time(text: str | datetime) -> datetime:
-    """A time in UTC from ISO text, as short as `2026`, `2026-11`, `2026-11-20T08`; a naive time is UTC.
+def parse_time(text: str | date) -> datetime:
+    """A time in UTC from ISO text, as short as `2026`, `2026-11`, `2026-11-20T08`, or a date; a naive time is UTC.
 
     >>> parse_time("2026-11-20T08").isoformat()
     '2026-11-20T08:00:00+00:00'
     """
     if isinstance(text, datetime):
         return to_utc(text)
+    if isinstance(text, date):
+        return datetime(text.year, text.month, text.day, tzinfo=UTC)
     padded = text.strip().replace(" ", "T")
     if re.fullmatch(r"\d{4}(-\d{2})?", padded):
         padded += "-01" * (2 if len(padded) == 4 else 1)
@@ -197,7 +210,7 @@ def parse_time(text: str | datetime) -> datetime:
         padded += ":00"
     try:
         return to_utc(datetime.fromisoformat(padded))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ConfigurationError(f"`{text}` is not a time. Write it like 2026-11-20, 2026-11-20T08 or 2026-11-20T08:15 (UTC).") from None
 
 
@@ -226,24 +239,38 @@ def _parse_cron(text: str) -> Grid:
     fields = text.split()
     refused = ConfigurationError(
         f"The schedule `{text}` has no intervals of equal length. Write a preset (@hourly, @daily, @weekly, @monthly), a duration (15m, 6h, 1d), "
-        "or a cron expression such as `15 * * * *`, `*/20 * * * *`, `30 2 * * *` or `0 6 * * 1`."
+        "or a cron expression such as `15 * * * *`, `*/20 * * * *`, `0 */6 * * *`, `30 2 * * *`, `0 6 * * 1` or `0 0 1 * *`."
     )
+    if fields == ["0", "0", "1", "*", "*"]:
+        return Grid(_EPOCH, None)
     if len(fields) != 5 or fields[2] != "*" or fields[3] != "*":
         raise refused
     minute, hour, weekday = fields[0], fields[1], fields[4]
-    every = re.fullmatch(r"\*/(\d{1,2})", minute)
-    if every and hour == weekday == "*" and 0 < int(every[1]) < 60 and 60 % int(every[1]) == 0:
-        return Grid(_EPOCH, timedelta(minutes=int(every[1])))
-    if not (minute.isdigit() and int(minute) < 60):
+    every = _repeats(minute, 60)
+    if every and hour == weekday == "*":
+        return Grid(_EPOCH, timedelta(minutes=every))
+    if not _is_below(60, minute):
         raise refused
     anchor = _EPOCH + timedelta(minutes=int(minute))
-    if hour == weekday == "*":
-        return Grid(anchor, timedelta(hours=1))
-    if not (hour.isdigit() and int(hour) < 24):
+    every = 1 if hour == "*" else _repeats(hour, 24)
+    if every and weekday == "*":
+        return Grid(anchor, timedelta(hours=every))
+    if not _is_below(24, hour):
         raise refused
     anchor += timedelta(hours=int(hour))
     if weekday == "*":
         return Grid(anchor, timedelta(days=1))
-    if not (weekday.isdigit() and int(weekday) < 8):
+    if not _is_below(8, weekday):
         raise refused
     return Grid(anchor + timedelta(days=3 + int(weekday) % 7), timedelta(days=7))
+
+
+def _repeats(field: str, whole: int) -> int | None:
+    """The n of a field `*/n`, if it divides the whole evenly."""
+    found = re.fullmatch(r"\*/([0-9]{1,2})", field)
+    every = int(found[1]) if found else 0
+    return every if every and whole % every == 0 else None
+
+
+def _is_below(bound: int, field: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,2}", field) is not None and int(field) < bound
