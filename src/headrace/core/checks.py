@@ -62,7 +62,7 @@ def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach
     for key, sign, words in _LIMITS:
         limit: Limit | None = getattr(field, key)
         if limit is not None:
-            # a bound is compared in its own type: 2.5 as a bound of whole numbers is not 2
+            # a bound keeps its own type: cast to the column's it could lose decimals
             own = "DOUBLE" if isinstance(limit, float) else "DECIMAL(38,9)" if isinstance(limit, Decimal) else field.sql_type
             told = limit.isoformat() if isinstance(limit, date | datetime) else limit
             yield Breach(field.name, f"{words} {told} ({key}={told})", f"coalesce({value} {sign} {literal_of(limit, own)}, false)", shown)

@@ -46,10 +46,10 @@ class Layout:
 
     @property
     def reasons_sql(self) -> str:
-        """Columns and reasons of a bad row, as two lists."""
+        """The reasons of a bad row and the column of each, as two lists."""
         broken = [f"CASE WHEN {b.condition} THEN {{'c': {literal(b.column)}, 'r': {b.sql}}} END" for b in self.breaches]
-        found = f"list_filter([{', '.join(broken)}], lambda b: b IS NOT NULL)"
-        return f"list_distinct(list_transform({found}, lambda b: b.c)) AS columns, list_transform({found}, lambda b: b.r) AS reasons"
+        found = f"list_filter(CAST([{', '.join(broken)}] AS STRUCT(c VARCHAR, r VARCHAR)[]), lambda b: b IS NOT NULL)"
+        return f"list_transform({found}, lambda b: b.c) AS columns, list_transform({found}, lambda b: b.r) AS reasons"
 
 
 def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str) -> Layout:
@@ -86,7 +86,7 @@ def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list
     if not field.nullable and not field.has_default:
         found.append(Breach(field.name, "missing", _is_missing(n, field)))
     if field.type != "str":
-        found.append(Breach(field.name, failure_words(field, options), f"t{n} IS NOT NULL AND v{n} IS NULL", quoted))
+        found.append(Breach(field.name, failure_words(field, options), f"NOT {_is_missing(n, field)} AND v{n} IS NULL", quoted))
     shown = quoted if field.type == "str" else f"left(t{n}, {_SHOWN})"
     bounds = breaches_of(field, f"v{n}", shown)
     if field.type == "float":
@@ -95,7 +95,13 @@ def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list
 
 
 def _is_missing(n: int, field: ContractField) -> str:
-    return f"(t{n} IS NULL OR coalesce(isnan(v{n}), false))" if field.type == "float" else f"(t{n} IS NULL)"
+    """An empty text in quotes is a text, and no value of any other type; NaN is no number."""
+    ways = [
+        f"t{n} IS NULL",
+        *([f"t{n} = ''"] if field.type != "str" else []),
+        *([f"coalesce(isnan(v{n}), false)"] if field.type == "float" else []),
+    ]
+    return f"({' OR '.join(ways)})"
 
 
 def _finished(n: int, field: ContractField) -> str:

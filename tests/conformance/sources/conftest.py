@@ -1,0 +1,79 @@
+"""The formats that the suite runs on: each has a case here, which writes records in its own way, and inherits every test."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+from pydantic import BaseModel
+
+from headrace.core.contract import contract_of
+from headrace.core.ports import JSON, Landed, ReadResult, SourceFormat
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a format's files are made: rows of texts, and a row that no reader can take for one."""
+
+    flavour: str
+    suffix: str
+    options: Mapping[str, JSON] = field(default_factory=dict)
+    is_compressed: bool = False
+
+    def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
+        lines = [",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text for text in row) for row in rows]
+        text = "\n".join([*lines, *([broken] if broken else [])]) + "\n"
+        return gzip.compress(text.encode(), mtime=0) if self.is_compressed else text.encode()
+
+
+CASES = {
+    "csv": Case("csv", ".csv"),
+    "csv.gz": Case("csv", ".csv.gz", is_compressed=True),
+}
+
+
+@dataclass
+class Reading:
+    """One reading of files, and what came of it as plain rows."""
+
+    result: ReadResult
+    rows: list[tuple[object, ...]]
+    quarantine: list[tuple[object, ...]]
+    rows_bytes: bytes
+
+
+class Bench:
+    """Lands and reads files with one format, in a folder of its own."""
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        self.case, self.folder = case, folder
+        self.format: SourceFormat = importlib.import_module(f"headrace.backends.sources.{case.flavour}").open()
+
+    def land(self, data: bytes, *, name: str = "shop", chunk: int = 1 << 16) -> Landed:
+        path = self.folder / f"{name}{self.case.suffix}"
+        path.write_bytes(data)
+        counter = self.format.counter(path.name, self.case.options)
+        for at in range(0, len(data), chunk):
+            counter.feed(data[at : at + chunk])
+        return Landed(str(path), path, sha256(data).hexdigest(), len(data), counter.finish())
+
+    def read(self, files: Sequence[Landed], model: type[BaseModel] | None = None) -> Reading:
+        rows, quarantine = self.folder / "rows.parquet", self.folder / "quarantine.parquet"
+        contract = contract_of(model) if model else None
+        result = self.format.read(files, contract=contract, options=self.case.options, rows=rows, quarantine=quarantine)
+        return Reading(result, _rows(rows), _rows(quarantine), rows.read_bytes())
+
+
+def _rows(path: Path) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in parquet.read_table(path).to_pylist()]
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    return Bench(request.param, tmp_path)

@@ -1,0 +1,142 @@
+"""No row is lost: every record of a file is kept or quarantined, once, whatever the bytes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from headrace.backends.sources.csv import open as open_csv
+from headrace.backends.sources.csv.reading import _screen, _session
+from headrace.core.contract import Contract, ContractField
+from headrace.core.dialect import Dialect
+from headrace.core.errors import SourceError
+from headrace.core.ports import Landed
+from headrace.core.records import Piece, Scanner
+
+CONTRACT = Contract("Sale", (ContractField("n", "n", "int", ge=0), ContractField("text", "text", "str", nullable=True)))
+
+
+def land(path: Path, data: bytes, options: dict[str, str]) -> Landed:
+    path.write_bytes(data)
+    counter = open_csv().counter(path.name, options)
+    counter.feed(data)
+    return Landed(str(path), path, sha256(data).hexdigest(), len(data), counter.finish())
+
+
+def read(folder: Path, data: bytes, contract: Contract | None) -> tuple[Landed, list[dict[str, object]], list[dict[str, object]]]:
+    landed = land(folder / "file.csv", data, {})
+    rows, quarantine = folder / "rows.parquet", folder / "quarantine.parquet"
+    open_csv().read([landed], contract=contract, options={}, rows=rows, quarantine=quarantine)
+    return landed, parquet.read_table(rows).to_pylist(), parquet.read_table(quarantine).to_pylist()
+
+
+_GOOD = [b"%d,x", b'%d,"a,b"', b'%d,"two\nlines"', b'"%d","say ""hi"""', b"%d,", b'%d,""']
+_BAD = [b"-%d,x", b"%dx,y", b"%d", b"%d,x,y", b',"%d"', b'%d,"x"y', b"%d,x,"]
+_ENDS = [b"\n", b"\r\n", b"\r"]
+
+
+@given(
+    plan=st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=40),
+    end=st.sampled_from(_ENDS),
+    odd_ends=st.sets(st.integers(0, 39), max_size=2),
+    has_last_end=st.booleans(),
+)
+@settings(max_examples=40)
+def test_planted_defects_are_found_each_at_its_line_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[bool, int]], end: bytes, odd_ends: set[int], has_last_end: bool
+) -> None:
+    records = [(_GOOD[kind % 6] if good else _BAD[kind]) % n for n, (good, kind) in enumerate(plan, 1)]
+    ends = [_ENDS[n % 3] if n in odd_ends else end for n in range(len(records))]
+    data, line, bad, kept = b"n,text" + end, 2, [], []
+    for n, (record, own_end, (good, _)) in enumerate(zip(records, ends, plan, strict=True), 1):
+        if good:
+            kept.append(n)
+        else:
+            bad.append((line, record))
+        data += record + own_end
+        line += 1 + record.count(b"\n")
+    if not has_last_end:
+        data = data.removesuffix(ends[-1] if ends else end)
+    landed, rows, quarantine = read(tmp_path_factory.mktemp("planted"), data, CONTRACT)
+    assert landed.records == len(records)
+    assert [row["n"] for row in rows] == kept
+    assert [(row["line"], row["raw"]) for row in quarantine] == bad
+
+
+@given(
+    data=st.lists(
+        st.sampled_from([b'"', b",", b"\n", b"\r", b" ", b"a", b"1", b"\\", "é".encode(), b"\x00", b"\xff", b"#"]), max_size=40
+    ).map(b"".join)
+)
+@settings(max_examples=60)
+def test_any_bytes_are_refused_or_accounted_for(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("bytes")
+    try:
+        landed, rows, quarantine = read(folder, b"n,text\n" + data, CONTRACT)
+    except SourceError:
+        return
+    assert landed.records == len(rows) + len(quarantine)
+    try:
+        landed, rows, quarantine = read(folder, data, None)
+    except SourceError:
+        return
+    assert landed.records == len(rows) + len(quarantine)
+    assert all(row["columns"] == [] for row in quarantine), "an inferred type rejects nothing"
+
+
+# ---------------------------------------------------------------- the fast way and the exact way read the same
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    with _session(tmp_path_factory.mktemp("session")) as opened:
+        yield opened
+
+
+def pieces(data: bytes, dialect: Dialect) -> list[Piece]:
+    scanner = Scanner("file.csv", dialect)
+    return [piece for piece in (scanner.feed(data), scanner.finish()) if piece]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> tuple[bytes, Dialect, int]:
+    delimiter, quote = draw(st.sampled_from([b",", b";", b"\t", b"|", b" "])), draw(st.sampled_from([b'"', b"'", b""]))
+    dialect = Dialect(delimiter, quote, draw(st.sampled_from([b"", b"", b"\\"])) if quote else b"")
+    inside = st.sampled_from([b"", b"a", b"a,b;c", b"a\nb", b"a\r\nb", b" a ", quote * 2, b"\\" + quote if dialect.escape else b"NA"])
+    quoted = st.tuples(st.sampled_from([b"", b"", b" ", b"  "]), inside, st.sampled_from([b"", b"", b" ", b"x"])).map(
+        lambda t: t[0] + quote + t[1] + quote + t[2]
+    )
+    bare = st.lists(st.sampled_from([b"a", b"1", b" ", b"\\", b"#", b"'", b'"', "é".encode(), b"NA", b"\t"]), max_size=3).map(b"".join)
+    width = draw(st.integers(1, 3))
+    rows = draw(
+        st.lists(st.tuples(st.lists(quoted | bare, min_size=width, max_size=width), st.sampled_from([0] * 9 + [1])), min_size=1, max_size=6)
+    )
+    end = draw(st.sampled_from(_ENDS))
+    return b"".join(delimiter.join(fields + [b""] * extra) + end for fields, extra in rows), dialect, width
+
+
+@given(made=texts(), options=st.sampled_from([{}, {"null_words": ["NA"]}]))
+@settings(max_examples=150)
+def test_both_ways_of_reading_a_piece_give_the_same_texts(
+    session: object, made: tuple[bytes, Dialect, int], options: dict[str, list[str]]
+) -> None:
+    data, dialect, width = made
+    try:
+        found = pieces(data, dialect)
+    except SourceError:
+        return
+    positions = tuple(range(width))
+    for piece in found:
+        session._load(piece, width, positions, options)
+        taken = session.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
+        sound, odd = _screen(piece, width)
+        session._load_exactly(dialect, sound, positions, options)
+        exact = session.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
+        assert taken == exact
+        assert len(exact) + len(odd) == piece.records

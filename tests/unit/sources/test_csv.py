@@ -1,0 +1,236 @@
+"""CSV in particular: real files, dialects, compression, defaults, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pyarrow import parquet
+from pydantic import BaseModel, Field, create_model
+
+from headrace.backends.sources.csv import open as open_csv
+from headrace.core.contract import Contract, ContractField, contract_of
+from headrace.core.errors import SourceError
+from headrace.core.ports import Landed, ReadResult
+
+
+def land(path: Path, options: Mapping[str, Any], *, chunk: int = 1 << 20) -> Landed:
+    data = path.read_bytes()
+    counter = open_csv().counter(path.name, options)
+    for at in range(0, len(data), chunk):
+        counter.feed(data[at : at + chunk])
+    return Landed(str(path), path, sha256(data).hexdigest(), len(data), counter.finish())
+
+
+def read(
+    paths: list[Path], folder: Path, contract: Contract | None = None, **options: Any
+) -> tuple[ReadResult, list[dict[str, Any]], list[dict[str, Any]]]:
+    rows, quarantine = folder / "rows.parquet", folder / "quarantine.parquet"
+    result = open_csv().read([land(path, options) for path in paths], contract=contract, options=options, rows=rows, quarantine=quarantine)
+    return result, parquet.read_table(rows).to_pylist(), parquet.read_table(quarantine).to_pylist()
+
+
+def read_bytes(data: bytes, folder: Path, contract: Contract | None = None, **options: Any) -> list[dict[str, Any]]:
+    path = folder / "file.csv"
+    path.write_bytes(data)
+    return read([path], folder, contract, **options)[1]
+
+
+def texts(*names: str) -> Contract:
+    return Contract("Texts", tuple(ContractField(name, name, "str", nullable=True) for name in names))
+
+
+# ---------------------------------------------------------------- real files
+
+SPECTRUM = [
+    "comma_in_quotes", "empty", "empty_crlf", "escaped_quotes", "json", "newlines", "newlines_crlf", "quotes_and_newlines", "simple", "simple_crlf", "utf8",
+]  # fmt: skip
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", SPECTRUM)
+def test_csv_spectrum_comes_out_as_its_json_says(shared_data: Path, tmp_path: Path, name: str) -> None:
+    folder = shared_data / "csv_spectrum"
+    expected = json.loads((folder / "json" / f"{name}.json").read_text())
+    data = (folder / "csvs" / f"{name}.csv").read_bytes()
+    if name.endswith("_crlf") and b"\r" not in data:  # as published: the stored copies have lost their carriage returns
+        data = data.replace(b"\n", b"\r\n")
+    assert read_bytes(data, tmp_path, texts(*expected[0])) == expected
+
+
+@pytest.mark.data
+def test_online_retail_is_accounted_for_record_by_record(shared_data: Path, tmp_path: Path) -> None:
+    class Purchase(BaseModel):
+        invoice: str = Field(alias="InvoiceNo")
+        quantity: int = Field(alias="Quantity", gt=0)
+        customer_id: int = Field(alias="CustomerID")
+
+    path = shared_data / "online_retail_by_day" / "2010-12-01.csv"
+    lines = path.read_text().splitlines()[1:]
+    result, rows, quarantine = read([path], tmp_path, contract_of(Purchase))
+    assert result.rows_read == len(lines) == len(rows) + len(quarantine)
+    assert {row["customer_id"] for row in rows} >= {17850}
+    assert all(lines[row["line"] - 2] == row["raw"].decode() for row in quarantine)
+    assert result.reasons["customer_id: missing"] == sum(line.split(",")[-2] == "" for line in lines)
+
+
+@pytest.mark.data
+def test_petrol_is_read_without_a_contract(shared_data: Path, tmp_path: Path) -> None:
+    result, rows, _ = read([shared_data / "petrol" / "petrol_consumption.csv"], tmp_path)
+    assert [(column.name, column.type) for column in result.schema][-2:] == [
+        ("Population_Driver_licence(%)", "DOUBLE"),
+        ("Petrol_Consumption", "BIGINT"),
+    ]
+    assert (len(rows), rows[0]["Petrol_Consumption"]) == (48, 541)
+
+
+# ---------------------------------------------------------------- missing values and defaults
+
+
+class Line(BaseModel):
+    item: str
+    note: str | None = None
+    quantity: int = 1
+    size: Literal["s", "l"] = "s"
+    price: float | None
+
+
+def test_an_empty_field_is_missing_and_a_quoted_one_is_an_empty_text(tmp_path: Path) -> None:
+    data = b'item,note,quantity,size,price\n"","",,,\ntea,,"","l",nan\n'
+    assert read_bytes(data, tmp_path, contract_of(Line)) == [
+        {"item": "", "note": "", "quantity": 1, "size": "s", "price": None},
+        {"item": "tea", "note": None, "quantity": 1, "size": "l", "price": None},
+    ]
+
+
+def test_a_quoted_empty_field_that_is_no_text_is_missing_too(tmp_path: Path) -> None:
+    contract = Contract("N", (ContractField("n", "n", "int", nullable=True), ContractField("x", "x", "float", nullable=True)))
+    assert read_bytes(b'n,x\n"",""\n1,2\n', tmp_path, contract) == [{"n": None, "x": None}, {"n": 1, "x": 2.0}]
+
+
+def test_a_column_that_the_file_lacks_takes_its_default(tmp_path: Path) -> None:
+    assert read_bytes(b"price,item\n2,tea\n", tmp_path, contract_of(Line)) == [
+        {"item": "tea", "note": None, "quantity": 1, "size": "s", "price": 2.0}
+    ]
+
+
+def test_null_words_are_missing_unless_they_are_quoted(tmp_path: Path) -> None:
+    assert read_bytes(b'a,b\nNA,"NA"\n-,x\n', tmp_path, texts("a", "b"), null_words=["NA", "-"]) == [
+        {"a": None, "b": "NA"},
+        {"a": None, "b": "x"},
+    ]
+
+
+def test_both_ways_of_reading_take_the_same_for_missing(tmp_path: Path) -> None:
+    sound = b'a,b\n"",\nNA,"NA"\n'
+    fast = read_bytes(sound, tmp_path, texts("a", "b"), null_words=["NA"])
+    assert read_bytes(sound + b'x,  "y"\n', tmp_path, texts("a", "b"), null_words=["NA"]) == [*fast, {"a": "x", "b": "y"}]
+
+
+# ---------------------------------------------------------------- dialects
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (b"a;b\n1;x,y\n", {"delimiter": ";"}),
+        (b"a\tb\n1\tx,y\n", {"delimiter": "\t"}),
+        (b"a,b\n1,'x,y'\n", {"quote": "'"}),
+        (b'a,b\n"1","x,y"\n', {}),
+        (b"\xef\xbb\xbfa,b\n1,\"x,y\"", {}),
+        (b"a,b\r1,\"x,y\"\r", {}),
+        (b"one line\nand another\na,b\n1,\"x,y\"\n", {"skip": 2}),
+        (b"1,\"x,y\"\n", {"names": ["a", "b"]}),
+        (b"c,d\n1,\"x,y\"\n", {"names": ["a", "b"], "skip": 1}),
+        (b" a , b \n\n1,\"x,y\"\n\n", {}),
+    ],
+    ids=["semicolon", "tab", "apostrophe", "all quoted", "byte order mark", "cr", "skip", "names", "names for a header", "spaces and blank lines"],
+)  # fmt: skip
+def test_dialects_read_the_same_record(tmp_path: Path, data: bytes, options: dict[str, Any]) -> None:
+    assert read_bytes(data, tmp_path, texts("a", "b"), **options) == [{"a": "1", "b": "x,y"}]
+
+
+def test_without_quoting_a_quote_is_a_sign_like_any_other(tmp_path: Path) -> None:
+    assert read_bytes(b'a,b\n5",x\n"y,z\n', tmp_path, texts("a", "b"), quote=None) == [{"a": '5"', "b": "x"}, {"a": '"y', "b": "z"}]
+
+
+def test_gzip_is_known_by_its_bytes_and_may_have_many_members(tmp_path: Path) -> None:
+    data = gzip.compress(b"a,b\n1,2\n") + gzip.compress(b"3,4\n") + b"\0" * 8
+    assert read_bytes(data, tmp_path, texts("a", "b")) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+
+
+def test_column_names_that_sql_cannot_carry_bare_are_kept(tmp_path: Path) -> None:
+    data = 'n,"select ""x""",is_bad,v0,größe (%)\n1,2,3,4,5\n'.encode()
+    assert list(read_bytes(data, tmp_path)[0]) == ["n", 'select "x"', "is_bad", "v0", "größe (%)"]
+
+
+def test_a_bound_is_compared_as_it_is_written(tmp_path: Path) -> None:
+    class Bounded(BaseModel):
+        n: float = Field(ge=2.5)
+        name: str = Field(min_length=2, max_length=3, pattern="^[a-zé]+$")
+
+    path = tmp_path / "file.csv"
+    path.write_text("n,name\n2,aé\n3,éa\n3,x\n3,abcd\n3,A'B\n")
+    result, rows, _ = read([path], tmp_path, contract_of(Bounded))
+    assert rows == [{"n": 3.0, "name": "éa"}]
+    assert list(result.reasons) == [
+        "n: is below 2.5 (ge=2.5)", "name: is shorter than 2 (min_length=2)", "name: is longer than 3 (max_length=3)", "name: does not match ^[a-zé]+$ (pattern)",
+    ]  # fmt: skip
+
+
+def test_large_files_are_read_in_pieces_that_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.backends.sources.csv.landing._PIECE_BYTES", 4096)
+    lines = [f'{n},"text, {n}\nmore"' if n % 7 else f"{n},x,y" for n in range(3000)]
+    path = tmp_path / "file.csv"
+    path.write_text("a,b\n" + "\n".join(lines))
+    result, rows, quarantine = read([path], tmp_path, texts("a", "b"))
+    assert [int(row["a"]) for row in rows] == [n for n in range(3000) if n % 7]
+    assert [row["raw"].decode() for row in quarantine] == [f"{n},x,y" for n in range(0, 3000, 7)]
+    assert quarantine[-1]["line"] == 2 + sum(1 + (n % 7 > 0) for n in range(2996 // 7 * 7))
+    assert result.notes
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a,b,a\n1,2,3\n", "has the column `a` more than once"),
+        (b"\n\r\n", "has only blank lines: there is no header"),
+        (b'"a"x,b\n1,2\n', r"The header of `file.csv` \(line 1\) can't be read: text after a closing quote in field 1"),
+        (gzip.compress(b"a,b\n" + b"1,2\n" * 5000)[:-20], "is a gzip file that was cut short"),
+        (gzip.compress(b"a,b\n1,2\n")[:-8] + bytes(8), "is a damaged gzip file"),
+        (b",".join(b"c%d" % n for n in range(10_001)) + b"\n", "has 10001 columns, and 10000 is the most that is read"),
+    ],
+    ids=["twice", "blank", "header", "cut", "damaged", "wide"],
+)  # fmt: skip
+def test_what_is_no_csv_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_bytes(data, tmp_path)
+
+
+def test_files_of_different_columns_need_a_contract(tmp_path: Path) -> None:
+    paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    paths[0].write_text("a,b\n1,2\n")
+    paths[1].write_text("a,c\n1,2\n")
+    with pytest.raises(SourceError, match=r"The files have different columns \(b, c\)"):
+        read(paths, tmp_path)
+
+
+def test_a_contract_may_forbid_other_columns(tmp_path: Path) -> None:
+    model = create_model("Closed", __config__={"extra": "forbid"}, a=(int, ...))
+    with pytest.raises(SourceError, match=r"has columns that the contract `Closed` forbids \(extra='forbid'\): b"):
+        read_bytes(b"a,b\n1,2\n", tmp_path, contract_of(model))
+
+
+def test_a_bomb_of_compressed_bytes_is_unfolded_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.core.records.MAX_RECORD_BYTES", 1 << 20)
+    monkeypatch.setattr("headrace.backends.sources.csv.landing._PIECE_BYTES", 1 << 18)
+    with pytest.raises(SourceError, match="a record longer than 1 MiB, which begins on line 1"):
+        read_bytes(gzip.compress(b"x" * (64 << 20)), tmp_path)
