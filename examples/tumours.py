@@ -3,9 +3,14 @@
 Run it: headrace run examples/tumours.py
 """
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, Field
 
 import headrace as hr
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 tumours = hr.Pipeline("tumours")
 
@@ -31,7 +36,7 @@ tumours.source("measured", measurements, contract=Tumour)
 
 
 @tumours.table(key="tumour", split=hr.by_key(test=0.25))
-def cells(measured: hr.Frame):
+def cells(measured: hr.Frame) -> str:
     """One row a tumour; it has no number in the file, so its measurements name it."""
     return f"select md5(concat_ws(' ', mean_radius, mean_texture, worst_area, worst_texture)) as tumour, * from {measured}"
 
@@ -42,7 +47,7 @@ def cells(measured: hr.Frame):
     target="benign",
     gate=[hr.at_least("roc_auc", 0.95), hr.no_worse("f1", tolerance=0.01)],
 )
-def forest(trees: int = 100, deepest: int = 8):
+def forest(trees: int = 100, deepest: int = 8) -> "RandomForestClassifier":
     """A random forest; its size and depth can be set: headrace run … --set forest.trees=300"""
     from sklearn.ensemble import RandomForestClassifier
 

@@ -19,7 +19,10 @@ __all__ = ["DEFAULTS", "Config", "Value", "masked", "read_config"]
 FILE = "headrace.toml"
 
 DEFAULTS: Mapping[str, tuple[JSON, str]] = {
-    "lake": ("lake", "folder or URI under which all commits live; a relative one is beside headrace.toml, or else beside the pipeline file"),
+    "lake": (
+        "lake",
+        "folder or URI under which all commits live; a relative one is beside headrace.toml, or else beside the pipeline file",
+    ),
     "engine": ("duckdb", "what evaluates tables: a flavour of backends/engines"),
     "memory": (None, "most memory the engine may take, such as 4GB; its own default unless set"),
     "threads": (None, "threads of the engine; one for each core unless set"),
@@ -116,7 +119,7 @@ def masked(text: str) -> str:
     >>> masked("postgresql://me:hunter2@host/db?token=abc")
     'postgresql://***@host/db?token=***'
     """
-    text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+    text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
     return re.sub(r"(?i)((?:password|passwd|secret|token|credential|signature|api_?key|access_?key)[\w-]*=)[^&\s]+", r"\1***", text)
 
 
@@ -139,7 +142,9 @@ def _find(start: Path) -> Path | None:
 def _profile(file: Path | None, named: str | None) -> Mapping[str, JSON]:
     if file is None:
         if named and named != "local":
-            raise ConfigurationError(f"Profile `{named}` was asked for, but there is no {FILE} beside the pipeline file or in a folder above it. Write one with [{named}].")
+            raise ConfigurationError(
+                f"Profile `{named}` was asked for, but there is no {FILE} beside the pipeline file or in a folder above it. Write one with [{named}]."
+            )
         return {}
     import tomllib
 
@@ -159,7 +164,7 @@ def _profile(file: Path | None, named: str | None) -> Mapping[str, JSON]:
 def _locations(table: Mapping[str, JSON], label: str, environment: Mapping[str, str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     sections = table.get("sources", {})
-    for name, section in (sections.items() if isinstance(sections, dict) else ()):
+    for name, section in sections.items() if isinstance(sections, dict) else ():
         if not isinstance(section, dict) or set(section) - {"location"}:
             raise ConfigurationError(f'{label}: sources.{name} has one setting: location = "…".')
         found[name] = Value(str(section.get("location")), label)

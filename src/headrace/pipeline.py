@@ -8,19 +8,20 @@ as they are. The invariant: importing a pipeline file reads no data and starts n
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from headrace.core.contract import Contract, contract_of
-from headrace.core.errors import ConfigurationError, HeadraceError, PipelineError, Problem, Where
+from headrace.core.errors import ConfigurationError, HeadraceError, PipelineError, Problem, Where, did_you_mean
 from headrace.core.frame import frame_kind, module_imports
-from headrace.core.gate import Gate
+from headrace.core.gate import Check, Gate
 from headrace.core.graph import Graph, problems_of
 from headrace.core.interval import Grid, Interval, parse_duration, parse_time
 from headrace.core.ports import JSON
+from headrace.core.signature import Signature, innermost, living_names, name_of, signature_of
 from headrace.core.source_options import options_for
 from headrace.core.split import Split
 from headrace.core.step import (
@@ -29,7 +30,6 @@ from headrace.core.step import (
     Policy,
     Predictions,
     Promotion,
-    Setting,
     Source,
     SourceOptions,
     Step,
@@ -62,15 +62,6 @@ class Dataset:
 Reference = Dataset | Callable[..., object] | str
 
 
-@dataclass(frozen=True)
-class _Signature:
-    """A step's function, taken apart by the one rule: no default = data, a default = a setting, `Interval` = the interval."""
-
-    data: tuple[tuple[str, str], ...]
-    settings: tuple[Setting, ...]
-    intervals: tuple[str, ...]
-
-
 class Pipeline:
     """A named set of steps with a schedule.
 
@@ -87,10 +78,11 @@ class Pipeline:
         self._names: dict[int, str] = {}
         self._functions: list[UserFunction] = []
         self._graph: Graph | None = None
+        self._imported: dict[str, Mapping[str, str]] = {}
         self._start = self._tried(lambda: None if start is None else parse_time(start), None, self._where)
         daily = Grid.parse("@daily")
         self._grid = self._tried(lambda: Grid.parse(schedule or "@daily", start=self._start), daily, self._where)
-        self._doc = str(sys._getframe(1).f_globals.get("__doc__") or "").strip()
+        self._doc = str(sys._getframe(1).f_globals.get("__doc__") or "").strip()  # noqa: SLF001  # the file that declares
 
     # ------------------------------------------------------------ declarations
 
@@ -112,7 +104,10 @@ class Pipeline:
         `max_rejected` is the share (0.05, "5%") or the number (10) of rows that may break the contract before the step fails.
         """
         where = _caller()
-        declared = self._tried(lambda: location if isinstance(location, SourceOptions) else options_for(location), SourceOptions("csv", str(location)), where)
+        self._check_word("missing", missing, ("fail", "empty"), where)
+        declared = self._tried(
+            lambda: location if isinstance(location, SourceOptions) else options_for(location), SourceOptions("csv", str(location)), where
+        )
         self._add(
             Source(
                 name=name,
@@ -174,15 +169,18 @@ class Pipeline:
 
         def declare(function: F) -> F:
             where = _defined(function)
+            self._check_word("layer", layer, ("silver", "gold"), where)
             signature = self._signature(function, where)
             reach = self._history(history or {}, [p for p, _ in signature.data], function, where)
             self._add(
                 Table(
-                    name=name or _name_of(function),
+                    name=name or name_of(function),
                     where=where,
                     grid=self._every(every, where),
                     function=function,
-                    inputs=tuple(Input(p, p, frame_kind(kind, self._imports(function)) or "frame", reach.get(p)) for p, kind in signature.data),
+                    inputs=tuple(
+                        Input(p, p, frame_kind(kind, self._imports(function)) or "frame", reach.get(p)) for p, kind in signature.data
+                    ),
                     settings=signature.settings,
                     interval_parameters=signature.intervals,
                     key=_columns(key),
@@ -234,9 +232,14 @@ class Pipeline:
             reads = self._reference(data, where)
             parameter = self._training_parameter(signature, reads, where)
             kind = next((k for p, k in signature.data if p == parameter), None)
+            gates = gate if isinstance(gate, list | tuple) else (gate,)
+            self._check_callables("gate", gates, "at_least('r2', 0.5), or a function of the metrics", where)
+            self._check_callables(
+                "metrics", metrics.values() if isinstance(metrics, Mapping) else metrics, "a function of two columns", where
+            )
             self._add(
                 TrainedModel(
-                    name=name or _name_of(function),
+                    name=name or name_of(function),
                     where=where,
                     grid=self._every(every, where),
                     function=function,
@@ -245,14 +248,14 @@ class Pipeline:
                         features=features if isinstance(features, str) else tuple(features),
                         target=target,
                         weight=weight,
-                        metrics=metrics if isinstance(metrics, Mapping) else {_name_of(m): m for m in metrics},
+                        metrics=metrics if isinstance(metrics, Mapping) else {name_of(m): m for m in metrics},
                         cv=cv,
                     ),
                     inputs=(Input(reads, reads, frame_kind(kind, self._imports(function)) or "pandas"),),
                     settings=signature.settings,
                     interval_parameters=signature.intervals,
                     data_parameter=parameter,
-                    gates=tuple(gate) if isinstance(gate, Sequence) else (gate,),
+                    gates=tuple(gates),
                     needs_approval=approval,
                     trust=tuple(trust),
                     is_pickle_allowed=pickle,
@@ -327,16 +330,11 @@ class Pipeline:
 
     def _linked(self) -> list[Step]:
         """The steps, with grids and keys that depend on other steps filled in, and a promotion after each model."""
-        known = {step.name: step for step in self._steps}
+        declared = {step.name: step for step in self._steps}
+        steps = [_gridded(step, declared) for step in self._steps]
+        known = {step.name: step for step in steps}
         linked: list[Step] = []
-        for step in self._steps:
-            if isinstance(step, Predictions):
-                data = known.get(step.data)
-                grid = data.grid if data is not None else step.grid
-                key = data.key if isinstance(data, Table) else ()
-                columns = tuple(dict.fromkeys([*key, *step.columns]))
-                linked.append(replace(step, grid=grid, columns=columns))
-                continue
+        for step in steps:
             if isinstance(step, Table):
                 step = replace(step, inputs=tuple(_reaching(i, step.grid, known.get(i.dataset)) for i in step.inputs))
             if isinstance(step, TrainedModel):
@@ -346,7 +344,9 @@ class Pipeline:
                 key = data.key if isinstance(data, Table) else ()
                 step = replace(step, inputs=inputs, spec=replace(step.spec, key=key))
                 linked.append(step)
-                linked.append(Promotion(f"{step.name}.promotion", step.where, step.grid, step.name, (Input("model", step.name),), policy=step.policy))
+                linked.append(
+                    Promotion(f"{step.name}.promotion", step.where, step.grid, step.name, (Input("model", step.name),), policy=step.policy)
+                )
                 continue
             linked.append(step)
         return linked
@@ -361,6 +361,15 @@ class Pipeline:
             self._problems.append(Problem(str(error), where))
         return fallback
 
+    def _check_word(self, name: str, word: str, known: Sequence[str], where: Where) -> None:
+        if word not in known:
+            self._problems.append(Problem(f"{name}={word!r} is not known. {did_you_mean(str(word), known)}", where))
+
+    def _check_callables(self, name: str, given: Iterable[object], wanted: str, where: Where) -> None:
+        for one in given:
+            if not isinstance(one, Check) and not callable(one):
+                self._problems.append(Problem(f"{name}={one!r}: write {wanted}.", where))
+
     def _every(self, every: str | None, where: Where) -> Grid:
         return self._grid if every is None else self._tried(lambda: Grid.parse(every, start=self._start), self._grid, where)
 
@@ -368,14 +377,18 @@ class Pipeline:
         return None if contract is None else self._tried(lambda: contract_of(contract), None, where)
 
     def _policy(self, retries: int, timeout: str | None, *, own_process: bool, where: Where) -> Policy:
+        if retries < 0:
+            self._problems.append(Problem(f"retries={retries}: it is how often a step is tried again, 0 or more.", where))
         limit = None if timeout is None else self._tried(lambda: _seconds(timeout), None, where)
         return Policy(retries=retries, timeout_s=limit, has_own_process=own_process or limit is not None)
 
-    def _history(self, history: History, parameters: Sequence[str], function: UserFunction, where: Where) -> dict[str, tuple[timedelta, timedelta]]:
+    def _history(
+        self, history: History, parameters: Sequence[str], function: UserFunction, where: Where
+    ) -> dict[str, tuple[timedelta, timedelta]]:
         found = {}
         for dataset, length in history.items():
             if dataset not in parameters:
-                text = f"`{_name_of(function)}` asks for the history of `{dataset}`, which is not among its parameters ({', '.join(parameters) or 'none'})."
+                text = f"`{name_of(function)}` asks for the history of `{dataset}`, which is not among its parameters ({', '.join(parameters) or 'none'})."
                 self._problems.append(Problem(text, where))
                 continue
             reach = self._tried(lambda length=length: _reach(length), None, where)  # type: ignore[misc]
@@ -383,27 +396,12 @@ class Pipeline:
                 found[dataset] = reach
         return found
 
-    def _signature(self, function: UserFunction, where: Where) -> _Signature:
-        data: list[tuple[str, str]] = []
-        settings: list[Setting] = []
-        intervals: list[str] = []
-        imports = self._imports(function)
-        for name, annotation, default, has_default in _parameters(function):
-            if name.startswith("*"):
-                text = f"`{_name_of(function)}` has `{name}`; a step's parameters are named one by one, since their names say what it reads."
-                self._problems.append(Problem(text, where))
-            elif _is_interval(annotation, imports):
-                intervals.append(name)
-            elif not has_default:
-                data.append((name, annotation if isinstance(annotation, str) else _annotation_text(annotation)))
-            elif _is_plain(default):
-                settings.append(Setting(name, default))  # type: ignore[arg-type]
-            else:
-                text = f"`{_name_of(function)}`: the default of `{name}` is a {type(default).__name__}; a setting is a plain value (text, number, true or false, list)."
-                self._problems.append(Problem(text, where))
-        return _Signature(tuple(data), tuple(settings), tuple(intervals))
+    def _signature(self, function: UserFunction, where: Where) -> Signature:
+        signature, problems = signature_of(function, self._imports(function))
+        self._problems.extend(Problem(text, where) for text in problems)
+        return signature
 
-    def _training_parameter(self, signature: _Signature, reads: str, where: Where) -> str | None:
+    def _training_parameter(self, signature: Signature, reads: str, where: Where) -> str | None:
         names = [p for p, _ in signature.data]
         wrong = [n for n in names if n != reads]
         if wrong:
@@ -420,85 +418,54 @@ class Pipeline:
             return reference.name
         found = self._names.get(id(reference))
         if found is None:
-            text = f"`{_name_of(reference)}` is not a step of `{self.name}`. Decorate it with @{self.name}.table or @{self.name}.model first."
+            text = (
+                f"`{name_of(reference)}` is not a step of `{self.name}`. Decorate it with @{self.name}.table or @{self.name}.model first."
+            )
             self._problems.append(Problem(text, where))
-            return _name_of(reference)
+            return name_of(reference)
         return found
 
     def _imports(self, function: UserFunction) -> Mapping[str, str]:
-        """What the names in a function's module stand for, as its text says, TYPE_CHECKING blocks included; read once a file."""
-        file = function.__code__.co_filename
-        if file not in _IMPORTS:
+        """What the names in a function's module stand for, as its text says, TYPE_CHECKING blocks included; in a notebook, as they are now."""
+        file = innermost(function).__code__.co_filename
+        if file not in self._imported:
             try:
-                _IMPORTS[file] = module_imports(Path(file).read_text(encoding="utf-8"))
+                self._imported[file] = module_imports(Path(file).read_text(encoding="utf-8"))
             except (OSError, SyntaxError, UnicodeDecodeError):
-                _IMPORTS[file] = {}
-        return _IMPORTS[file]
+                self._imported[file] = dict(living_names(function.__globals__))
+        return self._imported[file]
 
 
 _T = TypeVar("_T")
-_IMPORTS: dict[str, Mapping[str, str]] = {}
+
+
+def _gridded(step: Step, known: Mapping[str, Step]) -> Step:
+    """Predictions on the grid of the rows that they are about, with those rows' key."""
+    data = known.get(step.data) if isinstance(step, Predictions) else None
+    if not isinstance(step, Predictions) or data is None:
+        return step
+    key = data.key if isinstance(data, Table) else ()
+    return replace(step, grid=data.grid, columns=tuple(dict.fromkeys([*key, *step.columns])))
 
 
 def _reaching(read: Input, grid: Grid, data: Step | None) -> Input:
-    """An input without history on another grid: of a finer one, all intervals within the step's; of a coarser one, the newest."""
+    """An input without history on another grid: of a finer one, all intervals that end within the step's; else the newest."""
     if read.reach is not None or data is None or data.grid == grid:
         return read
-    if data.grid.is_coarser_than(grid):
-        return replace(read, is_newest=True)
-    return replace(read, reach=(grid.nominal, timedelta(0)))
+    is_finer = data.grid.nominal < grid.nominal
+    return replace(read, is_within=is_finer, is_newest=not is_finer)
 
 
 def _caller() -> Where:
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # noqa: SLF001  # the file that declares
     return Where(frame.f_code.co_filename, frame.f_lineno)
 
 
 def _defined(function: UserFunction) -> Where:
-    code = getattr(function, "__code__", None)
+    code = getattr(innermost(function), "__code__", None)
     if code is None:
         raise ConfigurationError(f"A step is a plain function; got a {type(function).__name__}.")
     return Where(code.co_filename, code.co_firstlineno)
-
-
-def _name_of(function: Callable[..., object]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
-
-
-def _parameters(function: UserFunction) -> list[tuple[str, object, object, bool]]:
-    """(name, annotation, default, has_default) of each parameter, without importing `inspect`."""
-    code = function.__code__
-    count = code.co_argcount
-    names = code.co_varnames[: count + code.co_kwonlyargcount]
-    positional = function.__defaults__ or ()
-    defaults: dict[str, object] = dict(zip(names[count - len(positional) : count], positional, strict=True))
-    defaults.update(function.__kwdefaults__ or {})
-    notes = function.__annotations__
-    found = [(n, notes.get(n, ""), defaults.get(n), n in defaults) for n in names]
-    stars = code.co_varnames[len(names) : len(names) + bool(code.co_flags & 4) + bool(code.co_flags & 8)]
-    return [*found, *((f"*{n}", "", None, False) for n in stars)]
-
-
-def _annotation_text(annotation: object) -> str:
-    if isinstance(annotation, type):
-        return f"{annotation.__module__}.{annotation.__qualname__}"
-    return str(annotation)
-
-
-def _is_interval(annotation: object, imports: Mapping[str, str]) -> bool:
-    if annotation is Interval:
-        return True
-    if not isinstance(annotation, str):
-        return False
-    head, _, rest = annotation.strip("\"' ").partition(".")
-    full = imports.get(head, head) + (f".{rest}" if rest else "")
-    return full in ("headrace.Interval", "headrace.core.interval.Interval")
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(_is_plain(v) for v in value)
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _columns(columns: Columns | None) -> tuple[str, ...]:
@@ -519,7 +486,9 @@ def _reach(length: str | tuple[str, str]) -> tuple[timedelta, timedelta]:
         return parse_duration(length), timedelta(0)
     far, near = parse_duration(length[0]), parse_duration(length[1])
     if near >= far:
-        raise ConfigurationError(f"history ({length[0]!r}, {length[1]!r}) reaches from {length[0]} ago to {length[1]} ago: the first must be the longer one.")
+        raise ConfigurationError(
+            f"history ({length[0]!r}, {length[1]!r}) reaches from {length[0]} ago to {length[1]} ago: the first must be the longer one."
+        )
     return far, near
 
 

@@ -12,7 +12,8 @@ from headrace.cli.output import print_json, tell
 from headrace.core.errors import UnknownNameError, did_you_mean
 from headrace.core.step import TrainedModel
 from headrace.lake.chain import Decision
-from headrace.run.session import Session
+from headrace.run.session import Session, utc_now
+from headrace.run.tracking import queue_decision
 from headrace.steps import overrides
 
 __all__ = ["hold", "promote", "release", "rollback"]
@@ -46,7 +47,7 @@ def promote(
     session = _session(file, lake, profile, model)
     interval = session.graph.steps[model].grid.at(interval_at(session, at).start)
     decision = overrides.promote_by_hand(session.lake, session.graph.name, model, interval, version=version, who=name or who(), why=why)
-    return _told(decision, as_json=as_json)
+    return _told(session, model, decision, as_json=as_json)
 
 
 @click.command()
@@ -69,7 +70,8 @@ def rollback(
 ) -> int:
     """Let an earlier champion serve again. It stands until it is released: runs only challenge it."""
     session = _session(file, lake, profile, model)
-    return _told(overrides.rollback(session.lake, session.graph.name, model, to=number, who=name or who(), why=why), as_json=as_json)
+    decision = overrides.rollback(session.lake, session.graph.name, model, to=number, who=name or who(), why=why)
+    return _told(session, model, decision, as_json=as_json)
 
 
 @click.command()
@@ -82,7 +84,8 @@ def rollback(
 def hold(file: Path, model: str, why: str, name: str | None, lake: str | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Keep the champion: runs only challenge it, until `headrace release`."""
     session = _session(file, lake, profile, model)
-    return _told(overrides.hold(session.lake, session.graph.name, model, who=name or who(), why=why), as_json=as_json)
+    decision = overrides.hold(session.lake, session.graph.name, model, who=name or who(), why=why)
+    return _told(session, model, decision, as_json=as_json)
 
 
 @click.command()
@@ -95,7 +98,8 @@ def hold(file: Path, model: str, why: str, name: str | None, lake: str | None, p
 def release(file: Path, model: str, why: str, name: str | None, lake: str | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001
     """End a hold, or the hold that a rollback brings: the next run may promote again."""
     session = _session(file, lake, profile, model)
-    return _told(overrides.release(session.lake, session.graph.name, model, who=name or who(), why=why), as_json=as_json)
+    decision = overrides.release(session.lake, session.graph.name, model, who=name or who(), why=why)
+    return _told(session, model, decision, as_json=as_json)
 
 
 def _session(file: Path, lake: str | None, profile: str | None, model: str) -> Session:
@@ -106,7 +110,8 @@ def _session(file: Path, lake: str | None, profile: str | None, model: str) -> S
     return session
 
 
-def _told(decision: Decision, *, as_json: bool) -> int:
+def _told(session: Session, model: str, decision: Decision, *, as_json: bool) -> int:
+    queue_decision(session, model, decision, at=utc_now())
     if as_json:
         import json
 

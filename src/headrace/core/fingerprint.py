@@ -109,7 +109,7 @@ def _declared(step: Step) -> dict[str, JSON]:
                 "valid": str(split.valid_length),
                 "gap": str(split.gap),
             },
-            "reads": {i.parameter: [i.frame, str(i.reach), i.is_newest] for i in step.inputs},
+            "reads": {i.parameter: [i.frame, "within" if i.is_within else str(i.reach), i.is_newest] for i in step.inputs},
         }
     if isinstance(step, TrainedModel):
         spec = step.spec
@@ -131,7 +131,11 @@ def uses_interval(step: Step) -> bool:
     if isinstance(step, Source):
         return step.options.is_by_interval
     if isinstance(step, Table):
-        return bool(step.interval_parameters) or (step.split is not None and step.split.kind == "time") or any(i.reach for i in step.inputs)
+        return (
+            bool(step.interval_parameters)
+            or (step.split is not None and step.split.kind == "time")
+            or any(i.is_window for i in step.inputs)
+        )
     if isinstance(step, TrainedModel):
         return bool(step.interval_parameters)
     return False

@@ -26,7 +26,13 @@ _RESERVED = frozenset(
     "intersect into is join leading left like limit not null offset on or order outer primary references right select some table then to true union unique using "
     "when where window with interval".split()
 )
-_FINEST = (("SMf", timedelta(minutes=1)), ("HIpc", timedelta(hours=1)), ("djDFxaAuw", timedelta(days=1)), ("UWV", timedelta(days=7)), ("mbB", timedelta(days=28)))
+_FINEST = (
+    ("SMfTRrXcs", timedelta(minutes=1)),
+    ("HIklp", timedelta(hours=1)),
+    ("djeDFxaAuw", timedelta(days=1)),
+    ("UWV", timedelta(days=7)),
+    ("mbBh", timedelta(days=28)),
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ class Graph:
         """A step by its name. UnknownNameError with the nearest one."""
         found = self.steps.get(name)
         if found is None:
-            raise UnknownNameError(f"Pipeline `{self.name}` has no step `{name}`. {did_you_mean(name, self.steps)} See: headrace show {self.where.file}")
+            raise UnknownNameError(
+                f"Pipeline `{self.name}` has no step `{name}`. {did_you_mean(name, self.steps)} See: headrace show {self.where.file}"
+            )
         return found
 
     def readers_of(self, name: str) -> Iterator[Step]:
@@ -66,6 +74,18 @@ class Graph:
                 reached.update(i.dataset for i in step.inputs)
         return frozenset(reached)
 
+    @property
+    def first(self) -> Interval | None:
+        """The pipeline's first interval: the first that starts at `start` or after it."""
+        return None if self.start is None else self.grid.first_from(self.start)
+
+    def intervals_for(self, step: Step, run: Interval) -> tuple[Interval, ...]:
+        """The intervals of a step that a run is about: on a finer grid all that end within the run's, else the one of `interval_for`."""
+        if step.grid.nominal < self.grid.nominal:
+            return tuple(i for i in step.grid.ending_in(run) if self.start is None or i.start >= self.start)
+        interval = self.interval_for(step, run)
+        return () if interval is None else (interval,)
+
     def interval_for(self, step: Step, run: Interval) -> Interval | None:
         """The interval of a step that a run is about: its own, or on another grid the newest that ended by then; None before the start."""
         interval = run if step.grid == self.grid else step.grid.last_ended_by(run.end)
@@ -81,6 +101,8 @@ class Graph:
         grid = self.steps[read.dataset].grid
         if read.is_newest:
             candidates: Iterable[Interval] = [grid.last_ended_by(interval.end)]
+        elif read.is_within:
+            candidates = grid.ending_in(interval)
         elif read.reach is None:
             candidates = [interval]
         else:
@@ -101,7 +123,11 @@ def problems_of(name: str, where: Where, start: datetime | None, steps: Sequence
     """All problems of the declared steps, and the steps in topological order (as far as there is one)."""
     problems: list[Problem] = []
     if not _PIPELINE_NAME.fullmatch(name):
-        problems.append(Problem(f"`{name}` can't name a pipeline: paths must carry it. Use letters, digits, `_` and `-`, starting with a letter.", where))
+        problems.append(
+            Problem(
+                f"`{name}` can't name a pipeline: paths must carry it. Use letters, digits, `_` and `-`, starting with a letter.", where
+            )
+        )
     known: dict[str, Step] = {}
     for step in steps:
         problems.extend(_name_problems(step, known))
@@ -109,10 +135,18 @@ def problems_of(name: str, where: Where, start: datetime | None, steps: Sequence
     for step in steps:
         problems.extend(_input_problems(step, known))
         problems.extend(_own_problems(step, known, start))
+    if start is not None and (start.second or start.microsecond):
+        problems.append(
+            Problem(f"pipeline `{name}`: start={start:%Y-%m-%dT%H:%M:%S} is no whole minute; intervals begin and end on minutes.", where)
+        )
     ordered, cycle = _topological(list(known.values()), known)
     if cycle:
         path = " -> ".join(f"`{n}`" for n in (*cycle, cycle[0]))
-        problems.append(Problem(f"Steps read each other in a circle: {path}. Break it: a step can read only what is made before it.", known[cycle[0]].where))
+        problems.append(
+            Problem(
+                f"Steps read each other in a circle: {path}. Break it: a step can read only what is made before it.", known[cycle[0]].where
+            )
+        )
     return sorted(problems, key=lambda p: (p.where is None, p.where or where)), ordered
 
 
@@ -120,7 +154,10 @@ def _name_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
     if isinstance(step, Promotion):
         return
     if not _NAME.fullmatch(step.name):
-        yield Problem(f"`{step.name}` can't name a step: SQL and paths must carry it. Use letters, digits and `_`, starting with a letter.", step.where)
+        yield Problem(
+            f"`{step.name}` can't name a step: SQL and paths must carry it. Use letters, digits and `_`, starting with a letter.",
+            step.where,
+        )
     elif step.name.lower() in _RESERVED:
         yield Problem(f"`{step.name}` is a word of SQL, so a query can't name it. Choose another, such as `{step.name}_rows`.", step.where)
     other = known.get(step.name)
@@ -128,12 +165,16 @@ def _name_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
         yield Problem(f"Two steps are called `{step.name}`; the other is at {other.where}. Rename one, or give it name=.", step.where)
     near = next((k for k in known if k != step.name and k.lower() == step.name.lower()), None)
     if near:
-        yield Problem(f"`{step.name}` and `{near}` differ only in case, which SQL and some file systems don't tell apart. Rename one.", step.where)
+        yield Problem(
+            f"`{step.name}` and `{near}` differ only in case, which SQL and some file systems don't tell apart. Rename one.", step.where
+        )
 
 
 def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
     for read in step.inputs:
         found = known.get(read.dataset)
+        if isinstance(step, Predictions) and read.parameter == "model":
+            continue
         if found is None:
             datasets = [n for n, s in known.items() if isinstance(s, Source | Table | Predictions)]
             yield Problem(
@@ -141,15 +182,18 @@ def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
                 "(A parameter without a default names a dataset; give a setting a default.)",
                 step.where,
             )
-        elif isinstance(found, TrainedModel) and not isinstance(step, Promotion | Predictions):
-            yield Problem(f"step `{step.name}` reads `{read.dataset}`, which is a model ({found.where}). Read its predictions: predict({read.dataset}, …).", step.where)
+        elif isinstance(found, TrainedModel) and isinstance(step, Table):
+            yield Problem(
+                f"step `{step.name}` reads `{read.dataset}`, which is a model ({found.where}). Read its predictions: predict({read.dataset}, …).",
+                step.where,
+            )
 
 
 def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None) -> Iterator[Problem]:
     if isinstance(step, Source):
         yield from _source_problems(step)
     if isinstance(step, Table):
-        yield from _table_problems(step, start)
+        yield from _table_problems(step, known, start)
     if isinstance(step, TrainedModel):
         yield from _model_problems(step, known)
     if isinstance(step, Predictions):
@@ -160,7 +204,8 @@ def _source_problems(step: Source) -> Iterator[Problem]:
     location = step.options.location
     for field in re.findall(r"\{(\w+)", location):
         if field not in ("start", "end"):
-            yield Problem(f"source `{step.name}`: `{{{field}}}` in `{location}` is not known; a location has {{start:…}} and {{end:…}}.", step.where)
+            text = f"source `{step.name}`: `{{{field}}}` in `{location}` is not known; a location has {{start:…}} and {{end:…}}."
+            yield Problem(text, step.where)
     finest = template_length(location)
     if finest is not None and finest > step.grid.nominal:
         yield Problem(
@@ -170,12 +215,18 @@ def _source_problems(step: Source) -> Iterator[Problem]:
         )
 
 
-def _table_problems(step: Table, start: datetime | None) -> Iterator[Problem]:
+def _table_problems(step: Table, known: Mapping[str, Step], start: datetime | None) -> Iterator[Problem]:
     split = step.split
     if split is not None and split.kind == "key" and not (split.key or step.key):
         yield Problem(f"table `{step.name}` is split by_key but has no key. Add key= to the table, or by_key('column', …).", step.where)
     if split is not None and split.kind == "time" and not step.time:
         yield Problem(f"table `{step.name}` is split by_time but has no time column. Add time=.", step.where)
+    for read in step.inputs:
+        data = known.get(read.dataset)
+        if read.reach is not None and data is not None and read.reach[0] - read.reach[1] < data.grid.nominal:
+            asked = format_duration(read.reach[0] - read.reach[1])
+            text = f"table `{step.name}` reads {asked} of history of `{read.dataset}`, which has one interval every {data.grid.label}: none would ever fit in."
+            yield Problem(f"{text} Make its history longer, or leave it out.", step.where)
     if start is None and any(i.reach and i.reach[0] > step.grid.nominal for i in step.inputs):
         yield Problem(f'table `{step.name}` reads history, so the pipeline needs a start=: Pipeline(…, start="2026-01-01").', step.where)
 
@@ -192,13 +243,22 @@ def _model_problems(step: TrainedModel, known: Mapping[str, Step]) -> Iterator[P
         yield Problem(f"model `{step.name}` names a feature twice: {', '.join(doubles)}.", step.where)
     for role, column in (("target", step.spec.target), ("weight", step.spec.weight)):
         if column is not None and column in features:
-            yield Problem(f"model `{step.name}`: its {role} `{column}` is also a feature, so the answer would leak. Take it out of features=.", step.where)
+            yield Problem(
+                f"model `{step.name}`: its {role} `{column}` is also a feature, so the answer would leak. Take it out of features=.",
+                step.where,
+            )
     if step.spec.cv is not None and step.spec.cv < 2:
         yield Problem(f"model `{step.name}`: cv={step.spec.cv} is no cross-validation; it takes at least 2 folds.", step.where)
 
 
 def _prediction_problems(step: Predictions, known: Mapping[str, Step]) -> Iterator[Problem]:
     model, data = known.get(step.model), known.get(step.data)
+    if model is None:
+        models = [n for n, s in known.items() if isinstance(s, TrainedModel)]
+        text = (
+            f"predictions `{step.name}`: there is no model `{step.model}`. {did_you_mean(step.model, models) or 'The pipeline has none.'}"
+        )
+        yield Problem(text, step.where)
     if model is not None and not isinstance(model, TrainedModel):
         yield Problem(f"predictions `{step.name}`: `{step.model}` is not a model but a {model.kind} ({model.where}).", step.where)
     if data is not None and not isinstance(data, Table | Source):
@@ -232,7 +292,5 @@ def template_length(location: str) -> timedelta | None:
     fields = re.findall(r"\{(?:start|end)(?::([^}]*))?\}", location)
     if not fields:
         return None
-    codes = {c for field in fields for c in re.findall(r"%-?([A-Za-z])", field)}
-    if any(not field for field in fields):
-        return None
+    codes = {c for field in fields for c in re.findall(r"%-?([A-Za-z])", field or "%Y-%m-%d")}
     return next((length for letters, length in _FINEST if codes & set(letters)), timedelta(days=365))

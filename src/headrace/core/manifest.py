@@ -20,7 +20,7 @@ from headrace.core.errors import DamageError, NewerFormatError
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON, Column, Schema
 
-__all__ = ["FORMAT", "Content", "FileEntry", "InputRef", "Kind", "Manifest", "Part", "Run", "canonical_json", "digest_of"]
+__all__ = ["FORMAT", "Content", "FileEntry", "InputRef", "Kind", "Manifest", "Part", "Run", "canonical_json", "digest_of", "time_text"]
 
 FORMAT = 1
 
@@ -211,6 +211,11 @@ def canonical_json(value: JSON) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def time_text(time: datetime) -> str:
+    """A time in UTC as entries carry it: `2026-11-20T08:00:00Z`."""
+    return time.isoformat().replace("+00:00", "Z")
+
+
 def digest_of(value: JSON) -> str:
     """The SHA-256 of a value's canonical JSON, in hexadecimal."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
@@ -271,7 +276,7 @@ def _schema_json(schema: Mapping[str, Schema]) -> dict[str, JSON]:
 
 
 def _input_json(ref: InputRef) -> dict[str, JSON]:
-    runs: list[JSON] = [[_time_text(run.start), run.minutes, run.count, run.version] for run in ref.runs]
+    runs: list[JSON] = [[time_text(run.start), run.minutes, run.count, run.version] for run in ref.runs]
     return {"dataset": ref.dataset, "window": _interval_json(ref.window), "runs": runs, "count": ref.count, "digest": ref.digest}
 
 
@@ -285,11 +290,7 @@ def _paths(parts: tuple[Part, ...]) -> dict[str, JSON]:
 
 
 def _interval_json(interval: Interval) -> list[JSON]:
-    return [_time_text(interval.start), _time_text(interval.end)]
-
-
-def _time_text(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
+    return [time_text(interval.start), time_text(interval.end)]
 
 
 # ---------------------------------------------------------------- from JSON

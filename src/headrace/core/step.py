@@ -42,7 +42,7 @@ class Input:
     """A dataset that a step reads.
 
     `reach` says which of its intervals: None means the step's own; a pair (from, to) counts back from the end of the step's
-    interval. `is_newest` reads the one interval that ended last by the end of the step's.
+    interval. `is_newest` reads the one interval that ended last by the end of the step's; `is_within` reads all that end within it.
     """
 
     parameter: str
@@ -50,6 +50,12 @@ class Input:
     frame: FrameKind = "frame"
     reach: tuple[timedelta, timedelta] | None = None
     is_newest: bool = False
+    is_within: bool = False
+
+    @property
+    def is_window(self) -> bool:
+        """Whether it reads any number of intervals, each row with its `interval_end`."""
+        return self.is_within or self.reach is not None
 
 
 @dataclass(frozen=True)

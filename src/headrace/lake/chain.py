@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from headrace.core.errors import DamageError, NewerFormatError
 from headrace.core.interval import Interval
-from headrace.core.manifest import FORMAT, FileEntry, canonical_json
+from headrace.core.manifest import FORMAT, FileEntry, canonical_json, time_text
 from headrace.core.ports import JSON, Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError
@@ -58,7 +58,7 @@ class Decision:
             {
                 "format": FORMAT,
                 "kind": self.kind,
-                "model": [self.model.start.isoformat(), self.model.end.isoformat()],
+                "model": [time_text(self.model.start), time_text(self.model.end)],
                 "version": self.version,
                 "digest": self.digest,
                 "verdict": self.verdict,
@@ -70,7 +70,7 @@ class Decision:
                 "serving": self.serving,
                 "previous": self.previous,
                 "is_held": self.is_held,
-                "decided_at": self.decided_at.isoformat() if self.decided_at else None,
+                "decided_at": time_text(self.decided_at) if self.decided_at else None,
                 "nonce": self.nonce,
             }
         )

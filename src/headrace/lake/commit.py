@@ -15,7 +15,7 @@ from typing import Literal
 
 from headrace.core.errors import LakeError, LostRaceError
 from headrace.core.interval import Interval
-from headrace.core.manifest import Content, FileEntry, InputRef, Manifest, Part
+from headrace.core.manifest import Content, FileEntry, InputRef, Manifest, Part, time_text
 from headrace.core.ports import JSON, Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError, sha256_of
@@ -106,7 +106,7 @@ class Attempt:
         own: dict[str, JSON] = {
             "nonce": self.nonce,
             "base": self.base,
-            "created_at": self._clock().isoformat(),
+            "created_at": time_text(self._clock()),
             "host": os.uname().nodename,
         }
         manifest = Manifest(self.pipeline, self.dataset, self.interval, self.version, content, {**(receipt or {}), **own})

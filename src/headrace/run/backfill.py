@@ -78,8 +78,6 @@ def _by_run(session: Session, request: Request, receipts: Sequence[Receipt]) -> 
     found: dict[Interval, list[Receipt]] = {}
     for run in request.runs:
         for step in session.graph.steps.values():
-            interval = session.graph.interval_for(step, run)
-            receipt = by_pair.get((step.name, interval)) if interval else None
-            if receipt is not None:
-                found.setdefault(run, []).append(receipt)
+            made = (by_pair.get((step.name, interval)) for interval in session.graph.intervals_for(step, run))
+            found.setdefault(run, []).extend(receipt for receipt in made if receipt is not None)
     return found

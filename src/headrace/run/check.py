@@ -13,6 +13,7 @@ from headrace.core.frame import Frame
 from headrace.core.interval import Interval
 from headrace.core.plan import Plan
 from headrace.core.ports import Bound, Column, Schema
+from headrace.core.signature import innermost
 from headrace.core.step import Predictions, Source, Step, Table, TrainedModel
 from headrace.run.inputs import schema_of
 from headrace.run.session import Session
@@ -61,7 +62,7 @@ def _bound(
         schema = schemas.get(read.dataset)
         if schema is None or read.frame != "frame":
             return None
-        tables[read.parameter] = (*schema, _STAMP) if read.reach is not None else schema
+        tables[read.parameter] = (*schema, _STAMP) if read.is_window else schema
     sql = _sql_of(session, step, interval, tables)
     if sql is None:
         return None
@@ -95,7 +96,7 @@ def _sql_of(session: Session, step: Table, interval: Interval, tables: Mapping[s
 
 
 def _writes_sql(step: Table) -> bool:
-    constants = [c for c in step.function.__code__.co_consts if isinstance(c, str)]
+    constants = [c for c in innermost(step.function).__code__.co_consts if isinstance(c, str)]
     return any(c.lstrip().lower().startswith(("select", "with", "from")) for c in constants)
 
 

@@ -93,7 +93,7 @@ def _manifests(session: Session, step: Step, interval: Interval, read: Input, in
 def _files(session: Session, read: Input, found: Sequence[Manifest]) -> InputFiles:
     by_interval = tuple((m.interval, row_paths(session, m)) for m in found)
     schema = next((s for s in (schema_of(m) for m in reversed(found)) if s), ())
-    return InputFiles(read.parameter, by_interval, schema, stamped=read.reach is not None)
+    return InputFiles(read.parameter, by_interval, schema, stamped=read.is_window)
 
 
 def _check_consistent(step: Step, interval: Interval, manifests: Mapping[str, tuple[Manifest, ...]]) -> None:

@@ -69,12 +69,7 @@ def _targets(session: Session, request: Request) -> Iterable[Pair]:
         for step in graph.steps.values():
             if request.steps is not None and step.name not in request.steps:
                 continue
-            if step.grid.nominal < graph.grid.nominal:
-                found.update(((step.name, i), None) for i in step.grid.within(run) if graph.start is None or i.start >= graph.start)
-                continue
-            interval = graph.interval_for(step, run)
-            if interval is not None:
-                found[step.name, interval] = None
+            found.update(((step.name, interval), None) for interval in graph.intervals_for(step, run))
     return found
 
 

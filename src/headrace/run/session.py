@@ -22,6 +22,7 @@ from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.signature import innermost
 from headrace.core.step import Source, Step, Table, TrainedModel
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
@@ -195,7 +196,7 @@ def open_lake_at(uri: str, *, clock: Clock = utc_now, read_only: bool = False) -
 
 def names_interval(step: Table) -> bool:
     """Whether the text of a table's function names `$start` or `$end`, so that its output depends on the interval."""
-    codes = [step.function.__code__]
+    codes = [innermost(step.function).__code__]
     while codes:
         for constant in codes.pop().co_consts:
             if isinstance(constant, str) and ("$start" in constant or "$end" in constant):

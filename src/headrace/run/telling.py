@@ -17,7 +17,7 @@ from headrace.core.interval import Interval, format_duration
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
-from headrace.core.step import Table, TrainedModel
+from headrace.core.step import Source, Table, TrainedModel
 from headrace.report.data import (
     GateLine,
     Likeness,
@@ -30,6 +30,7 @@ from headrace.report.data import (
     SplitSection,
 )
 from headrace.run.drawing import drawing_of
+from headrace.run.inputs import schema_of
 from headrace.run.promotion import sides_of
 from headrace.run.session import Session
 from headrace.steps.splits import likeness
@@ -94,8 +95,18 @@ def _quarantines(session: Session, receipts: Sequence[Receipt]) -> Iterator[Quar
             rows_quarantined=sum(r.rows_quarantined for r, _ in found),
             reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
             samples=tuple(_samples(session, found[-1][1])),
-            masked=session.config.names("mask"),
+            masked=tuple(n for n in session.config.names("mask") if n in _columns(session, name, found[-1][1])),
         )
+
+
+def _columns(session: Session, source: str, manifest: Manifest) -> set[str]:
+    """What a source's columns are called, in its files and from there on."""
+    step = session.graph.steps[source]
+    names = {column.name for column in schema_of(manifest)}
+    if isinstance(step, Source) and step.contract:
+        names.update(alias for field in step.contract.fields for alias in (field.name, field.alias))
+    undeclared = manifest.content.details.get("undeclared")
+    return names | {str(n) for n in undeclared} if isinstance(undeclared, Sequence) else names
 
 
 def _samples(session: Session, manifest: Manifest) -> Iterator[QuarantinedRecord]:

@@ -13,14 +13,16 @@ from typing import cast
 
 from headrace import __version__
 from headrace.core.errors import ConfigurationError
+from headrace.core.manifest import Manifest
 from headrace.core.ports import RunNote, Tracker
 from headrace.core.receipt import Receipt
+from headrace.lake.chain import Decision
 from headrace.plugins import load
 from headrace.run.outbox import SyncResult, enqueue, pending, start_sender, sync
 from headrace.run.record import git_commit
 from headrace.run.session import Session
 
-__all__ = ["outbox_folder", "queue_notes", "sync_notes", "tracker_of"]
+__all__ = ["outbox_folder", "queue_decision", "queue_notes", "sync_notes", "tracker_of"]
 
 
 def tracker_of(session: Session) -> tuple[str, str] | None:
@@ -48,16 +50,29 @@ def outbox_folder(session: Session) -> Path:
 
 def queue_notes(session: Session, receipts: Sequence[Receipt], *, at: datetime) -> int:
     """Queue a note for each model that was trained, and start the sender. How many were queued."""
-    found = tracker_of(session)
-    if found is None or session.experiment:
+    if session.experiment or tracker_of(session) is None:
         return 0
     promotions = {(r.step.removesuffix(".promotion"), r.interval): r for r in receipts if r.kind == "promotion"}
-    notes = [_note(session, r, promotions.get((r.step, r.interval)), at) for r in receipts if r.kind == "model" and r.state == "made"]
+    trained = [r for r in receipts if r.kind == "model" and r.state == "made" and r.version]
+    return _queue(session, [_of_receipt(session, r, promotions.get((r.step, r.interval)), at) for r in trained])
+
+
+def queue_decision(session: Session, model: str, decision: Decision, *, at: datetime) -> int:
+    """Queue a note of what a person decided: which model serves now."""
+    if tracker_of(session) is None or decision.kind not in ("promote", "rollback"):
+        return 0
+    manifest = session.log(model).manifest(decision.model, decision.version)
+    return _queue(session, [_note(session, manifest, at, chain=decision.number, is_champion=True)])
+
+
+def _queue(session: Session, notes: Sequence[RunNote]) -> int:
+    found = tracker_of(session)
+    if found is None or not notes:
+        return 0
     folder = outbox_folder(session)
     for note in notes:
         enqueue(folder, note)
-    if notes:
-        start_sender(folder, *found)
+    start_sender(folder, *found)
     return len(notes)
 
 
@@ -75,30 +90,31 @@ def sync_notes(session: Session) -> SyncResult:
     return sync(folder, cast(Tracker, load("trackers", name).open(uri)))
 
 
-def _note(session: Session, receipt: Receipt, promotion: Receipt | None, at: datetime) -> RunNote:
-    assert receipt.version is not None
-    manifest = session.log(receipt.step).manifest(receipt.interval, receipt.version)
-    tags = {
-        "pipeline": session.graph.name,
-        "interval": receipt.interval.label,
-        "fingerprint": manifest.content.fingerprint,
-        "headrace": __version__,
-    }
+def _of_receipt(session: Session, receipt: Receipt, promotion: Receipt | None, at: datetime) -> RunNote:
+    manifest = session.log(receipt.step).manifest(receipt.interval, receipt.version or 1)
+    decision = promotion.verdict.get("decision") if promotion else None
+    return _note(session, manifest, at, chain=promotion.version if promotion else None, is_champion=decision == "promote")
+
+
+def _note(session: Session, manifest: Manifest, at: datetime, *, chain: int | None, is_champion: bool) -> RunNote:
+    content = manifest.content
+    tags = {"pipeline": manifest.pipeline, "interval": manifest.interval.label, "fingerprint": content.fingerprint, "headrace": __version__}
     commit = git_commit(session.folder)
-    if commit:
-        tags["git_commit"] = commit
-    settings = manifest.content.details.get("settings")
+    tags |= {"git_commit": commit} if commit else {}
+    tags |= {"chain": str(chain)} if chain is not None else {}
+    settings = content.details.get("settings")
+    part = content.part("model")
     return RunNote(
-        identity=f"{session.lake.uri}#{session.graph.name}.{receipt.step}/{receipt.interval.label}/v{receipt.version}",
-        pipeline=session.graph.name,
-        model=receipt.step,
-        interval=receipt.interval.label,
-        version=receipt.version,
+        identity=f"{session.lake.uri}#{manifest.name}/{manifest.interval.label}/v{manifest.version}",
+        pipeline=manifest.pipeline,
+        model=manifest.dataset,
+        interval=manifest.interval.label,
+        version=manifest.version,
         parameters=settings if isinstance(settings, Mapping) else {},
-        metrics=receipt.metrics,
+        metrics=content.metrics,
         tags=tags,
-        location=receipt.location or "",
-        is_champion=bool(promotion and promotion.verdict.get("decision") == "promote"),
+        location=f"{session.lake.uri}/{part.files[0].folder}" if part else "",
+        is_champion=is_champion,
         started_at=str(manifest.receipt.get("created_at", at.isoformat())),
         ended_at=at.isoformat(),
     )

@@ -18,6 +18,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 
 from headrace.backends.models.sklearn.model import FORMAT, SklearnModel
+from headrace.backends.models.sklearn.opening import newer_estimators, skops_io
 from headrace.backends.models.sklearn.trusted import TRUSTED, check_indices
 from headrace.core.errors import ModelError, NewerFormatError
 from headrace.core.manifest import canonical_json
@@ -63,19 +64,24 @@ def _versions(model: SklearnModel) -> dict[str, JSON]:
 
 
 def _stored(model: SklearnModel, trust: Sequence[str]) -> bytes:
-    from skops.io import dumps, get_untrusted_types  # imports all of scikit-learn: 0.5 s, so only where a model is stored
-
+    skops = skops_io()
     try:
-        data = dumps(model.estimator)
+        data = skops.dumps(model.estimator)
     except Exception as error:  # skops raises what it likes: UnsupportedTypeException, TypeError, PicklingError
         raise ModelError(
             f"The model can't be stored as skops: {error} "
             "Take an estimator that can be, or say pickle=True on the model, knowing that whoever can write a pickle can run code where it is loaded."
         ) from error
-    untrusted = sorted(set(get_untrusted_types(data=data)) - {*TRUSTED, *trust})
+    untrusted = _untrusted(skops.get_untrusted_types(data=data), trust)
     if untrusted:
         raise ModelError(f"The model holds {_trust_hint(untrusted)}")
     return _normalised(data)
+
+
+def _untrusted(reported: Sequence[str], trust: Sequence[str]) -> list[str]:
+    """What neither skops, headrace nor the user trusts."""
+    left = set(reported) - {*TRUSTED, *trust}
+    return sorted(left - newer_estimators(left))
 
 
 def _trust_hint(untrusted: Sequence[str]) -> str:
@@ -186,18 +192,17 @@ def _card(folder: Path) -> Mapping[str, Any]:
 
 
 def _restored(path: Path, card: Mapping[str, Any], trust: Sequence[str]) -> Any:
-    from skops.io import get_untrusted_types, load
-    from skops.io.exceptions import UntrustedTypesFoundException
-
+    skops = skops_io()
     try:
-        return load(path, trusted=[*TRUSTED, *trust])
-    except UntrustedTypesFoundException as error:
-        untrusted = sorted(set(get_untrusted_types(file=path)) - {*TRUSTED, *trust})
-        raise ModelError(f"The model file {path} holds {_trust_hint(untrusted)}") from error
+        reported = skops.get_untrusted_types(file=path)
+        untrusted = _untrusted(reported, trust)
+        if not untrusted:
+            return skops.load(path, trusted=[*reported])
     except (BadZipFile, KeyError) as error:
         raise ModelError(f"{path} is not a skops file: {error}. Train the model again, or go back to an older version of it.") from error
     except Exception as error:  # reading runs scikit-learn's own __setstate__, which raises what it likes
         raise ModelError(f"The model file {path} can't be read here: {type(error).__name__}: {error} {_compared(card)}") from error
+    raise ModelError(f"The model file {path} holds {_trust_hint(untrusted)}")
 
 
 def _unpickled(folder: Path, *, is_pickle_allowed: bool) -> Any:
