@@ -48,7 +48,7 @@ def test_parts_in_several_layers_are_described_by_one_manifest(log: DatasetLog, 
     assert (rows.rows, [file.name for file in rows.files]) == (7, ["rows-0000.parquet", "rows-0001.parquet"])
     assert [path.read_bytes() for path in lake.read_paths(made, "rows", verify=True)] == [b"first", b"second"]
     assert lake.read_paths(made, "raw")[0].read_bytes() == b"raw"
-    assert (made.receipt["note"], made.base, made.receipt["created_at"]) == ("x", 0, "2026-11-20T12:00:00+00:00")
+    assert (made.receipt["note"], made.base, made.receipt["created_at"]) == ("x", 0, "2026-11-20T12:00:00Z")
     assert made.receipt["host"] != "mine", "an attempt's own fields are not the caller's to set"
     assert log.manifest(hour, 1).to_json() == made.to_json()
 
