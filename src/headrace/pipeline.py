@@ -19,7 +19,7 @@ from headrace.core.errors import ConfigurationError, HeadraceError, PipelineErro
 from headrace.core.frame import frame_kind, module_imports
 from headrace.core.gate import Check, Gate
 from headrace.core.graph import Graph, problems_of
-from headrace.core.interval import Grid, Interval, parse_duration, parse_time
+from headrace.core.interval import Grid, parse_duration, parse_time
 from headrace.core.ports import JSON
 from headrace.core.signature import Signature, innermost, living_names, name_of, signature_of
 from headrace.core.source_options import options_for
