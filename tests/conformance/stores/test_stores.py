@@ -115,8 +115,10 @@ def test_a_listing_has_sizes(store: Store) -> None:
 
 
 def test_a_listing_of_nothing_is_empty(store: Store) -> None:
-    assert list(store.keys("nothing/")) == []
     assert list(store.list("")) == []
+    store.create("log/a", b"x")
+    for prefix in ("nothing/", "/", "./", "../", "log//", "log/a/"):
+        assert list(store.keys(prefix)) == []
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)

@@ -89,9 +89,10 @@ class LocalStore:
     # ------------------------------------------------ listings
 
     def keys(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
-        folder, _, name = prefix.rpartition("/")
-        if ".." in folder.split("/") or folder.startswith("/"):
-            raise ValueError(f"{prefix!r} is not a prefix of keys")
+        *folders, name = prefix.split("/")
+        if any(part[:1] in ("", ".") for part in folders):
+            return iter(())  # no key begins like that, and it could lead out of the lake
+        folder = "/".join(folders)
         return _walk(os.path.join(self._root, folder), f"{folder}/" if folder else "", name, start_after)
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[Listed]:
