@@ -282,6 +282,8 @@ def page() -> str:
         '  None, and otherwise a reason to quarantine the record. A quoted empty field (`""`) is an empty text for `str`, and missing for every other type.',
         "- Times are kept in UTC. One without an offset is in the source's `timezone`, which is UTC unless told.",
         '- `decimal=","`, `date_format=` and `datetime_format=` (strptime\'s) of a source change what its texts look like; nothing else is guessed.',
+        "- Lengths (`min_length`, `max_length`) are counted in code points. A `pattern` is searched for, as pydantic does; it is one of RE2, in which `\\d`, `\\w` and `\\s`",
+        "  are ASCII's, and in which there is no look-around.",
         "",
         "| type | takes | for example | refuses |",
         "| --- | --- | --- | --- |",

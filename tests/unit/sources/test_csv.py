@@ -229,6 +229,20 @@ def test_a_contract_may_forbid_other_columns(tmp_path: Path) -> None:
         read_bytes(b"a,b\n1,2\n", tmp_path, contract_of(model))
 
 
+@pytest.mark.parametrize(
+    ("column", "options", "message"),
+    [
+        (ContractField("a", "a", "str", pattern="(?=x)"), {}, "invalid perl operator: \\(\\?="),
+        (ContractField("a", "a", "date"), {"date_format": "%Q"}, "Failed to parse format specifier %Q"),
+        (ContractField("a", "a", "datetime"), {"timezone": "Mars/Olympus"}, "Unknown TimeZone 'Mars/Olympus'"),
+    ],
+    ids=["pattern", "form", "zone"],
+)
+def test_what_the_engine_cannot_check_is_said(tmp_path: Path, column: ContractField, options: dict[str, str], message: str) -> None:
+    with pytest.raises(SourceError, match=f"`file.csv` can't be checked against its contract and options: .*{message}"):
+        read_bytes(b"a\n2026-11-20\n", tmp_path, Contract("C", (column,)), **options)
+
+
 def test_a_bomb_of_compressed_bytes_is_unfolded_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.core.records.MAX_RECORD_BYTES", 1 << 20)
     monkeypatch.setattr("headrace.backends.sources.csv.landing._PIECE_BYTES", 1 << 18)

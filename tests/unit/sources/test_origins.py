@@ -41,7 +41,7 @@ def test_a_name_that_looks_like_a_pattern_is_found_as_it_is(tmp_path: Path) -> N
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is a folder. Name its files, such as"):
+    with pytest.raises(SourceError, match=r"is a folder\. Name its files, such as"):
         local.open(tmp_path).find(".")
 
 
