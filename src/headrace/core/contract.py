@@ -136,6 +136,12 @@ def contract_of(model: type[BaseModel], *, where: Where | None = None) -> Contra
             found.append(read)
         else:
             problems += [f"`{model.__name__}.{name}`: {text}" for text in read]
+    folded = [name.casefold() for name in model.model_fields]
+    problems += [
+        f"`{model.__name__}.{name}`: another field differs from it only in case, and SQL does not tell them apart."
+        for name in model.model_fields
+        if folded.count(name.casefold()) > 1
+    ]
     if not model.model_fields:
         problems.append(f"`{model.__name__}` declares no fields, so it says nothing of any column.")
     if problems:
@@ -183,6 +189,10 @@ def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
         problems.append(f"ge, gt, le and lt are for numbers and times, and the column is a {value_type}.")
     if value_type != "str" and any(key in said for key in ("min_length", "max_length", "pattern")):
         problems.append(f"min_length, max_length and pattern are for texts, and the column is a {value_type}.")
+    if ("max_digits" in said and "decimal_places" not in said) or said.get("max_digits", 0) > 38:
+        problems.append(
+            "max_digits needs decimal_places beside it, and is 38 at most: the column is a DECIMAL(max_digits, decimal_places)."
+        )
     if problems:
         return problems
     default = None if info.is_required() else _plain(info.get_default())

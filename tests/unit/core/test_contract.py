@@ -138,6 +138,21 @@ def test_a_setting_of_the_model_that_would_not_be_followed_is_refused() -> None:
         contract_of(Stripped)
 
 
+@pytest.mark.parametrize(
+    ("annotations", "message"),
+    [
+        ({"a": int, "A": int}, "another field differs from it only in case"),
+        ({"a": Annotated[Decimal, Field(max_digits=5)]}, "max_digits needs decimal_places beside it"),
+        ({"a": Annotated[Decimal, Field(max_digits=39, decimal_places=2)]}, "is 38 at most"),
+        ({"a": Annotated[int, Field(min_length=2)]}, "are for texts, and the column is a int"),
+    ],
+)
+def test_what_a_column_cannot_carry_is_refused(annotations: dict[str, object], message: str) -> None:
+    model = type("Model", (BaseModel,), {"__annotations__": annotations})
+    with pytest.raises(PipelineError, match=message):
+        contract_of(model)
+
+
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(PipelineError, match=r"contract= takes a pydantic model .*, got <class 'dict'>"):
         contract_of(dict)  # type: ignore[arg-type]

@@ -223,6 +223,12 @@ def test_files_of_different_columns_need_a_contract(tmp_path: Path) -> None:
         read(paths, tmp_path)
 
 
+def test_columns_that_differ_in_case_alone_need_a_contract(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="The columns a, A differ only in case"):
+        read_bytes(b"a,A\n1,2\n", tmp_path)
+    assert read_bytes(b"a,A\n1,2\n", tmp_path, texts("A")) == [{"A": "2"}]
+
+
 def test_a_contract_may_forbid_other_columns(tmp_path: Path) -> None:
     model = create_model("Closed", __config__={"extra": "forbid"}, a=(int, ...))
     with pytest.raises(SourceError, match=r"has columns that the contract `Closed` forbids \(extra='forbid'\): b"):

@@ -46,6 +46,12 @@ def infer(connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...
         for n, (count, misfits) in enumerate(_look(connection, places, fitting)):
             fitting[n] = [form for form, bad in zip(fitting[n], misfits, strict=True) if not bad]
             has_text[n] = has_text[n] or count > 0
+    folded = [name.casefold() for name in names or ()]
+    twins = [name for name in names or () if folded.count(name.casefold()) > 1]
+    if twins:
+        raise SourceError(
+            f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract, or names=[…] and skip=1."
+        )
     columns = [(name, forms[0] if forms and seen else "str") for name, forms, seen in zip(names or (), fitting, has_text, strict=True)]
     return Contract("inferred", tuple(ContractField(name, name, type_, nullable=True) for name, type_ in columns))
 
