@@ -76,6 +76,23 @@ def writer(who: str, code: str, *, parts: tuple[str, ...] = ("rows",)) -> Callab
     return act
 
 
+def hasty(who: str, code: str) -> Callable[[ModelStore], Any]:
+    """As a writer, but it looks at its input before it begins: a caller's mistake, which the commit has to notice."""
+
+    def act(store: ModelStore) -> Any:
+        lake = lake_of(store, who)
+        made_from = lake.log("p", "s").current(HOUR)
+
+        def work(attempt: Attempt, _: Manifest | None) -> Any:
+            attempt.file("rows", layer="gold").write_bytes(code.encode())
+            ref = InputRef.of("p.s", HOUR, [(HOUR, made_from.version, made_from.content.digest)])
+            return Content("data", parts=(attempt.part("rows", "gold"),), fingerprint=f"{code} {attempt.base}", inputs=(ref,)), {}
+
+        return lake.log("p", "d").commit(HOUR, work)
+
+    return act
+
+
 def reader(store: ModelStore) -> dict[str, bytes]:
     """Reads every part of the current `p.d`."""
     lake = lake_of(store, "b")
@@ -227,6 +244,9 @@ def scenarios() -> dict[str, Scenario]:
         "an input that changes": bucket(
             *inputs, world=start(faults=2, crashes=1), writer_1=x, writer_2=writer("b", "x"), source=source("5", "second")
         ),
+        "a caller that looked too early": bucket(
+            *inputs, world=start(faults=1, crashes=1), hasty=hasty("b", "y"), writer=x, source=source("5", "second")
+        ),
         "a collection beside a writer": bucket(*files, world=start(old, faults=3, crashes=2), writer=x, collector=c),
         "a collection beside two writers": bucket(*files, world=start(old), writer_1=x, writer_2=y, collector=c),
         "two collections beside a writer": bucket(
@@ -276,6 +296,10 @@ def base_taken_late(patch: pytest.MonkeyPatch) -> None:
         return original(self, content, receipt)
 
     patch.setattr(Attempt, "commit", commit)
+
+
+def inputs_may_be_older(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(committing, "_check_not_older", lambda _inputs, _current: None)
 
 
 def no_nonce_in_the_key(patch: pytest.MonkeyPatch) -> None:
@@ -409,7 +433,7 @@ def the_loser_takes_any_winner(patch: pytest.MonkeyPatch) -> None:
 
     def commit(self: DatasetLog, interval: Interval, work: Any) -> Manifest:
         attempt = self.attempt(interval)
-        made = self._work(attempt, self.current(interval, versions=attempt.seen), work)
+        made = self._work(attempt, work)
         try:
             return made if isinstance(made, Manifest) else attempt.commit(*made)
         except Lost as lost:
@@ -465,6 +489,7 @@ def a_chain_that_trusts_no_answer(patch: pytest.MonkeyPatch) -> None:
 
 MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     base_taken_late: "an input that changes",
+    inputs_may_be_older: "a caller that looked too early",
     no_nonce_in_the_key: "two runs of different code",
     exists_means_lost: "two runs of different code",
     exists_means_mine: "two runs of different code",

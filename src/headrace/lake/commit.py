@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from headrace.core.errors import LakeError, LostRaceError
+from headrace.core.errors import LakeError, LostRaceError, TransientError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, FileEntry, InputRef, Manifest, Part, time_text
 from headrace.core.ports import JSON, Store
@@ -45,9 +45,11 @@ class Attempt:
         seen: tuple[int, ...],
         nonce: str,
         clock: Callable[[], datetime],
+        current: Manifest | None = None,
     ) -> None:
         self.pipeline, self.dataset, self.interval = pipeline, dataset, interval
         self.seen = seen  # the versions that were there when the attempt began, fences included
+        self.current = current  # the newest of them that is not a fence
         self.base = max(seen, default=0)
         self.nonce = nonce
         self._store, self._clock = store, clock
@@ -100,7 +102,8 @@ class Attempt:
         """Make the version exist: publish the files, then put the manifest at base + 1.
 
         When it returns, the version is there for good, and survives a power cut. Raises Lost when the slot is another's, TransientError when
-        the outcome is unknown: the files are left then, since the put may still land.
+        the outcome is unknown (the files are left then, since the put may still land), and also, before anything is put, when an input is
+        older than what the current version was made from: the caller had looked at it before the attempt began.
         """
         self._check(content)
         own: dict[str, JSON] = {
@@ -171,6 +174,8 @@ class Attempt:
         if named != self._staged.keys():
             odd = ", ".join(sorted(named ^ self._staged.keys()))
             raise ValueError(f"a commit names its own staged files, all of them and no others; these are on one side only: {odd}")
+        if self.current:
+            _check_not_older(content.inputs, self.current)
 
     def _publish(self) -> None:
         try:
@@ -183,6 +188,21 @@ class Attempt:
                 ) from None
             self._state = "lost"
             raise Lost(winner) from None
+
+
+def _check_not_older(inputs: Sequence[InputRef], current: Manifest) -> None:
+    before = {ref.dataset: ref for ref in current.content.inputs}
+    for ref in inputs:
+        known = before.get(ref.dataset, ref)
+        if known.runs == ref.runs:
+            continue
+        newest = known.versions_of()
+        for interval, version in ref.versions_of().items():
+            if version < newest.get(interval, 0):
+                raise TransientError(
+                    f"A new version of {current.name} {current.interval} would be made from {ref.dataset} {interval} v{version}, "
+                    f"but v{current.version} was made from v{newest[interval]} of it: the listing that was used is old. List again, and run again."
+                )
 
 
 def _input_slots(ref: InputRef) -> Iterator[str]:

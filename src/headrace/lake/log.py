@@ -145,9 +145,16 @@ class DatasetLog:
     def attempt(self, interval: Interval) -> Attempt:
         """Begin a commit. It lists first, so look at the inputs only afterwards. Raises NewerFormatError rather than write above a newer format."""
         seen = self.versions_of(interval)
-        if seen:
-            self.manifest(interval, max(seen))
-        return Attempt(self._store, self.pipeline, self.dataset, interval, seen=seen, nonce=self._nonces(), clock=self._clock)
+        return Attempt(
+            self._store,
+            self.pipeline,
+            self.dataset,
+            interval,
+            seen=seen,
+            current=self.current(interval, versions=seen),
+            nonce=self._nonces(),
+            clock=self._clock,
+        )
 
     def commit(self, interval: Interval, work: Work) -> Manifest:
         """Commit what `work` makes; start over when another was first, or adopt the other's where its fingerprint is the same.
@@ -156,8 +163,7 @@ class DatasetLog:
         """
         for _ in range(_TRIES):
             attempt = self.attempt(interval)
-            current = self.current(interval, versions=attempt.seen)
-            made = self._work(attempt, current, work)
+            made = self._work(attempt, work)
             if made is None:
                 continue
             if isinstance(made, Manifest):
@@ -190,10 +196,10 @@ class DatasetLog:
         except Lost as lost:
             return lost.winner
 
-    def _work(self, attempt: Attempt, current: Manifest | None, work: Work) -> Manifest | tuple[Content, Mapping[str, JSON]] | None:
+    def _work(self, attempt: Attempt, work: Work) -> Manifest | tuple[Content, Mapping[str, JSON]] | None:
         """What was made; the manifest that was adopted; None when the attempt turned out to be lost while it worked."""
         try:
-            made = work(attempt, current)
+            made = work(attempt, attempt.current)
         except Exception:
             lost = attempt.rival() is not None
             attempt.discard()
@@ -202,10 +208,10 @@ class DatasetLog:
             raise
         if made is None:
             attempt.discard()
-            if current is None:
+            if attempt.current is None:
                 raise ValueError(f"there is no version of {self.name} {attempt.interval} to adopt")
-            self.confirm(current)
-            return current
+            self.confirm(attempt.current)
+            return attempt.current
         return made
 
     def _mark(self, kind: Kind, interval: Interval, *, why: str, who: str) -> Manifest:

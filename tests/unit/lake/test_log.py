@@ -17,7 +17,7 @@ from headrace.core.errors import (
     UnknownNameError,
 )
 from headrace.core.interval import Interval
-from headrace.core.manifest import Content, Manifest
+from headrace.core.manifest import Content, InputRef, Manifest
 from headrace.lake.commit import Lost
 from headrace.lake.files import VanishedError
 from headrace.lake.lake import Lake
@@ -175,6 +175,20 @@ def test_an_attempt_that_lost_names_the_winner(log: DatasetLog, hour: Interval, 
     with pytest.raises(Lost, match=r"Another writer committed shop.sums") as caught:
         attempt.commit(Content("data"))
     assert caught.value.winner == made
+
+
+def test_a_version_is_never_made_from_an_older_input_than_the_one_before(log: DatasetLog, lake: Lake, hour: Interval, make: Make) -> None:
+    source = lake.log("shop", "purchases")
+    old, new = make(source, hour, "a"), make(source, hour, "b")
+
+    def commit(made_from: Manifest) -> Manifest:
+        ref = InputRef.of("shop.purchases", hour, [(hour, made_from.version, made_from.content.digest)])
+        return log.commit(hour, lambda attempt, _: (Content("data", fingerprint=str(attempt.base), inputs=(ref,)), {}))
+
+    commit(new)
+    with pytest.raises(TransientError, match=r"from shop.purchases .* v1, but v1 was made from v2 of it: the listing that was used is old"):
+        commit(old)
+    assert commit(new).version == 2
 
 
 # ---------------------------------------------------------------- reading
