@@ -142,7 +142,7 @@ def promoter(who: str, model: Interval) -> Callable[[ModelStore], Any]:
         for _ in range(3):
             head = chain.head()
             kind = "reject" if chain.objection(model, after=head) else "promote"
-            decision = Decision(kind, model, 1, "d", who="a run", why="")
+            decision = Decision(kind, model, source.version, "d", who="a run", why="")
             files = source.content.parts[0].files if kind == "promote" else ()
             if made := chain.append(decision, after=head, files=files):
                 return made
@@ -221,6 +221,11 @@ def judge_chain(world: World, outcomes: dict[str, Any]) -> None:
         for file in entry.files:
             if file.key not in objects:
                 raise Violation(f"entry {number} has lost its file {file.key}")
+        wanted = {file.key for file in entry.files} | (
+            {layout.slot_key("p", "s", HOUR, entry.version)} if entry.kind == "promote" else set()
+        )
+        if layout.chain_key("p", "m", number) in world.durable and not wanted <= world.durable:
+            raise Violation(f"a power cut would leave entry {number} without {wanted - world.durable}")
     for name, outcome in outcomes.items():
         if isinstance(outcome, Decision) and entries.get(outcome.number) != outcome:
             raise Violation(f"{name} was told that it decided, and the chain says otherwise")
@@ -270,6 +275,13 @@ def scenarios() -> dict[str, Scenario]:
             {"first": promoter("a", HOUR), "second": promoter("b", NEXT)},
             start(faults=4, crashes=2),
             quiet=quiet_but("chain/"),
+            judge=judge_chain,
+        ),
+        "power, and a promotion": Scenario(
+            {"source": source("5", "second"), "promotion": promoter("a", HOUR), "another": promoter("b", NEXT)},
+            start(crashes=2, is_disk=True),
+            is_disk=True,
+            quiet=quiet_but("chain/", "log/"),
             judge=judge_chain,
         ),
     }
@@ -475,6 +487,10 @@ def a_chain_that_takes_the_next_number(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(chaining, "put_entry", put)
 
 
+def a_model_promoted_before_it_is_durable(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(chaining, "_slots_of", lambda _files: [])
+
+
 def a_chain_that_trusts_no_answer(patch: pytest.MonkeyPatch) -> None:
     """A decision whose put was not answered counts as lost: its files are deleted."""
 
@@ -506,6 +522,7 @@ MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     inputs_not_made_durable: "power, and an input just made",
     replaced_before_the_new_is_durable: "power, and a collection",
     a_chain_that_takes_the_next_number: "two promotions",
+    a_model_promoted_before_it_is_durable: "power, and a promotion",
     a_chain_that_trusts_no_answer: "two promotions",
 }
 

@@ -18,7 +18,7 @@ from headrace.core.manifest import FORMAT, FileEntry, canonical_json, time_text
 from headrace.core.ports import JSON, Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError
-from headrace.lake.layout import chain_key, chain_prefix, champion_folder, parse_chain
+from headrace.lake.layout import chain_key, chain_prefix, champion_folder, parse_attempt, parse_chain, slot_key
 
 __all__ = ["Chain", "Decision", "DecisionKind"]
 
@@ -143,6 +143,10 @@ class Chain:
             return f"the champion is of a later interval, {serving.model}"
         return None
 
+    def confirm(self, decision: Decision) -> None:
+        """Make a decision durable that was seen, before something is built on it: predictions by its champion, above all."""
+        self._store.confirm([chain_key(self.pipeline, self.model, decision.number)])
+
     def append(self, decision: Decision, *, after: Decision | None, files: Sequence[FileEntry] = ()) -> Decision | None:
         """Add a decision that was judged against `after`; None when another was added since, and it must be judged again.
 
@@ -151,8 +155,7 @@ class Chain:
         are gone, TransientError when it is not known whether the decision is there.
         """
         self._check(decision, after, files)
-        if after:
-            self._store.confirm([chain_key(self.pipeline, self.model, after.number)])
+        self._store.confirm([*([chain_key(self.pipeline, self.model, after.number)] if after else []), *_slots_of(files)])
         number, nonce = (after.number if after else 0) + 1, self._nonces()
         folder = champion_folder(self.pipeline, self.model, number, nonce)
         copies = tuple(FileEntry(f"{folder}/{file.name}", file.sha256, file.bytes) for file in files)
@@ -198,6 +201,12 @@ class Chain:
             raise VanishedError(
                 f"{gone} was to become a champion of {self.pipeline}.{self.model}, and is gone from {self._store.uri}."
             ) from None
+
+
+def _slots_of(files: Sequence[FileEntry]) -> list[str]:
+    """The entries whose files these are: a decision on the disk implies the model that it is about."""
+    attempts = {attempt for file in files if (attempt := parse_attempt(file.key))}
+    return [slot_key(attempt.pipeline, attempt.dataset, attempt.interval, attempt.version) for attempt in attempts]
 
 
 def _follow(decision: Decision, after: Decision | None, number: int) -> Decision:
