@@ -34,6 +34,7 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
 }
 _NUMBERS = frozenset({"threads", "jobs"})
 _SECTIONS = frozenset({"sources", "settings"})
+_SECRETS = "(?:password|passwd|passphrase|pwd|secret|token|credential|signature|sig|api_?key|access_?key)"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Config:
     def lake_uri(self) -> str:
         """The lake as a URI or an absolute path."""
         value = str(self.values["lake"].value)
-        return value if "://" in value else str((self.folder / value).absolute())
+        return value if "://" in value else str((self.folder / Path(value).expanduser()).absolute())
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{n}={masked(str(v.value))!r}" for n, v in self.values.items() if v.value is not None)
@@ -119,8 +120,8 @@ def masked(text: str) -> str:
     >>> masked("postgresql://me:hunter2@host/db?token=abc")
     'postgresql://***@host/db?token=***'
     """
-    text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
-    return re.sub(r"(?i)((?:password|passwd|secret|token|credential|signature|api_?key|access_?key)[\w-]*=)[^&\s]+", r"\1***", text)
+    text = re.sub(r"(?<=://)(?:[^/:@\s]*:[^\s]*|[^/\s]*)@", "***@", text)
+    return re.sub(rf"(?i)({_SECRETS}[\w-]*=)[^&\s]+", r"\1***", text)
 
 
 def _from_here(name: str, value: JSON) -> JSON:
@@ -165,12 +166,13 @@ def _locations(table: Mapping[str, JSON], label: str, environment: Mapping[str, 
     found: dict[str, Value] = {}
     sections = table.get("sources", {})
     for name, section in sections.items() if isinstance(sections, dict) else ():
-        if not isinstance(section, dict) or set(section) - {"location"}:
+        if not isinstance(section, dict) or set(section) != {"location"}:
             raise ConfigurationError(f'{label}: sources.{name} has one setting: location = "…".')
-        found[name] = Value(str(section.get("location")), label)
+        found[name] = Value(str(section["location"]), label)
     for variable, value in environment.items():
         if variable.startswith("HEADRACE_SOURCES_") and value:
-            name = variable.removeprefix("HEADRACE_SOURCES_").lower()
+            said = variable.removeprefix("HEADRACE_SOURCES_").lower()
+            name = next((known for known in found if known.lower() == said), said)
             found[name] = Value(value if "://" in value else str(Path(value).expanduser().absolute()), variable)
     return found
 

@@ -157,6 +157,8 @@ class LostRaceError(TransientError):
 
 def is_transient(error: BaseException) -> bool:
     """Whether trying again can help. Errors that are not headrace's own count only if they are time-outs or resets of a connection."""
+    if isinstance(error, StepError) and error.__cause__ is not None:
+        return is_transient(error.__cause__)
     if isinstance(error, HeadraceError):
         return error.is_transient
     return isinstance(error, ConnectionError | TimeoutError)

@@ -68,7 +68,7 @@ def changes(before: Mapping[str, JSON], now: Recipe) -> list[str]:
     found: list[str] = []
     if before.get("format") != FORMAT:
         found.append(f"headrace's format {before.get('format')} -> {FORMAT}")
-    found.extend(_differences("setting", before.get("settings"), now.settings))
+    found.extend(_differences("setting", before.get("settings"), {name: _plain(value) for name, value in now.settings.items()}))
     found.extend(_differences("", before.get("declaration"), now.declaration))
     if before.get("interval") != now.interval:
         found.append("its use of the interval changed")

@@ -103,7 +103,7 @@ def _compared(metric: str, value: float, holds: str, fails: str, bound: float, *
 
 
 def _against_champion(gate: Check, value: float, champion: Mapping[str, float] | None) -> Outcome:
-    if champion is None or gate.metric not in champion:
+    if champion is None or not math.isfinite(champion.get(gate.metric, math.nan)):
         return Outcome(True, f"{gate.metric} {value:.4g}, no champion to compare with", gate.metric)
     theirs = champion[gate.metric]
     worse_by = theirs - value if higher_is_better(gate.metric) else value - theirs

@@ -15,7 +15,7 @@ from headrace.core.errors import Problem, UnknownNameError, Where, did_you_mean
 from headrace.core.interval import Grid, Interval, format_duration
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 
-__all__ = ["Graph", "Pair", "inputs_of", "problems_of"]
+__all__ = ["Graph", "Pair", "inputs_of", "problems_of", "source_problems"]
 
 Pair = tuple[str, Interval]
 
@@ -191,7 +191,7 @@ def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
 
 def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None) -> Iterator[Problem]:
     if isinstance(step, Source):
-        yield from _source_problems(step)
+        yield from source_problems(step)
     if isinstance(step, Table):
         yield from _table_problems(step, known, start)
     if isinstance(step, TrainedModel):
@@ -200,7 +200,8 @@ def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None)
         yield from _prediction_problems(step, known)
 
 
-def _source_problems(step: Source) -> Iterator[Problem]:
+def source_problems(step: Source) -> Iterator[Problem]:
+    """What is wrong with a source by itself: where it lies."""
     location = step.options.location
     for field in re.findall(r"\{(\w+)", location):
         if field not in ("start", "end"):

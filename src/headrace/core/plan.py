@@ -25,7 +25,7 @@ class Seen:
 
     `is_target` says that it was asked for itself, not only as something that a target reads. `version` is that of its current
     commit, None if there is none. `changes` tell why the commit is no longer what today's code would make. `absent` says why
-    the pair can't exist at all (yet). `reads` are the pairs that it reads.
+    the pair can't exist at all (yet), `settled` why it is never made again. `reads` are the pairs that it reads.
     """
 
     step: str
@@ -36,6 +36,7 @@ class Seen:
     version: int | None = None
     changes: tuple[str, ...] = ()
     absent: str | None = None
+    settled: str | None = None
     reads: tuple[Pair, ...] = ()
 
     @property
@@ -106,6 +107,8 @@ def decide(pipeline: str, seen: Sequence[Seen], *, stale: Mapping[str, int] | No
 
 
 def _action(one: Seen, decided: Mapping[Pair, Decision]) -> tuple[Action, str]:
+    if one.settled:
+        return "skip", one.settled
     if one.absent:
         return "wait", one.absent
     waiting = next((decided[p] for p in one.reads if p in decided and decided[p].action == "wait"), None)

@@ -11,6 +11,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +49,8 @@ def execute_in_child(session: Session, step_name: str, interval: Interval, *, is
         "overrides": {step: dict(values) for step, values in session.overrides.items()},
         "experiment": sorted(session.experiment),
         "now": session.clock().isoformat(),
+        "who": session.who,
+        "parent": os.getpid(),
     }
     child = subprocess.Popen(
         [sys.executable, "-m", "headrace.run.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -67,12 +72,14 @@ def execute_in_child(session: Session, step_name: str, interval: Interval, *, is
 def main() -> None:
     """Read one task from standard input, carry it out, answer on standard output."""
     task = json.loads(sys.stdin.read())
+    threading.Thread(target=_end_with, args=(int(task["parent"]),), daemon=True).start()
     answer_to = os.dup(1)
     os.dup2(2, 1)
     try:
         answer: dict[str, JSON] = {"receipt": _carry_out(task).as_json()}
     except Exception as error:  # noqa: BLE001  # it is told to the parent, whatever it is
-        answer = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error)}
+        theirs = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ is not None else ""
+        answer = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error), "traceback": theirs}
     with os.fdopen(answer_to, "w") as out:
         out.write(json.dumps(answer))
 
@@ -91,6 +98,7 @@ def _carry_out(task: Mapping[str, JSON]) -> Receipt:
         clock=lambda: now,
         overrides=cast(Mapping[str, Mapping[str, JSON]], task["overrides"]),
         experiment=frozenset(cast(list[str], task["experiment"])),
+        who=str(task["who"]),
     )
     return execute_step(session, str(task["step"]), Interval.of(start, end), is_forced=bool(task["is_forced"]))
 
@@ -106,9 +114,10 @@ def _received(answer: str, code: int, step_name: str, interval: Interval) -> Rec
         ) from None
     if "error" in told:
         kind = getattr(errors, told["error"], None)
+        cause = _ChildError(told["traceback"]) if told["traceback"] else None
         if told["is_transient"]:
-            raise TransientError(told["message"])
-        raise (kind if isinstance(kind, type) and issubclass(kind, HeadraceError) else StepError)(told["message"])
+            raise TransientError(told["message"]) from cause
+        raise (kind if isinstance(kind, type) and issubclass(kind, HeadraceError) else StepError)(told["message"]) from cause
     found = told["receipt"]
     return Receipt(
         step=found["step"],
@@ -127,6 +136,20 @@ def _received(answer: str, code: int, step_name: str, interval: Interval) -> Rec
         location=found["location"],
         notes=tuple(found["notes"]),
     )
+
+
+class _ChildError(Exception):
+    """What the user's code raised in the child, with its traceback as text."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0].rstrip()}"
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that asked for its work is gone: nobody waits for the answer."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _end(child: subprocess.Popen[str]) -> None:

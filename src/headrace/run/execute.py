@@ -53,6 +53,7 @@ class _Job:
     state: State = "made"
     why: str = ""
     made: Made | None = None
+    nonce: str = ""
     notes: tuple[str, ...] = ()
     work: Path = field(default_factory=Path)
 
@@ -76,10 +77,12 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
         job.work = Path(folder)
         try:
-            manifest = log.commit(interval, lambda attempt, current: worker(job, attempt, current))
+            manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
         except TooManyRejectedError as error:
             commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
             raise
+    if job.state != "cached" and manifest.nonce != job.nonce:
+        job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()
     session.catalog.note(session.dataset(step.name), manifest)
     seconds = time.perf_counter() - started
     return replace(receipt_of(session, step, manifest), state=job.state, why=job.why, seconds=seconds, notes=job.notes)
@@ -108,6 +111,11 @@ def receipt_of(session: Session, step: Step, manifest: Manifest) -> Receipt:
 
 
 # ---------------------------------------------------------------- one worker a kind: an attempt and the current manifest in, a content out
+
+
+def _worked(worker: _Worker, job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    job.nonce = attempt.nonce
+    return worker(job, attempt, current)
 
 
 def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
@@ -195,7 +203,8 @@ def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worke
     return replace(content, fingerprint_parts={**content.fingerprint_parts, "champion": decision.digest}), receipt
 
 
-_WORKERS: Mapping[type[Step], Callable[[_Job, Attempt, Manifest | None], Worked | None]] = {
+_Worker = Callable[[_Job, Attempt, Manifest | None], Worked | None]
+_WORKERS: Mapping[type[Step], _Worker] = {
     Source: _source,
     Table: _table,
     TrainedModel: _model,

@@ -47,32 +47,52 @@ class Outcome:
 
 
 class _Board:
-    """Which pairs wait for which."""
+    """Which pairs wait for which: readers for what they read, and each promotion for the one before it of the same model.
+
+    A promotion only waits its turn: it goes on however the one before it ended.
+    """
 
     def __init__(self, session: Session, plan: Plan) -> None:
         running = {d.pair: d for d in plan.to_run}
-        self.needs: dict[Pair, set[Pair]] = {p: {r for r in d.reads if r in running} for p, d in running.items()}
-        last: dict[str, Pair] = {}
-        for decision in sorted(running.values(), key=lambda d: d.interval):
-            if isinstance(session.graph.steps[decision.step], Promotion):
-                if decision.step in last:
-                    self.needs[decision.pair].add(last[decision.step])
-                last[decision.step] = decision.pair
-        self.waits: dict[Pair, list[Pair]] = {p: [] for p in running}
-        for pair, needed in self.needs.items():
+        self._needs: dict[Pair, set[Pair]] = {p: {r for r in d.reads if r in running} for p, d in running.items()}
+        self._readers: dict[Pair, list[Pair]] = {p: [] for p in running}
+        for pair, needed in self._needs.items():
             for need in needed:
-                self.waits[need].append(pair)
-        self.serial = {p for p in running if isinstance(session.graph.steps[p[0]], Promotion)}
+                self._readers[need].append(pair)
+        self._next: dict[Pair, Pair] = {}
+        last: dict[str, Pair] = {}
+        for pair in sorted(running, key=lambda p: p[1]):
+            if isinstance(session.graph.steps[pair[0]], Promotion):
+                if pair[0] in last:
+                    self._next[last[pair[0]]] = pair
+                    self._needs[pair].add(last[pair[0]])
+                last[pair[0]] = pair
 
     def ready(self) -> list[Pair]:
-        return [p for p, needed in self.needs.items() if not needed]
+        return [p for p, needed in self._needs.items() if not needed]
 
     def done(self, pair: Pair) -> list[Pair]:
+        """The pairs that may start now that this one is made."""
+        return [*self._freed(pair, self._readers[pair]), *self._passed_on(pair)]
+
+    def lost(self, pair: Pair) -> tuple[list[Pair], list[Pair]]:
+        """The pairs that can't be made since this one is not, however far; and those that may start all the same."""
+        stopped = [p for p in self._readers[pair] if self._needs.pop(p, None) is not None]
+        for one in stopped:
+            stopped.extend(p for p in self._readers[one] if self._needs.pop(p, None) is not None)
+        return stopped, [p for one in (pair, *stopped) for p in self._passed_on(one)]
+
+    def _passed_on(self, pair: Pair) -> list[Pair]:
+        return self._freed(pair, [self._next[pair]] if pair in self._next else [])
+
+    def _freed(self, pair: Pair, followers: Iterable[Pair]) -> list[Pair]:
         freed = []
-        for follower in self.waits[pair]:
-            self.needs[follower].discard(pair)
-            if not self.needs[follower]:
-                freed.append(follower)
+        for follower in followers:
+            needed = self._needs.get(follower)
+            if needed:
+                needed.discard(pair)
+                if not needed:
+                    freed.append(follower)
         return freed
 
 
@@ -92,6 +112,10 @@ def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Wa
     workers = jobs or session.config.number("jobs") or min(os.cpu_count() or 1, 4)
     runner = _serially if workers == 1 or len(plan.to_run) == 1 else _in_threads
     runner(session, board, by_pair, receipts, outcome, watch, workers)
+    if outcome.is_interrupted:
+        for decision in plan.to_run:
+            unmade = Receipt(decision.step, decision.kind, decision.interval, "skipped", "interrupted before it was made")
+            receipts.setdefault(decision.pair, unmade)
     outcome.receipts = [receipts[d.pair] for d in plan.decisions if d.pair in receipts]
     return outcome
 
@@ -165,20 +189,13 @@ def _ended(
         return board.done(decision.pair)
     if error is not None:
         outcome.errors[decision.pair] = error
-    blocked = deque(board.waits[decision.pair])
-    while blocked:
-        pair = blocked.popleft()
-        if pair in receipts:
-            continue
-        follower = by_pair[pair]
-        if decision.pair in board.serial and pair in board.serial and error is None:
-            continue
-        state: State = "blocked" if error is not None else "skipped"
-        why = f"`{decision.step}` ({decision.interval.label}) {'failed' if error is not None else receipt.why}"
-        receipts[pair] = Receipt(follower.step, follower.kind, follower.interval, state, why)
-        watch(follower, receipts[pair])
-        blocked.extend(board.waits[pair])
-    return ()
+    stopped, freed = board.lost(decision.pair)
+    state: State = "blocked" if error is not None else "skipped"
+    why = f"`{decision.step}` ({decision.interval.label}) {'failed' if error is not None else receipt.why}"
+    for pair in stopped:
+        receipts[pair] = Receipt(pair[0], by_pair[pair].kind, pair[1], state, why)
+        watch(by_pair[pair], receipts[pair])
+    return freed
 
 
 def _standing(session: Session, decision: Decision) -> Receipt:

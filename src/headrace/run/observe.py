@@ -98,14 +98,14 @@ def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[
     forced = is_target and step.name in look.request.forced
     if isinstance(step, Promotion):
         version, why = _promotion(look.session, step, interval)
-        return Seen(step.name, step.kind, interval, is_target, forced, version, why, absent, pairs)
+        return Seen(step.name, step.kind, interval, is_target, forced, version, why, absent, reads=pairs)
     manifest = look.session.catalog.newest(look.session.dataset(step.name), interval)
     if manifest is not None and manifest.kind == "expired":
-        absent = "gone by retention"
+        return Seen(step.name, step.kind, interval, is_target, version=manifest.version, settled="gone by retention")
     if manifest is None or manifest.kind != "data":
-        return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, pairs)
+        return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, reads=pairs)
     found = _changes(look, step, interval, manifest, reads) if is_target else ()
-    return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, pairs)
+    return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, reads=pairs)
 
 
 def _version_of(look: _Look, step: Step, interval: Interval) -> int | None:
@@ -211,15 +211,25 @@ def _stale(session: Session, seen: Sequence[Seen], request: Request) -> dict[str
     counted: dict[str, int] = {}
     for one in seen:
         step = session.graph.steps[one.step]
-        if request.is_backfill or not one.is_target or not one.changes or not isinstance(step, Table | TrainedModel) or one.step in counted:
+        if request.is_backfill or not one.is_target or not isinstance(step, Table | TrainedModel) or one.step in counted:
             continue
         dataset = session.dataset(one.step)
+        if not _is_changed(session, step, dataset, one):
+            continue
         asked = {pair[1] for pair in (s.pair for s in seen if s.step == one.step and s.is_target)}
         others = [i for i in session.catalog.all_intervals(dataset) if i not in asked and i.length == one.interval.length]
         count = sum(_is_stale(session, step, dataset, i) for i in others)
         if count:
             counted[one.step] = count
     return counted
+
+
+def _is_changed(session: Session, step: Step, dataset: str, one: Seen) -> bool:
+    """Whether a pair, or where it is not made yet the one before it, was made by other code or settings than today's."""
+    if one.version is not None:
+        return bool(one.changes)
+    before = session.catalog.previous(dataset, one.interval)
+    return before is not None and _is_stale(session, step, dataset, before.interval)
 
 
 def _is_stale(session: Session, step: Step, dataset: str, interval: Interval) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
@@ -33,6 +33,8 @@ __all__ = ["Listing", "OpenLake", "open_lake"]
 _KINDS: dict[str, FrameKind] = {"arrow": "arrow", "duckdb": "duckdb", "polars": "polars", "pandas": "pandas"}
 _SUFFIXES = ("refused", "experiment")
 _PARTS = frozenset({*ROW_PARTS, "raw", "quarantine", "model"})
+
+_MOMENT = timedelta(minutes=1)
 
 At = str | datetime | tuple[str | datetime, str | datetime] | None
 
@@ -192,7 +194,7 @@ class OpenLake:
                     return interval, versions
             raise UnknownNameError(f"{log.name} has no data in {self.uri} yet.")
         start = parse_time(at)
-        found = {i: v for i, v in log.versions(Interval.of(start, start.replace(year=start.year + 1))).items() if i.start == start}
+        found = {i: v for i, v in log.versions(Interval(start, start + _MOMENT)).items() if i.start == start}
         if not found:
             labels = [i.label for i in log.versions(None)]
             near = f" It has {len(labels)} intervals, {labels[0]} to {labels[-1]}." if labels else ""

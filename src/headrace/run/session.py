@@ -6,10 +6,12 @@ and environment that the floors below need comes in through here, so that a test
 
 from __future__ import annotations
 
+import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import cast
 from headrace.config import Config
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
-from headrace.core.graph import Graph
+from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
@@ -66,12 +68,8 @@ class Session:
         self._opened: dict[str, FittedModel] = {}
         _check_overrides(self.graph, self.config.settings, "headrace.toml")
         _check_overrides(self.graph, self.overrides, "--set")
-        unknown = [n for n in self.config.locations if n not in {s.lower() for s in self.graph.steps} and n not in self.graph.steps]
-        if unknown and self.config.locations[unknown[0]].origin.startswith(str(self.config.folder)):
-            sources = [s.name for s in self.graph.steps.values() if isinstance(s, Source)]
-            raise ConfigurationError(
-                f"{self.config.locations[unknown[0]].origin}: there is no source `{unknown[0]}`. {did_you_mean(unknown[0], sources)}"
-            )
+        _check_locations(self.graph, self.config)
+        self.graph = replace(self.graph, steps={name: _placed(step, self.config) for name, step in self.graph.steps.items()})
 
     # ------------------------------------------------------------ names
 
@@ -171,9 +169,8 @@ class Session:
             return self._origins[name]
 
     def location(self, source: Source) -> str:
-        """Where a source lies: its declared location, unless the settings say otherwise."""
-        found = self.config.locations.get(source.name) or self.config.locations.get(source.name.lower())
-        return str(found.value) if found else source.options.location
+        """Where a source lies: its declared location, unless the settings say otherwise (the session's graph knows)."""
+        return source.options.location
 
     @property
     def folder(self) -> Path:
@@ -219,30 +216,50 @@ def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], orig
                 raise UnknownNameError(f"{origin}: step `{step_name}` has no setting `{name}`. {hint}")
 
 
+def _check_locations(graph: Graph, config: Config) -> None:
+    sources = {s.name.lower(): s.name for s in graph.steps.values() if isinstance(s, Source)}
+    for name, value in config.locations.items():
+        if name.lower() not in sources and value.origin.startswith(str(config.folder)):
+            raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
+
+
+def _placed(step: Step, config: Config) -> Step:
+    """A source that lies where the settings say, if they say so."""
+    if not isinstance(step, Source):
+        return step
+    value = config.locations.get(step.name) or config.locations.get(step.name.lower())
+    if value is None:
+        return step
+    placed = replace(step, options=replace(step.options, location=str(value.value)))
+    problem = next(source_problems(placed), None)
+    if problem is not None:
+        raise ConfigurationError(f"{value.origin}: {problem.message}")
+    return placed
+
+
 def _like(default: JSON, value: JSON, name: str) -> JSON:
     """A given value as the type of the declared default; text from the command line is read as that type."""
-    if not isinstance(value, str) or isinstance(default, str):
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        return value
-    refused = ConfigurationError(f"`{name}` is a {type(default).__name__} (default {default!r}); {value!r} is not.")
-    if isinstance(default, bool):
-        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        if value.lower() not in words:
-            raise refused
-        return words[value.lower()]
-    try:
-        if isinstance(default, int):
-            return int(value)
-        if isinstance(default, float):
-            return float(value)
-    except ValueError:
-        raise refused from None
-    import json
+    if default is None:
+        return _parsed(value, value) if isinstance(value, str) else value
+    given = value
+    if isinstance(value, str) and not isinstance(default, str):
+        words: Mapping[str, JSON] = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
+        value = words.get(value.lower()) if isinstance(default, bool) else _parsed(value, None)
+    if isinstance(default, bool) or isinstance(value, bool):
+        is_like = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, float):
+        is_like = isinstance(value, int | float) and math.isfinite(value)
+    else:
+        is_like = isinstance(value, (list, tuple) if isinstance(default, list | tuple) else type(default))
+    if not is_like:
+        raise ConfigurationError(f"`{name}` is of type {type(default).__name__} (default {default!r}), and {given!r} is not.")
+    if isinstance(default, float | tuple):
+        return cast(JSON, type(default)(value))  # type: ignore[arg-type]  # found to be alike
+    return value
 
+
+def _parsed(text: str, otherwise: JSON) -> JSON:
     try:
-        return cast(JSON, json.loads(value))
+        return cast(JSON, json.loads(text))
     except ValueError:
-        if default is None:
-            return value
-        raise refused from None
+        return otherwise

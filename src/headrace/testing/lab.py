@@ -107,7 +107,7 @@ class Lab:
             return self.graph.grid.at(parse_time(at))
         if self._now is not None:
             return self.graph.grid.last_complete(self._now)
-        return self.graph.grid.at(self.graph.start or parse_time("2026-01-01"))
+        return self.graph.first or self.graph.grid.at(parse_time("2026-01-01"))
 
     # ------------------------------------------------------------ private
 
