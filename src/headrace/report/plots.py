@@ -72,9 +72,9 @@ def _residuals(data: Mapping[str, JSON], _: Bounds) -> Markup | None:
     if len(values) < 2:
         return None
     low, high = spanning(values)
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
     bins = min(max(math.ceil(2 * len(values) ** (1 / 3)), 5), 40)  # Rice's rule
+    if not (high - low) / bins > 0:  # all alike, or closer than numbers can be told apart
+        low, high = low - 0.5, high + 0.5
     width = (high - low) / bins
     counts = [0] * bins
     for value in values:
