@@ -6,6 +6,7 @@ The invariant: every command opens its pipeline, settings and lake in this one w
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +39,13 @@ def open_session(where: Where, *, overrides: Mapping[str, Mapping[str, JSON]] | 
 
 
 def who() -> str:
-    """Who gave the command: the name of the account."""
-    for variable in ("HEADRACE_USER", "LOGNAME", "USER", "USERNAME"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    return f"uid {os.getuid()}"
+    """Who gave the command: HEADRACE_USER, or the name of the account."""
+    if os.environ.get("HEADRACE_USER"):
+        return os.environ["HEADRACE_USER"]
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def interval_at(session: Session, at: str | None) -> Interval:
