@@ -213,13 +213,16 @@ def _float(text: str) -> str:
 
 
 def _decimal(text: str, field: ContractField) -> str:
-    """DuckDB rounds to the scale in silence, so the decimals are counted first."""
+    """DuckDB rounds to the scale in silence, so the decimals are counted first: those written, less the exponent, less zeros at the end."""
     bare = f"replace({_trimmed(text, _MORE_SPACES)}, '_', '')"
-    decimals = rf"length(rtrim(regexp_extract({bare}, '\.(\d*)', 1), '0'))"
+    digits = rf"replace(regexp_extract({bare}, '^[+-]?([\d.]*)', 1), '.', '')"
+    written = rf"length(regexp_extract({bare}, '\.(\d*)', 1))"
     exponent = rf"coalesce(TRY_CAST(regexp_extract({bare}, '[eE]([+-]?\d+)$', 1) AS INTEGER), 0)"
+    zeros = f"(length({digits}) - length(rtrim({digits}, '0')))"
+    is_exact = f"({written} - {exponent} - {zeros} <= {field.scale} OR rtrim({digits}, '0') = '')"
     return (
         rf"CASE WHEN regexp_full_match({text}, '[+-]?\d+(\.\d{{0,{field.scale}}})?') THEN TRY_CAST({text} AS {field.sql_type}) "
-        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND {decimals} - {exponent} <= {field.scale} THEN TRY_CAST({bare} AS {field.sql_type}) END"
+        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND {is_exact} THEN TRY_CAST(TRY_CAST({bare} AS DECIMAL(38,{field.scale})) AS {field.sql_type}) END"
     )
 
 
