@@ -21,7 +21,11 @@ _EXTRAS = {"sklearn": "sklearn", "skops": "sklearn", "pandas": "pandas", "polars
 def load(port: str, name: str) -> ModuleType:
     """The module of a flavour. ConfigurationError with the nearest name; MissingLibraryError with what to install."""
     folder = _BACKENDS / port
-    if name.isidentifier() and ((folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()):
+    if (
+        name.isidentifier()
+        and not name.startswith("_")
+        and ((folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file())
+    ):
         return _imported(f"headrace.backends.{port}.{name}", port, name)
     from importlib.metadata import entry_points
 

@@ -197,7 +197,7 @@ def test_steps_come_after_what_they_read_whatever_the_order_of_the_file() -> Non
 
 
 def test_an_unknown_step_is_told_with_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="has no step `spendin`. Did you mean `spending`"):
+    with pytest.raises(UnknownNameError, match=r"has no step `spendin`\. Did you mean `spending`"):
         graph(source("spending")).step("spendin")
 
 
