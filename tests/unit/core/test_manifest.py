@@ -65,7 +65,8 @@ def test_its_bytes_are_canonical() -> None:
 def test_the_digest_ignores_paths_layers_inputs_and_the_order_of_parts() -> None:
     parts = content().parts
     moved = tuple(
-        replace(part, layer="silver", files=tuple(replace(file, key=f"elsewhere/{file.name}") for file in part.files)) for part in reversed(parts)
+        replace(part, layer="silver", files=tuple(replace(file, key=f"elsewhere/{file.name}") for file in part.files))
+        for part in reversed(parts)
     )
     assert content(parts=moved, inputs=(), metrics={}, details={}, fingerprint="other").digest == content().digest
 
@@ -78,7 +79,12 @@ def test_the_digest_ignores_paths_layers_inputs_and_the_order_of_parts() -> None
         {"parts": content().parts[:1]},
         {"parts": (replace(content().parts[0], name="train"), content().parts[1])},
         {"parts": (replace(content().parts[0], files=content().parts[0].files[::-1]), content().parts[1])},
-        {"parts": (replace(content().parts[0], files=(replace(content().parts[0].files[0], rows=4), content().parts[0].files[1])), content().parts[1])},
+        {
+            "parts": (
+                replace(content().parts[0], files=(replace(content().parts[0].files[0], rows=4), content().parts[0].files[1])),
+                content().parts[1],
+            )
+        },
     ],
 )
 def test_the_digest_tells_contents_apart(changes: dict[str, object]) -> None:
