@@ -117,8 +117,8 @@ def texts(draw: st.DrawFn) -> tuple[bytes, Dialect, int]:
     rows = draw(
         st.lists(st.tuples(st.lists(quoted | bare, min_size=width, max_size=width), st.sampled_from([0] * 9 + [1])), min_size=1, max_size=6)
     )
-    end = draw(st.sampled_from(_ENDS))
-    return b"".join(delimiter.join(fields + [b""] * extra) + end for fields, extra in rows), dialect, width
+    ends = st.sampled_from([draw(st.sampled_from(_ENDS))] * 9 + _ENDS)
+    return b"".join(delimiter.join(fields + [b""] * extra) + draw(ends) for fields, extra in rows), dialect, width
 
 
 @given(made=texts(), options=st.sampled_from([{}, {"null_words": ["NA"]}]))

@@ -58,17 +58,19 @@ class Piece:
     dialect: Dialect
 
     def is_even(self, width: int) -> bool:
-        """Whether the records have `width` fields on average, by a count of the delimiters outside quotes.
+        """Whether the records have `width` fields on average, by a count of the delimiters outside quotes, and end alike.
 
         A parser that refuses records with too few fields and passes over empty ones too many has then read each as it is. Always False
-        where spaces stand before an opening quote, which parsers take in different ways.
+        where spaces stand before an opening quote, or lines end in CR alone, which parsers take in different ways.
         """
         dialect, data = self.dialect, self.data
-        if dialect.quote and dialect.quote in data:
+        if not self._is_plain:
             grammar = grammar_of(dialect)
             if not grammar.is_tight(data):
                 return False
             data = grammar.quoted.sub(b"", data)
+        if b"\r" in data and not data.count(b"\r") == data.count(b"\n") == data.count(b"\r\n"):
+            return False
         return data.count(dialect.delimiter) == self.records * (width - 1)
 
     def first(self) -> Record | None:
