@@ -7,7 +7,7 @@ as they happen; the commit itself lists again (see `DatasetLog.attempt`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from headrace.core.interval import Interval
@@ -61,22 +61,39 @@ class Catalog:
         """Every interval that has an entry, in time's order: one listing of the whole log."""
         return iter(sorted(self.log(dataset).versions(None)))
 
+    def list_again(self, dataset: str, intervals: Sequence[Interval]) -> None:
+        """Look at some intervals anew: whoever commits does so after fixing the attempt's number, and before reading."""
+        if len(intervals) == 1:
+            (interval,) = intervals
+            self._add(dataset, _month_index(interval.start), {interval: self.log(dataset).versions_of(interval)})
+            return
+        for index in sorted({_month_index(interval.start) for interval in intervals}):
+            self._add(dataset, index, self._listed(dataset, index))
+
     def note(self, dataset: str, manifest: Manifest) -> None:
         """Add a commit of our own."""
-        month = self._month(dataset, manifest.interval.start)
-        with self._lock:
-            month[manifest.interval] = tuple(sorted({*month.get(manifest.interval, ()), manifest.version}))
+        self._add(dataset, _month_index(manifest.interval.start), {manifest.interval: (manifest.version,)})
 
     def _month(self, dataset: str, time: datetime) -> dict[Interval, tuple[int, ...]]:
         key = (dataset, _month_index(time))
         with self._lock:
             found = self._months.get(key)
         if found is None:
-            window = Interval(_month_start(key[1]), _month_start(key[1] + 1))
-            found = self.log(dataset).versions(window)
+            found = self._listed(dataset, key[1])
             with self._lock:
                 found = self._months.setdefault(key, found)
         return found
+
+    def _add(self, dataset: str, index: int, found: Mapping[Interval, tuple[int, ...]]) -> None:
+        """Slots never go away, so what was seen by one thread is added to what another saw meanwhile."""
+        known = self._month(dataset, _month_start(index))
+        with self._lock:
+            for interval, versions in found.items():
+                if versions:
+                    known[interval] = tuple(sorted({*known.get(interval, ()), *versions}))
+
+    def _listed(self, dataset: str, index: int) -> dict[Interval, tuple[int, ...]]:
+        return self.log(dataset).versions(Interval(_month_start(index), _month_start(index + 1)))
 
 
 def _month_index(time: datetime) -> int:

@@ -183,6 +183,7 @@ def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worke
     assert decision is not None
     model_step = session.graph.step(step.model)
     assert isinstance(model_step, TrainedModel)
+    session.decisions.chain(step.model).confirm(decision)
     inputs = gather(session, step, job.interval, without=("model",))
     recipe = replace(
         job.recipe, declaration={**job.recipe.declaration, "champion": decision.digest, "relabel": decision.verdict.get("relabel")}

@@ -19,6 +19,7 @@ from headrace.core.graph import Pair
 from headrace.core.plan import Decision, Plan
 from headrace.core.receipt import Receipt, State
 from headrace.core.step import Promotion
+from headrace.lake.layout import chain_key, slot_key
 from headrace.run.child import execute_in_child
 from headrace.run.execute import execute_step, receipt_of
 from headrace.run.promotion import promotion_receipt
@@ -108,6 +109,7 @@ def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Wa
         if decision.action != "run" and decision.is_target:
             receipts[decision.pair] = _standing(session, decision)
             watch(decision, receipts[decision.pair])
+    _confirm(session, plan)
     board = _Board(session, plan)
     workers = jobs or session.config.number("jobs") or min(os.cpu_count() or 1, 4)
     runner = _serially if workers == 1 or len(plan.to_run) == 1 else _in_threads
@@ -196,6 +198,19 @@ def _ended(
         receipts[pair] = Receipt(pair[0], by_pair[pair].kind, pair[1], state, why)
         watch(by_pair[pair], receipts[pair])
     return freed
+
+
+def _confirm(session: Session, plan: Plan) -> None:
+    """Make durable what the run says stands already: another process may have put it a moment ago."""
+    keys: list[str] = []
+    for decision in plan.decisions:
+        if decision.action == "skip" and decision.is_target and decision.version is not None:
+            if isinstance(session.graph.steps[decision.step], Promotion):
+                keys.append(chain_key(session.graph.name, decision.step.removesuffix(".promotion"), decision.version))
+            else:
+                keys.append(slot_key(session.graph.name, session.dataset(decision.step), decision.interval, decision.version))
+    if keys:
+        session.lake.store.confirm(keys)
 
 
 def _standing(session: Session, decision: Decision) -> Receipt:

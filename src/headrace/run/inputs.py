@@ -64,6 +64,7 @@ def schema_of(manifest: Manifest) -> Schema:
 
 def _manifests(session: Session, step: Step, interval: Interval, read: Input, intervals: Sequence[Interval]) -> tuple[Manifest, ...]:
     dataset = session.dataset(read.dataset)
+    session.catalog.list_again(dataset, intervals)
     found, missing = [], []
     for wanted in intervals:
         manifest = session.catalog.newest(dataset, wanted)
