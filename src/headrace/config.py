@@ -156,7 +156,7 @@ def _profile(file: Path | None, named: str | None) -> Mapping[str, JSON]:
     strays = [name for name, value in profiles.items() if not isinstance(value, dict)]
     if strays:
         raise ConfigurationError(f"{file}: `{strays[0]}` stands outside a profile. Settings belong under one, such as [local].")
-    if named and named not in profiles:
+    if named and named != "local" and named not in profiles:
         raise ConfigurationError(f"{file} has no profile `{named}`. {did_you_mean(named, profiles)}")
     found = profiles.get(named or "local", {})
     return found if isinstance(found, dict) else {}

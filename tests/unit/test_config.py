@@ -132,6 +132,10 @@ def test_an_unknown_profile_is_told_with_the_nearest_or_where_to_write_it(folder
     assert "has no profile `prd`. Did you mean `prod`?" in refused(folder, "[prod]\njobs = 1", HEADRACE_PROFILE="prd")
 
 
+def test_the_local_profile_need_not_be_written(folder: Path) -> None:
+    assert config(folder, "[prod]\njobs = 1", profile="local").number("jobs") is None
+
+
 def test_a_wrong_variable_is_refused_by_its_name(folder: Path) -> None:
     assert refused(folder, HEADRACE_JOBS="many") == "`jobs` must be a whole number above 0, got 'many' from HEADRACE_JOBS."
 

@@ -52,20 +52,19 @@ def execute_in_child(session: Session, step_name: str, interval: Interval, *, is
         "who": session.who,
         "parent": os.getpid(),
     }
-    child = subprocess.Popen(
-        [sys.executable, "-m", "headrace.run.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        answer, _ = child.communicate(json.dumps(task), timeout=limit)
-    except subprocess.TimeoutExpired:
-        _end(child)
-        raise StepTimeoutError(
-            f"step `{step_name}` ({interval.label}) ran longer than its timeout of {limit:g} s and was ended; nothing of it was committed. "
-            "Raise timeout=, or make the step's work smaller."
-        ) from None
-    except BaseException:
-        _end(child)
-        raise
+    command = [sys.executable, "-m", "headrace.run.child"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        try:
+            answer, _ = child.communicate(json.dumps(task), timeout=limit)
+        except subprocess.TimeoutExpired:
+            _end(child)
+            raise StepTimeoutError(
+                f"step `{step_name}` ({interval.label}) ran longer than its timeout of {limit:g} s and was ended; nothing of it was committed. "
+                "Raise timeout=, or make the step's work smaller."
+            ) from None
+        except BaseException:
+            _end(child)
+            raise
     return _received(answer, child.returncode, step_name, interval)
 
 
