@@ -39,7 +39,7 @@ def split_rows() -> Iterator[Splitter]:
     with tempfile.TemporaryDirectory() as folder:
 
         def run(rows: object, split: Split, **order: Any) -> Sides:
-            paths = {side: Path(folder, f"{side}.parquet") for side in split.sides}
+            paths = {side: Path(folder, f"{side}.parquet") for side in split.parts}
             with engine.session(work=Path(folder)) as session:
                 try:
                     written = session.write(rows, WriteOrder(paths, split=split, interval=DAY, **order), values={})

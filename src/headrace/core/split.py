@@ -37,6 +37,11 @@ class Split:
         return ("train", "valid", "test") if has_valid else ("train", "test")
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that the rows are kept in: the sides, and `gap` for those that are on none."""
+        return (*self.sides, "gap") if self.gap else self.sides
+
+    @property
     def cuts(self) -> tuple[str, str]:
         """Hex texts `(test, valid)`: a row whose key's md5 starts below `test` is test, below `valid` valid, else train."""
         return _hex(self.test_share), _hex(self.test_share + self.valid_share)
@@ -65,7 +70,7 @@ def by_key(key: str | tuple[str, ...] | list[str] | None = None, *, test: float,
 def by_time(*, test: str, valid: str | None = None, gap: str | None = None) -> Split:
     """Split by the table's `time` column, counted back from the end of the interval: the last `test` (`7d`) is the test side.
 
-    Rows within `gap` before the test side, or before the validation side, are on no side. Nothing in training is later than
+    Rows within `gap` before the test side, or before the validation side, are on no side: they are kept as the part `gap`. Nothing in training is later than
     the start of what follows it, less the gap.
     """
     return Split(

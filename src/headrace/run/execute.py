@@ -26,7 +26,7 @@ from headrace.core.step import Predictions, Promotion, Source, Step, Table, Trai
 from headrace.lake.chain import Decision
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
-from headrace.run.inputs import ROW_PARTS, Gathered, gather, row_paths
+from headrace.run.inputs import ROW_PARTS, SIDES, Gathered, gather, row_paths
 from headrace.run.promotion import judge_promotion
 from headrace.run.session import Session
 from headrace.steps.champions import open_champion
@@ -158,7 +158,7 @@ def _model(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | No
     (data,) = inputs.manifests.values()
 
     def make(fingerprint: str) -> Made:
-        sides = {part.name: row_paths(session, m, (part.name,)) for m in data for part in m.content.parts if part.name in ROW_PARTS}
+        sides = {part.name: row_paths(session, m, (part.name,)) for m in data for part in m.content.parts if part.name in SIDES}
         return make_model(
             step,
             job.interval,

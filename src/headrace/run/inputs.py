@@ -17,9 +17,13 @@ from headrace.core.ports import InputFiles, Schema
 from headrace.core.step import Input, Step
 from headrace.run.session import Session
 
-__all__ = ["ROW_PARTS", "Gathered", "gather"]
+__all__ = ["ROW_PARTS", "SIDES", "Gathered", "gather"]
 
-ROW_PARTS = ("rows", "train", "valid", "test")
+SIDES = ("rows", "train", "valid", "test")
+"""The parts that a model is trained and measured on."""
+
+ROW_PARTS = (*SIDES, "gap")
+"""All parts that hold a dataset's rows."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from headrace.core.manifest import Manifest
 from headrace.core.receipt import Receipt
 from headrace.core.step import Promotion, TrainedModel
 from headrace.lake.chain import Decision
-from headrace.run.inputs import ROW_PARTS, row_paths
+from headrace.run.inputs import SIDES, row_paths
 from headrace.run.session import Session
 from headrace.steps.registry import Challenge, promote
 
@@ -63,6 +63,6 @@ def sides_of(session: Session, step: TrainedModel, manifest: Manifest) -> dict[s
         for interval, version in ref.versions_of().items():
             made = data.manifest(interval, version)
             for part in made.content.parts:
-                if part.name in ROW_PARTS:
+                if part.name in SIDES:
                     found.setdefault(part.name, []).extend(row_paths(session, made, (part.name,)))
     return found

@@ -35,7 +35,7 @@ def make_table(
 
     Raises StepError when the function raised, and DataError when what it returned cannot be a table; nothing is committed then.
     """
-    sides = step.split.sides if step.split else ("rows",)
+    sides = step.split.parts if step.split else ("rows",)
     order = WriteOrder(
         {side: attempt.file(side, layer=step.layer) for side in sides},
         key=step.key,

@@ -130,7 +130,7 @@ class Lab:
 
     def _commit(self, step: Step, interval: Interval, rows: Sequence[Row]) -> Manifest:
         is_split = isinstance(step, Table) and step.split is not None
-        sides = step.split.sides if isinstance(step, Table) and step.split is not None else ("rows",)
+        sides = step.split.parts if isinstance(step, Table) and step.split is not None else ("rows",)
         contract = step.contract if isinstance(step, Source) else None
 
         def work(attempt: Attempt, _: Manifest | None) -> tuple[Content, Mapping[str, JSON]]:

@@ -29,7 +29,7 @@ class Writer:
 
     def __call__(self, result: object, *, values: dict[str, Bound] | None = None, name: str = "rows", **order: Any) -> Written:
         split = order.get("split")
-        paths = {side: self.path(side) for side in split.sides} if split else {"rows": self.path(name)}
+        paths = {side: self.path(side) for side in split.parts} if split else {"rows": self.path(name)}
         with self.engine.session(work=self.folder) as session:
             return session.write(result, WriteOrder(paths, interval=DAY, **order), values=values or {})
 
@@ -244,11 +244,11 @@ def test_a_split_writes_each_row_to_one_side(write: Writer) -> None:
     assert sorted(n for found in ids.values() for n in found) == list(range(1000))
 
 
-def test_rows_in_the_gap_are_on_no_side_and_counted(write: Writer) -> None:
+def test_rows_in_the_gap_are_kept_apart_from_the_sides(write: Writer) -> None:
     hours = "select $start - to_hours(range::int) as at from range(100)"
     written = write(hours, values={"start": DAY.end}, time="at", split=by_time(test="1d", gap="6h"))
-    assert written.rows == {"train": 69, "test": 25}
-    assert written.details["in_gap"] == 6
+    assert written.rows == {"train": 69, "test": 25, "gap": 6}
+    assert len(write.rows("gap")) == 6
 
 
 @pytest.mark.parametrize(

@@ -188,12 +188,11 @@ def _write_sides(cursor: duckdb.DuckDBPyConnection, plan: _Plan, order: WriteOrd
                 f"{missing:,} of {copied.rows:,} rows have no {listed(names)}, by which the table is split. Leave them out, or fill it."
             )
         rows = {name: _copy_side(cursor, staged, name, path) for name, path in order.paths.items()}
-        in_gap = _count_where(cursor, staged, f"{quote(SIDE)} = '{GAP}'") if split.gap else 0
     finally:
         staged.unlink(missing_ok=True)
-    _check_sides(rows, in_gap, copied.rows, split, order)
+    _check_sides(rows, copied.rows, split, order)
     nulls = {name: count for name, count in copied.nulls.items() if name != SIDE}
-    return Written(rows, plan.schema, {"nulls": nulls, "in_gap": in_gap})
+    return Written(rows, plan.schema, {"nulls": nulls, "in_gap": rows.get(GAP, 0)})
 
 
 def _copy_side(cursor: duckdb.DuckDBPyConnection, staged: Path, side: str, path: Path) -> int:
@@ -201,15 +200,13 @@ def _copy_side(cursor: duckdb.DuckDBPyConnection, staged: Path, side: str, path:
     return _copy(cursor, Query(text, {}), text, path, _FORMAT).rows
 
 
-def _check_sides(rows: Mapping[str, int], in_gap: int, total: int, split: Split, order: WriteOrder) -> None:
-    if sum(rows.values()) + in_gap != total:
-        raise DataError(
-            f"The split lost rows: {dict(rows)} and {in_gap} in the gap are not the {total} of the result. This is a defect of headrace."
-        )
+def _check_sides(rows: Mapping[str, int], total: int, split: Split, order: WriteOrder) -> None:
+    if sum(rows.values()) != total:
+        raise DataError(f"The split lost rows: {dict(rows)} are not the {total} of the result. This is a defect of headrace.")
     if all(rows[side] for side in split.sides):
         return
     counts = ", ".join(f"{side} {rows[side]:,}" for side in split.sides)
-    gap = f", in the gap {in_gap:,}" if in_gap else ""
+    gap = f", in the gap {rows[GAP]:,}" if rows.get(GAP) else ""
     until = f" Times are counted back from {order.interval.end.isoformat()}." if split.kind == "time" and order.interval else ""
     raise DataError(f"Not enough data for a split: of {total:,} rows {counts}{gap}.{until} Read more history, or change the shares.")
 
