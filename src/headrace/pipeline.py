@@ -46,6 +46,7 @@ __all__ = ["Dataset", "Pipeline"]
 F = TypeVar("F", bound=Callable[..., object])
 History = Mapping[str, str | tuple[str, str]]
 Columns = str | Sequence[str]
+Metrics = Sequence[Callable[..., float]] | Mapping[str, Callable[..., float]]
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ class Pipeline:
         features: Columns,
         target: str | None = None,
         weight: str | None = None,
-        metrics: Sequence[Callable[..., float]] | Mapping[str, Callable[..., float]] = (),
+        metrics: Metrics = (),
         gate: Gate | Sequence[Gate] = (),
         cv: int | None = None,
         approval: bool = False,
@@ -225,6 +226,8 @@ class Pipeline:
         returns something fitted. `gate` is what it must pass to be promoted. `trust` names further types that its file may
         hold; `pickle=True` allows a pickle where skops can't store it.
         """
+        gates = tuple(gate) if isinstance(gate, list | tuple) else (gate,)
+        columns = features if isinstance(features, str) else tuple(features)
 
         def declare(function: F) -> F:
             where = _defined(function)
@@ -232,11 +235,8 @@ class Pipeline:
             reads = self._reference(data, where)
             parameter = self._training_parameter(signature, reads, where)
             kind = next((k for p, k in signature.data if p == parameter), None)
-            gates = gate if isinstance(gate, list | tuple) else (gate,)
             self._check_callables("gate", gates, "at_least('r2', 0.5), or a function of the metrics", where)
-            self._check_callables(
-                "metrics", metrics.values() if isinstance(metrics, Mapping) else metrics, "a function of two columns", where
-            )
+            own = self._own_metrics(metrics, where)
             self._add(
                 TrainedModel(
                     name=name or name_of(function),
@@ -244,18 +244,12 @@ class Pipeline:
                     grid=self._every(every, where),
                     function=function,
                     data=reads,
-                    spec=ModelSpec(
-                        features=features if isinstance(features, str) else tuple(features),
-                        target=target,
-                        weight=weight,
-                        metrics=metrics if isinstance(metrics, Mapping) else {name_of(m): m for m in metrics},
-                        cv=cv,
-                    ),
+                    spec=ModelSpec(columns, target=target, weight=weight, metrics=own, cv=cv),
                     inputs=(Input(reads, reads, frame_kind(kind, self._imports(function)) or "pandas"),),
                     settings=signature.settings,
                     interval_parameters=signature.intervals,
                     data_parameter=parameter,
-                    gates=tuple(gates),
+                    gates=gates,
                     needs_approval=approval,
                     trust=tuple(trust),
                     is_pickle_allowed=pickle,
@@ -364,6 +358,12 @@ class Pipeline:
     def _check_word(self, name: str, word: str, known: Sequence[str], where: Where) -> None:
         if word not in known:
             self._problems.append(Problem(f"{name}={word!r} is not known. {did_you_mean(str(word), known)}", where))
+
+    def _own_metrics(self, metrics: Metrics, where: Where) -> Mapping[str, Callable[..., float]]:
+        """The user's metrics by name."""
+        functions = metrics.values() if isinstance(metrics, Mapping) else metrics
+        self._check_callables("metrics", functions, "a function of two columns", where)
+        return metrics if isinstance(metrics, Mapping) else {name_of(m): m for m in metrics}
 
     def _check_callables(self, name: str, given: Iterable[object], wanted: str, where: Where) -> None:
         for one in given:
