@@ -65,7 +65,7 @@ def backfill(
         ran = carry_out(session, request, jobs=jobs, watch=display, plan=plan)
     code = 130 if ran.outcome.is_interrupted else 1 if ran.outcome.errors else 0
     if not as_json:
-        print_summary(session, ran, runs, seconds=time.time() - started)
+        print_summary(session, ran, seconds=time.time() - started)
         _print_failures(ran)
     told = tell_story(session, ran, runs, started=started, has_report=report)
     if as_json:

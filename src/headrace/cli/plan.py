@@ -9,6 +9,7 @@ import click
 from headrace.cli.opening import Where, interval_at, open_session, parse_settings
 from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, print_table, tell
+from headrace.cli.summary import stale_lines
 from headrace.core.plan import Plan
 from headrace.run.backfill import chosen_steps, experiment_of
 from headrace.run.check import check_columns
@@ -48,11 +49,11 @@ def plan(
     if as_json:
         print_json({"interval": interval.label, **found.as_json()})
         return 0
-    _print(found, is_whole=is_whole)
+    _print(found, file.name, is_whole=is_whole)
     return 0
 
 
-def _print(found: Plan, *, is_whole: bool) -> None:
+def _print(found: Plan, file: str, *, is_whole: bool) -> None:
     shown = [d for d in found.decisions if is_whole or d.is_target or d.action == "run"]
     cut = shown if is_whole or len(shown) <= _SHOWN else [*shown[: _SHOWN // 2], *shown[-_SHOWN // 2 :]]
     print_table(("step", "interval", "action", "why"), [(d.step, d.interval.label, d.action, d.reason) for d in cut])
@@ -61,5 +62,5 @@ def _print(found: Plan, *, is_whole: bool) -> None:
     hidden = len(found.decisions) - len(shown)
     read = f"; {hidden} made intervals are read" if hidden else ""
     tell(f"\n{len(found.to_run)} to run of {len(found.decisions)}{read}")
-    for name, count in found.stale.items():
-        tell(f"{count} earlier intervals of `{name}` were made by older code; `headrace backfill` makes them again")
+    for line in stale_lines(found, file):
+        tell(line)

@@ -71,7 +71,7 @@ def run_once(asked: Asked, *, as_json: bool) -> int:
             }
         )
         return code
-    print_summary(session, ran, [interval], seconds=time.time() - started)
+    print_summary(session, ran, seconds=time.time() - started)
     _show_errors(ran)
     told = tell_story(session, ran, [interval], started=started, has_report=asked.has_report)
     for line in told.lines:

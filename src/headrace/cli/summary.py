@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
 from headrace.cli.output import seconds_text, tell
-from headrace.core.interval import Interval
+from headrace.core.plan import Plan
 from headrace.core.receipt import Receipt
 from headrace.run.backfill import Ran
 from headrace.run.session import Session
 
-__all__ = ["print_summary"]
+__all__ = ["print_summary", "stale_lines"]
 
 _REASONS = 5
 
 
-def print_summary(session: Session, ran: Ran, runs: Sequence[Interval], *, seconds: float) -> None:
+def print_summary(session: Session, ran: Ran, *, seconds: float) -> None:
     """Print the last words of a run."""
     tell("")
     models = [r for r in ran.receipts if r.kind == "model" and r.metrics]
     for model in models[-4:]:
         _print_model(model, _promotion_of(ran.receipts, model))
     _print_quarantine(session, ran.receipts)
-    for name, count in ran.plan.stale.items():
-        first, last = runs[0].label, runs[-1].label
-        file = session.file.name if session.file else "FILE"
-        tell(
-            f"{count} earlier interval{'s' if count != 1 else ''} of `{name}` {'were' if count != 1 else 'was'} made by older code. Make them again: headrace backfill {file} --from … --to {last or first}"
-        )
+    for line in stale_lines(ran.plan, session.file.name if session.file else "FILE"):
+        tell(line)
     tell(_totals(ran.receipts, seconds))
+
+
+def stale_lines(plan: Plan, file: str) -> Iterator[str]:
+    """What the lake still holds of older code, and the command that makes it again."""
+    for name, stale in plan.stale.items():
+        many = f"{len(stale):,} other intervals of `{name}` were" if len(stale) > 1 else f"another interval of `{name}` was"
+        command = f"headrace backfill {file} --from {stale[0].label} --to {stale[-1].label}"
+        yield f"{many} made by other code or settings than today's. Make them again: {command}"
 
 
 def _print_model(model: Receipt, promotion: Receipt | None) -> None:

@@ -76,11 +76,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """Decisions in an order in which they can be carried out. `stale` counts, by step, past intervals made by older code."""
+    """Decisions in an order in which they can be carried out. `stale` lists, by step, other intervals made by older code or settings."""
 
     pipeline: str
     decisions: tuple[Decision, ...]
-    stale: Mapping[str, int] = field(default_factory=dict[str, int])
+    stale: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict[str, tuple[Interval, ...]])
 
     @property
     def to_run(self) -> tuple[Decision, ...]:
@@ -91,11 +91,13 @@ class Plan:
             "pipeline": self.pipeline,
             "decisions": [d.as_json() for d in self.decisions],
             "to_run": len(self.to_run),
-            "stale_past_intervals": dict(self.stale),
+            "stale_past_intervals": {
+                step: {"count": len(stale), "first": stale[0].label, "last": stale[-1].label} for step, stale in self.stale.items()
+            },
         }
 
 
-def decide(pipeline: str, seen: Sequence[Seen], *, stale: Mapping[str, int] | None = None) -> Plan:
+def decide(pipeline: str, seen: Sequence[Seen], *, stale: Mapping[str, tuple[Interval, ...]] | None = None) -> Plan:
     """Decide about each pair. `seen` must list a pair after those that it reads."""
     decided: dict[Pair, Decision] = {}
     for one in seen:

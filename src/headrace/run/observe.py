@@ -206,9 +206,9 @@ def _champion_change(session: Session, step: Predictions, interval: Interval, ma
 # ---------------------------------------------------------------- the past
 
 
-def _stale(session: Session, seen: Sequence[Seen], request: Request) -> dict[str, int]:
-    """By step whose own code or settings changed: how many other intervals were made by what was before."""
-    counted: dict[str, int] = {}
+def _stale(session: Session, seen: Sequence[Seen], request: Request) -> dict[str, tuple[Interval, ...]]:
+    """By step whose own code or settings changed: the other intervals that were made by what was before."""
+    counted: dict[str, tuple[Interval, ...]] = {}
     for one in seen:
         step = session.graph.steps[one.step]
         if request.is_backfill or not one.is_target or not isinstance(step, Table | TrainedModel) or one.step in counted:
@@ -218,9 +218,9 @@ def _stale(session: Session, seen: Sequence[Seen], request: Request) -> dict[str
             continue
         asked = {pair[1] for pair in (s.pair for s in seen if s.step == one.step and s.is_target)}
         others = [i for i in session.catalog.all_intervals(dataset) if i not in asked and i.length == one.interval.length]
-        count = sum(_is_stale(session, step, dataset, i) for i in others)
-        if count:
-            counted[one.step] = count
+        found = tuple(i for i in others if _is_stale(session, step, dataset, i))
+        if found:
+            counted[one.step] = found
     return counted
 
 

@@ -63,12 +63,12 @@ def test_what_is_settled_is_never_made_again_and_its_readers_go_on() -> None:
 
 
 def test_a_plan_is_plain_json() -> None:
-    plan = Plan("shop", (Decision("a", "table", DAY, "run", "forced", 2, reads=(("b", BEFORE),)),), {"a": 3})
+    plan = Plan("shop", (Decision("a", "table", DAY, "run", "forced", 2, reads=(("b", BEFORE),)),), {"a": (BEFORE,)})
     assert plan.as_json() == {
         "pipeline": "shop",
         "decisions": [
             {"step": "a", "kind": "table", "interval": "2026-11-20", "action": "run", "reason": "forced", "version": 2, "is_target": True}
         ],
         "to_run": 1,
-        "stale_past_intervals": {"a": 3},
+        "stale_past_intervals": {"a": {"count": 1, "first": BEFORE.label, "last": BEFORE.label}},
     }
