@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from headrace.cli.interrupts import interruptible
 from headrace.cli.opening import Where, interval_at, open_session
 from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, show_error, tell
@@ -61,7 +62,7 @@ def backfill(
         tell(
             f"{len(runs):,} intervals from {runs[0].label} to {runs[-1].label}: {len(plan.to_run):,} of {len(plan.decisions):,} steps to run"
         )
-    with watching(plan, is_quiet=as_json) as display:
+    with interruptible(), watching(plan, is_quiet=as_json) as display:
         ran = carry_out(session, request, jobs=jobs, watch=display, plan=plan)
     code = 130 if ran.outcome.is_interrupted else 1 if ran.outcome.errors else 0
     if not as_json:

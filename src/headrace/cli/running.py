@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.cli.interrupts import interruptible
 from headrace.cli.opening import Where, interval_at, open_session, parse_settings
 from headrace.cli.output import print_json, show_error, tell
 from headrace.cli.progress import watching
@@ -55,7 +56,7 @@ def run_once(asked: Asked, *, as_json: bool) -> int:
         tell(f"note: {note}", err=True)
     request = Request([interval], steps=steps, forced=forced)
     plan = make_plan(session, request)
-    with watching(plan, is_quiet=as_json) as display:
+    with interruptible(), watching(plan, is_quiet=as_json) as display:
         ran = carry_out(session, request, jobs=asked.jobs, watch=display, plan=plan)
     code = _code(ran)
     if as_json:
