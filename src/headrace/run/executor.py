@@ -100,7 +100,8 @@ class _Board:
 def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Watcher = lambda _decision, _receipt: None) -> Outcome:
     """Carry out a plan. Never raises for a step that fails: its receipt says so, and `errors` has the exception.
 
-    Ctrl-C lets the steps that are running end, starts no more, and says so in the outcome; nothing partial is left by it.
+    Ctrl-C lets the steps that are running end, starts no more, and says so in the outcome; a second one is raised at once. Nothing partial
+    is left by either.
     """
     by_pair = {d.pair: d for d in plan.decisions}
     receipts: dict[Pair, Receipt] = {}
@@ -171,7 +172,7 @@ def _in_threads(
             receipt, error = future.result()
             _ended(decision, receipt, error, board, by_pair, receipts, outcome, watch)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _ended(
