@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -233,3 +234,15 @@ def test_paths_with_signs_of_patterns_are_read_as_they_are(engine: Engine, tmp_p
         session.give(InputFiles("t", ((DAY, (folder / "x'y.parquet",) * 2),), (Column("a", "BIGINT"),)), "frame")
         written = session.write("select * from t", WriteOrder({"rows": tmp_path / "out.parquet"}, key=()), values={})
     assert written.rows == {"rows": 2}
+
+
+@pytest.mark.parametrize("kinds", [("frame", "duckdb"), ("duckdb", "frame")])
+def test_a_relation_may_query_the_frame_that_is_given_beside_it(
+    engine: Engine, rows_file: Path, tmp_path: Path, kinds: tuple[FrameKind, FrameKind]
+) -> None:
+    with engine.session(work=tmp_path) as session:
+        given = {kind: session.give(InputFiles(kind, ((DAY, (rows_file,)),), SCHEMA), kind) for kind in kinds}
+        relation: Any = given["duckdb"]
+        joined = relation.query("r", f"select count(*) as n from r join {given['frame']} using (id)")
+        session.write(joined, WriteOrder({"rows": tmp_path / "out.parquet"}), values={})
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [{"n": 3}]

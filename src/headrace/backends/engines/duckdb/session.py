@@ -35,6 +35,8 @@ class DuckDBSession:
         self._work = work
         self._room = Room(cursor, work, f"headrace_{secrets.token_hex(8)}")
         self._tables: dict[str, Schema] = {}
+        self._views: list[str] = []  # still to be made
+        self._is_live = False  # whether the function was given something that can query views while it runs
 
     def __enter__(self) -> Self:
         return self
@@ -49,13 +51,18 @@ class DuckDBSession:
             check_same_columns(
                 self._cursor, source.name, [(str(interval), path) for interval, files in source.files for path in files], source.schema
             )
-        self._cursor.execute(f"create or replace temp view {quote(source.name)} as {_scan(source, paths)}")
         self._tables[source.name] = schema
+        self._views.append(f"create or replace temp view {quote(source.name)} as {_scan(source, paths)}")
+        self._is_live |= kind != "frame"
+        if self._is_live:
+            self._make_views()
         polars_scan = (lambda: _polars_scan(source, paths)) if paths else None
         return as_kind(self._cursor, source.name, schema, kind, polars_scan)
 
     def write(self, result: object, order: WriteOrder, *, values: Mapping[str, Bound]) -> Written:
         schema = order.contract.schema if order.contract else ()
+        if not isinstance(result, list | tuple | Mapping):
+            self._make_views()
         try:
             query = query_of(self._room, result, values, schema=schema)
             columns = columns_of(self._cursor, query)
@@ -64,6 +71,11 @@ class DuckDBSession:
             raise told(error, self._tables, is_own_sql=isinstance(result, str)) from error
         finally:
             self._room.leave()
+
+    def _make_views(self) -> None:
+        """A view costs half a millisecond, so one that only a Frame names waits for a query; plain rows need none."""
+        while self._views:
+            self._cursor.execute(self._views.pop(0))
 
 
 def check_same_columns(cursor: duckdb.DuckDBPyConnection, name: str, files: Sequence[tuple[str, Path]], schema: Schema) -> None:
