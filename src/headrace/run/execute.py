@@ -6,10 +6,12 @@ copied, and only then is anything computed. The invariant: what is returned was 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,8 +76,8 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
         return Receipt(step.name, step.kind, interval, "skipped", why)
     worker = _WORKERS[type(step)]
     log = session.log(step.name)
-    with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-        job.work = Path(folder)
+    with _work_folder() as folder:
+        job.work = folder
         try:
             manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
         except TooManyRejectedError as error:
@@ -108,6 +110,19 @@ def receipt_of(session: Session, step: Step, manifest: Manifest) -> Receipt:
         metrics=dict(content.metrics),
         location=None if first is None else f"{session.lake.uri}/{first}",
     )
+
+
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    """A folder for a step's own files, gone afterwards. It is mostly empty by then, and looking for files costs more than `rmdir`."""
+    folder = Path(tempfile.mkdtemp(prefix="headrace-"))
+    try:
+        yield folder
+    finally:
+        try:
+            folder.rmdir()
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # ---------------------------------------------------------------- one worker a kind: an attempt and the current manifest in, a content out

@@ -26,8 +26,8 @@ from headrace.core.split import Split
 
 __all__ = ["write"]
 
-_FORMAT = "format parquet, compression zstd, row_group_size 122880, return_stats true"
-_STAGED = "format parquet, compression lz4, row_group_size 122880, return_stats true"
+_FORMAT = "format parquet, compression zstd, row_group_size 122880, return_stats true, use_tmp_file false"
+_STAGED = "format parquet, compression lz4, row_group_size 122880, return_stats true, use_tmp_file false"
 _ORDERED = frozenset({"ORDER_BY", "TOP_N"})
 _KEEPING = frozenset(
     {"PROJECTION", "FILTER", "LIMIT", "STREAMING_LIMIT", "UNNEST", "DUMMY_SCAN", "EMPTY_RESULT", "COLUMN_DATA_SCAN", "EXPRESSION_SCAN"}
