@@ -304,7 +304,8 @@ class Pipeline:
         """Run every step for one interval in this process: for notebooks and tests.
 
         `at` names the interval by its start (the last complete one unless told); `settings` are like `--set`:
-        `{"groups.clusters": 6}`. Raises the first step's error if one failed.
+        `{"groups.clusters": 6}`, which makes it an experiment: its outputs are read as `<dataset>.experiment`. Raises the first step's
+        error if one failed.
         """
         from headrace.run.inline import run_inline
 
