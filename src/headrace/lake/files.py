@@ -36,7 +36,7 @@ def read_paths(store: Store, manifest: Manifest, part: str | None, *, verify: bo
 
 def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:  # most files are small, and a buffer of zeros would cost more than their digest
+    with path.open("rb") as file:  # not `hashlib.file_digest`: most files are small, and its buffer costs more than their digest
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()
