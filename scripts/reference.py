@@ -1,4 +1,4 @@
-"""Writes the generated pages of the reference: docs/reference/api.md from docstrings, docs/reference/cli.md from the commands' help.
+"""Writes the generated pages of the reference: docs/reference/api.md and testing.md from docstrings, docs/reference/cli.md from the commands' help.
 
 python scripts/reference.py            write them
 python scripts/reference.py --check    say which of them are out of date, and end with 1 if one is
@@ -18,16 +18,24 @@ import click
 
 import headrace
 import headrace.cli.main as cli
+import headrace.testing
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
-MADE_BY_USERS = {"Interval", "Pipeline"}
+MADE_BY_USERS = {"Interval", "Lab", "Pipeline"}
 
 API = """# Python
 
 <!-- Written by scripts/reference.py from the docstrings. -->
 
 Everything here is in `headrace`, by custom imported as `hr`. A name is loaded when it is first used: `import headrace` alone costs next to nothing.
+"""
+
+TESTING = """# Testing
+
+<!-- Written by scripts/reference.py from the docstrings. -->
+
+What is in `headrace.testing`, for the tests of pipelines; [how to use it](../how-to/test-your-pipeline.md).
 """
 
 CLI = """# Command line
@@ -44,6 +52,10 @@ variables, then from `headrace.toml`: see [settings](settings.md).
 
 def api() -> str:
     return "\n".join([API, *(line for name in headrace.__all__ for line in entry(name, getattr(headrace, name)))])
+
+
+def testing() -> str:
+    return "\n".join([TESTING, *(line for name in ("run_step", "Lab") for line in entry(name, getattr(headrace.testing, name)))])
 
 
 def entry(name: str, value: object) -> Iterator[str]:
@@ -124,7 +136,7 @@ def commands() -> str:
 def main() -> None:
     is_check = sys.argv[1:] == ["--check"]
     stale = []
-    for name, page in (("api.md", api()), ("cli.md", commands())):
+    for name, page in (("api.md", api()), ("testing.md", testing()), ("cli.md", commands())):
         file = REFERENCE / name
         page = page.rstrip() + "\n"
         if not file.is_file() or file.read_text(encoding="utf-8") != page:
