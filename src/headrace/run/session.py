@@ -68,6 +68,8 @@ class Session:
         self._opened: dict[str, FittedModel] = {}
         _check_overrides(self.graph, self.config.settings, "headrace.toml")
         _check_overrides(self.graph, self.overrides, "--set")
+        for step in self.graph.steps.values():
+            self.settings(step)
         _check_locations(self.graph, self.config)
         self.graph = replace(self.graph, steps={name: _placed(step, self.config) for name, step in self.graph.steps.items()})
 
