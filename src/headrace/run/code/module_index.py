@@ -20,6 +20,8 @@ __all__ = ["Binding", "ModuleText", "Piece", "Unit"]
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
+_LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.alias)  # most nodes of a tree, and nothing is defined below them
+
 
 class Piece(NamedTuple):
     """Some syntax: its digest, the names that it uses, and what in it can't be followed."""
@@ -202,4 +204,4 @@ def _definitions(tree: ast.Module) -> Iterator[tuple[Definition | ast.Lambda, st
             yield node, qualname, owner
             prefix = f"{qualname}." if isinstance(node, ast.ClassDef) else f"{qualname}.<locals>."
             owner = (owner or node) if isinstance(node, ast.ClassDef) else None
-        stack.extend((child, prefix, owner) for child in reversed(list(ast.iter_child_nodes(node))))
+        stack.extend((child, prefix, owner) for child in reversed(list(ast.iter_child_nodes(node))) if not isinstance(child, _LEAVES))
