@@ -62,14 +62,22 @@ def test_petrol_publishes_under_the_execution_date_and_copies_an_hour_in_which_n
     env = {"HEADRACE_SOURCES_STATES": str(shared_data / "petrol" / "petrol_consumption.csv")}
     lake = tmp_path / "lake"
     first, second = (
-        headrace("run", EXAMPLES / "petrol.py", "--lake", lake, "--at", f"2026-11-20T0{hour}", "--json", "--no-report", cwd=tmp_path, env=env)
+        headrace(
+            "run", EXAMPLES / "petrol.py", "--lake", lake, "--at", f"2026-11-20T0{hour}", "--json", "--no-report", cwd=tmp_path, env=env
+        )
         for hour in (7, 8)
     )
     assert first.code == second.code == 0, first.err + second.err
-    assert {s: first.receipt(s)["state"] for s in ("states", "consumption", "forest")} == dict.fromkeys(("states", "consumption", "forest"), "made")
-    assert {s: second.receipt(s)["state"] for s in ("states", "consumption", "forest")} == dict.fromkeys(("states", "consumption", "forest"), "copied")
+    assert {s: first.receipt(s)["state"] for s in ("states", "consumption", "forest")} == dict.fromkeys(
+        ("states", "consumption", "forest"), "made"
+    )
+    assert {s: second.receipt(s)["state"] for s in ("states", "consumption", "forest")} == dict.fromkeys(
+        ("states", "consumption", "forest"), "copied"
+    )
     published = [p.relative_to(lake).as_posix() for p in (lake / "models").rglob("model.skops")]
-    assert sorted(p[: len("models/petrol/forest/2026/11/20/08")] for p in published) == [f"models/petrol/forest/2026/11/20/0{h}" for h in (7, 8)]
+    assert sorted(p[: len("models/petrol/forest/2026/11/20/08")] for p in published) == [
+        f"models/petrol/forest/2026/11/20/0{h}" for h in (7, 8)
+    ]
     model: Any = hr.open_lake(lake).model("petrol.forest", at="2026-11-20T08")
     assert len(model) == 2
     assert type(model[0]).__name__ == "StandardScaler"
@@ -121,7 +129,9 @@ def test_shop_backfill_of_seven_months_is_resumable_and_keeps_cluster_numbers(sh
     opened = hr.open_lake(lake)
     read = opened.read("shop.purchases", at=("2010-12-01", "2011-07-01"))
     quarantined = sum(r["rows_quarantined"] for r in whole.document["receipts"] if r["step"] == "purchases")
-    lines = sum(len(list(csv.reader(f.read_text(encoding="utf-8").splitlines()))) - 1 for f in (shared_data / "online_retail_by_day").glob("*.csv"))
+    lines = sum(
+        len(list(csv.reader(f.read_text(encoding="utf-8").splitlines()))) - 1 for f in (shared_data / "online_retail_by_day").glob("*.csv")
+    )
     assert read.num_rows + quarantined == lines == 245_903
     decisions = opened.decisions("shop.groups")
     assert [d.model for d in decisions] == sorted(d.model for d in decisions)
@@ -146,7 +156,10 @@ def test_a_step_of_an_example_can_be_tested_on_literal_rows() -> None:
         {"invoice": "1", "quantity": 2, "unit_price": 1.5, "customer_id": 7, "invoiced_at": datetime(2010, 12, 1, 9)},
         {"invoice": "2", "quantity": -1, "unit_price": 1.5, "customer_id": 7, "invoiced_at": datetime(2010, 12, 1, 9)},
         {"invoice": "3", "quantity": 1, "unit_price": 9.0, "customer_id": None, "invoiced_at": datetime(2010, 12, 1, 9)},
-        *({"invoice": "4", "quantity": 1, "unit_price": 1.0, "customer_id": c, "invoiced_at": datetime(2010, 12, 1, 9)} for c in range(100, 130)),
+        *(
+            {"invoice": "4", "quantity": 1, "unit_price": 1.0, "customer_id": c, "invoiced_at": datetime(2010, 12, 1, 9)}
+            for c in range(100, 130)
+        ),
     ]
     spending = {r["customer_id"]: r for r in run_step(_pipeline("shop"), "spending", {"purchases": rows}, at="2010-12-20")}
     assert spending[7] == {"customer_id": 7, "orders": 2, "spent": 1.5}

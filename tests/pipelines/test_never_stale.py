@@ -35,7 +35,9 @@ def test_edits_of_helper_module_and_body_are_seen_and_a_comment_is_not(tmp_path:
         said = headrace("run", file, "--at", "2026-11-01", "--json", "--no-report", cwd=tmp_path)
         assert said.code == 0, said.err
         receipt = said.receipt("answer")
-        reading = f"import headrace as hr; print(hr.open_lake({str(tmp_path / 'lake')!r}).read('answers.answer', to='duckdb').fetchall()[0][0])"
+        reading = (
+            f"import headrace as hr; print(hr.open_lake({str(tmp_path / 'lake')!r}).read('answers.answer', to='duckdb').fetchall()[0][0])"
+        )
         return _python(reading, tmp_path), receipt["state"], receipt["why"]
 
     assert run()[:2] == (11, "made")
@@ -46,7 +48,7 @@ def test_edits_of_helper_module_and_body_are_seen_and_a_comment_is_not(tmp_path:
     assert run() == (22, "made", "constant `TEN` in beside.py changed")
     file.write_text(file.read_text().replace("one() + TEN", "one() + TEN + 100"))
     assert run() == (122, "made", "function `answer` in answers.py changed")
-    file.write_text(file.read_text().replace("def one():", "# only a comment\ndef one():\n    \"\"\"And a docstring.\"\"\""))
+    file.write_text(file.read_text().replace("def one():", '# only a comment\ndef one():\n    """And a docstring."""'))
     assert run() == (122, "cached", "nothing changed")
 
 
