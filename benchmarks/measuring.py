@@ -17,31 +17,37 @@ HEADRACE = str(Path(sys.executable).with_name("headrace"))
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process and its children took."""
+    """What a process and its children took. `shown_s` is the wall time until it printed what was waited for, else until its end."""
 
     cpu_s: float
     wall_s: float
     peak_mb: float
+    shown_s: float
 
 
-def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> Usage:
-    """Run a command to its end. Its output is shown only if it fails, which ends the benchmark.
+def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None, until: str | None = None) -> Usage:
+    """Run a command to its end. Its output is shown only if it fails, or never says `until`, which ends the benchmark.
 
     Python may keep its bytecode, as it does by default: the first round of a benchmark fills that cache and is not counted.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    output, shown = b"", None
     started = time.perf_counter()
     with subprocess.Popen(
         command, cwd=cwd, env={**kept, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         assert process.stdout is not None
-        output = process.stdout.read()
+        for line in process.stdout:
+            output += line
+            if until and shown is None and until.encode() in line:
+                shown = time.perf_counter() - started
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode or (until and shown is None):
         sys.exit(f"$ {' '.join(command)}\nended with {process.returncode}\n{output.decode(errors='replace')}")
-    return Usage(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2))
+    peak_mb = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    return Usage(usage.ru_utime + usage.ru_stime, wall, peak_mb, wall if shown is None else shown)
 
 
 def middle(values: Sequence[float]) -> float:

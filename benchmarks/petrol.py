@@ -2,8 +2,9 @@
 
     python benchmarks/petrol.py [--rounds 5] [--data petrol_consumption.csv]
 
-Each round runs the bare script, then headrace on an empty lake, then headrace again. Without the course's file the same number
-of rows is drawn: neither program's time depends on what is in them.
+Each round runs the bare script, then headrace on an empty lake, then headrace again. The metrics, the verdict and where the model lies
+are shown before the report is written, and the budget is for that moment; the time until the report is there as well has a line of its own.
+Without the course's file the same number of rows is drawn: neither program's time depends on what is in them.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=COURSE)
     options = parser.parse_args()
     taken: dict[str, list[Usage]] = {"bare script": [], "headrace run": [], "headrace run, cached": []}
+    shown = "5 made in"  # the last line before the report
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
         (folder / "petrol.csv").write_text(options.data.read_text() if options.data.is_file() else drawn())
@@ -70,24 +72,25 @@ def main() -> None:
             run = (HEADRACE, "run", str(EXAMPLE), "--lake", f"lake-{number}")
             measurements = {
                 "bare script": measured(sys.executable, "bare.py", "petrol.csv", f"bare-{number}", cwd=folder),
-                "headrace run": measured(*run, cwd=folder, environment=ours),
+                "headrace run": measured(*run, cwd=folder, environment=ours, until=shown),
                 "headrace run, cached": measured(*run, cwd=folder, environment=ours),
             }
             if number:  # the first round warms the disk's cache
                 for name, usage in measurements.items():
                     taken[name].append(usage)
-    bare = middle([u.wall_s for u in taken["bare script"]])
     rows: list[list[object]] = []
+    bare_s = middle([u.wall_s for u in taken["bare script"]])
+    bare_cpu_s = middle([u.cpu_s for u in taken["bare script"]])
     for name, usages in taken.items():
-        wall = middle([u.wall_s for u in usages])
-        cells = [
-            f"{wall:.2f}",
-            f"{middle([u.cpu_s for u in usages]):.2f}",
-            f"{middle([u.peak_mb for u in usages]):.0f}",
-            f"{wall / bare:.2f}",
-        ]
-        rows.append([name, *cells, "1.50" if name == "headrace run" else ""])
-    print_table(f"Petrol end to end, medians of {options.rounds}", ["", "wall s", "CPU s", "peak MB", "x bare", "budget"], rows)
+        wall, cpu, peak = middle([u.wall_s for u in usages]), middle([u.cpu_s for u in usages]), middle([u.peak_mb for u in usages])
+        label = name
+        if name == "headrace run":
+            early = middle([u.shown_s for u in usages])
+            rows.append([f"{name}, until its results are shown", f"{early:.2f}", f"{early / bare_s:.2f}", "1.50", "", "", ""])
+            label = f"{name}, until its report is written"
+        rows.append([label, f"{wall:.2f}", f"{wall / bare_s:.2f}", "", f"{cpu:.2f}", f"{cpu / bare_cpu_s:.2f}", f"{peak:.0f}"])
+    header = ["", "wall s", "x bare", "budget", "CPU s", "x bare", "peak MB"]
+    print_table(f"Petrol end to end, medians of {options.rounds}", header, rows)
 
 
 if __name__ == "__main__":
