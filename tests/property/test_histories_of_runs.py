@@ -122,7 +122,7 @@ def test_a_backfill_after_edits_and_clearings_leaves_what_an_empty_lake_would_ha
 
 
 @pytest.mark.integration
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.lists(acts, max_size=10))
 def test_any_history_and_a_backfill_leave_what_an_empty_lake_would_have_been_given(history: list[tuple[str, str, int]]) -> None:
     check(history)
