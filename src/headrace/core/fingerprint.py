@@ -149,7 +149,7 @@ def _differences(what: str, before: JSON, now: Mapping[str, JSON]) -> list[str]:
     old = before if isinstance(before, Mapping) else {}
     found = []
     for name in sorted({*old, *now}):
-        if old.get(name) != now.get(name):
+        if (name in old, json.dumps(old.get(name), sort_keys=True)) != (name in now, json.dumps(now.get(name), sort_keys=True)):
             shown = f"{what} `{name}`" if what else f"`{name}`"
             found.append(f"{shown} {_short(old.get(name))} -> {_short(now.get(name))}" if what else f"{shown} changed")
     return found

@@ -35,7 +35,7 @@ from headrace.steps.champions import open_champion
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.sources import commit_refused, make_source, marks_of, raw_digest
+from headrace.steps.sources import commit_refused, make_source, marks_of, origin_marks, raw_digest
 from headrace.steps.tables import make_table
 
 __all__ = ["execute_step", "receipt_of"]
@@ -147,10 +147,13 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         step, job.interval, attempt=attempt, origin=origin, format=session.format(step), location=location, now=session.clock()
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
+    worked = _content(job, made, fingerprint, None)
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
-        job.state, job.why = "cached", "the files hold the same bytes"
-        return None
-    return _content(job, made, fingerprint, None)
+        if origin_marks(made.origin) == marks_of(current):
+            job.state, job.why = "cached", "the files hold the same bytes"
+            return None
+        job.why = "its files were written again, with the same bytes"
+    return worked
 
 
 def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:

@@ -26,7 +26,7 @@ from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
 from headrace.steps.made import Made
 
-__all__ = ["QUARANTINE_SCHEMA", "commit_refused", "make_source", "marks_of", "nearest", "raw_digest", "resolve"]
+__all__ = ["QUARANTINE_SCHEMA", "commit_refused", "make_source", "marks_of", "nearest", "origin_marks", "raw_digest", "resolve"]
 
 QUARANTINE_SCHEMA: Schema = (
     Column("file", "VARCHAR", nullable=False),
@@ -89,7 +89,11 @@ def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> In
 
 def marks_of(manifest: Manifest) -> dict[str, str]:
     """What a source's commit was made from: the mark of each file by its URI."""
-    origin = manifest.receipt.get("origin")
+    return origin_marks(manifest.receipt.get("origin"))
+
+
+def origin_marks(origin: JSON) -> dict[str, str]:
+    """The same, of what a receipt tells of the origin."""
     files = origin.get("files") if isinstance(origin, Mapping) else None
     if not isinstance(files, Sequence) or isinstance(files, str):
         return {}

@@ -150,17 +150,21 @@ def test_an_unchanged_snapshot_is_copied_in_the_next_hour_and_so_is_all_made_fro
     assert lab.read("doubled", "2026-01-01T01") == [{"x": 2}, {"x": 4}]
 
 
-def test_a_snapshot_with_other_bytes_makes_a_new_version_and_with_the_same_none(tmp_path: Path) -> None:
+def test_a_snapshot_with_other_bytes_makes_all_anew_and_with_the_same_is_only_noted(tmp_path: Path) -> None:
     file = tmp_path / "given.csv"
     file.write_text("x\n1\n")
     lab = Lab(snapshot(file))
     lab.run("2026-01-01T00")
     os.utime(file, (1, 1))
     same = lab.run("2026-01-01T00")
-    assert [(r.state, r.why) for r in same] == [("cached", "the files hold the same bytes"), ("cached", "its inputs have equal contents")]
+    assert [(r.state, r.version, r.why) for r in same] == [
+        ("made", 2, "its files were written again, with the same bytes"),
+        ("cached", 1, "its inputs have equal contents"),
+    ]
+    assert planned(lab, "2026-01-01T00").to_run == ()
     file.write_text("x\n5\n")
     changed = lab.run("2026-01-01T00")
-    assert [(r.state, r.version) for r in changed] == [("made", 2), ("made", 2)]
+    assert [(r.state, r.version) for r in changed] == [("made", 3), ("made", 2)]
     assert lab.read("doubled") == [{"x": 10}]
 
 
