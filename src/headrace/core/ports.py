@@ -285,7 +285,9 @@ class Engine(Protocol):
 
     name: str
 
-    def session(self, *, work: Path) -> EngineSession: ...
+    def session(self, *, work: Path) -> EngineSession:
+        """A session that keeps its files, if it needs any, in the folder `work`; sessions beside it keep theirs there too."""
+        ...
 
     def bind(self, sql: str, tables: Mapping[str, Schema], values: Mapping[str, Bound]) -> Schema:
         """The columns that a query would give over empty tables; DataError naming the unknown column, table or setting and the nearest."""

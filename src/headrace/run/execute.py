@@ -6,14 +6,10 @@ copied, and only then is anything computed. The invariant: what is returned was 
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from headrace import __version__
 from headrace.core.errors import TooManyRejectedError
@@ -57,7 +53,6 @@ class _Job:
     made: Made | None = None
     nonce: str = ""
     notes: tuple[str, ...] = ()
-    work: Path = field(default_factory=Path)
 
 
 def execute_step(session: Session, step_name: str, interval: Interval, *, is_forced: bool = False) -> Receipt:
@@ -76,13 +71,11 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
         return Receipt(step.name, step.kind, interval, "skipped", why)
     worker = _WORKERS[type(step)]
     log = session.log(step.name)
-    with _work_folder() as folder:
-        job.work = folder
-        try:
-            manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
-        except TooManyRejectedError as error:
-            commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
-            raise
+    try:
+        manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
+    except TooManyRejectedError as error:
+        commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
+        raise
     if job.state != "cached" and manifest.nonce != job.nonce:
         job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()
     session.catalog.note(session.dataset(step.name), manifest)
@@ -110,19 +103,6 @@ def receipt_of(session: Session, step: Step, manifest: Manifest) -> Receipt:
         metrics=dict(content.metrics),
         location=None if first is None else f"{session.lake.uri}/{first}",
     )
-
-
-@contextmanager
-def _work_folder() -> Iterator[Path]:
-    """A folder for a step's own files, gone afterwards. It is mostly empty by then, and looking for files costs more than `rmdir`."""
-    folder = Path(tempfile.mkdtemp(prefix="headrace-"))
-    try:
-        yield folder
-    finally:
-        try:
-            folder.rmdir()
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 # ---------------------------------------------------------------- one worker a kind: an attempt and the current manifest in, a content out
@@ -163,7 +143,13 @@ def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | No
 
     def make(_: str) -> Made:
         return make_table(
-            step, job.interval, attempt=attempt, engine=session.engine, inputs=inputs.files, settings=session.settings(step), work=job.work
+            step,
+            job.interval,
+            attempt=attempt,
+            engine=session.engine,
+            inputs=inputs.files,
+            settings=session.settings(step),
+            work=session.work,
         )
 
     return _unless_equal(job, attempt, current, inputs, make)
@@ -187,7 +173,7 @@ def _model(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | No
             sides=sides,
             settings=session.settings(step),
             seed=seed_of(step.name, fingerprint),
-            work=job.work,
+            work=session.work,
             split=split_of(session, step),
         )
 

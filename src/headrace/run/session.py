@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -146,6 +149,14 @@ class Session:
                 Engine,
                 module.open(memory=self.config.text("memory"), threads=self.config.number("threads"), temp=Path(temp) if temp else None),
             )
+
+    @cached_property
+    def work(self) -> Path:
+        """A folder for what exists only while a step runs, one for all steps (those that run beside each other name their files apart)."""
+        with self._lock:
+            folder = tempfile.mkdtemp(prefix="headrace-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            return Path(folder)
 
     @cached_property
     def models(self) -> ModelBackend:

@@ -7,6 +7,7 @@ is saved is what was measured, and a function that reads rows gets those of the 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,10 +100,9 @@ def _estimator(
 
 
 def _save(model: FittedModel, step: TrainedModel, attempt: Attempt, backend: ModelBackend, work: Path) -> None:
-    folder = work / PART
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in backend.save(model, folder, trust=step.trust, is_pickle_allowed=step.is_pickle_allowed):
-        shutil.move(folder / name, attempt.file(PART, layer=_LAYER, name=name))
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        for name in backend.save(model, Path(folder), trust=step.trust, is_pickle_allowed=step.is_pickle_allowed):
+            shutil.move(Path(folder, name), attempt.file(PART, layer=_LAYER, name=name))
 
 
 def _details(step: TrainedModel, trained: Trained, settings: Mapping[str, JSON], seed: int, split: Split | None) -> dict[str, JSON]:

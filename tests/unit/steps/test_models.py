@@ -120,8 +120,8 @@ def test_a_model_is_trained_saved_promoted_opened_and_used(lake, sides, tmp_path
 
 
 def test_equal_trainings_have_an_equal_content(lake, sides, tmp_path):
-    first = made(lake, model(lambda: RandomForestRegressor(3)), sides, tmp_path / "1")[1]
-    second = made(lake, model(lambda: RandomForestRegressor(3)), sides, tmp_path / "2")[1]
+    first = made(lake, model(lambda: RandomForestRegressor(3)), sides, tmp_path)[1]
+    second = made(lake, model(lambda: RandomForestRegressor(3)), sides, tmp_path)[1]
 
     assert (first.version, second.version) == (1, 2)
     assert first.content.digest == second.content.digest

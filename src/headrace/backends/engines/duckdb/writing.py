@@ -7,6 +7,7 @@ in make the same bytes out, so rows are sorted wherever the engine was free to c
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,11 +177,11 @@ def _copy(cursor: duckdb.DuckDBPyConnection, query: Query, text: str, path: Path
 def _write_sides(cursor: duckdb.DuckDBPyConnection, plan: _Plan, order: WriteOrder, split: Split, work: Path) -> Written:
     names = split_columns(order, plan.schema)
     side = side_of(split, names, {column.name: column.type for column in plan.schema}, order)
-    staged = work / "all-sides.parquet"
+    staged = work / f"all-sides-{secrets.token_hex(8)}.parquet"
     text = _in_order(cursor, plan, order)
     whole = f"select *, {side} as {quote(SIDE)} from (\n{text}\n)"
-    copied = _copy(cursor, plan.query, whole, staged, _STAGED)
     try:
+        copied = _copy(cursor, plan.query, whole, staged, _STAGED)
         _check_rows(cursor, copied, order, staged)
         missing = _count_where(cursor, staged, f"{quote(SIDE)} is null")
         if missing:
