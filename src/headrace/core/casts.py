@@ -92,10 +92,10 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("int",),
-        ("0-5", "00-1"),
-        "passes over leading zeros and takes what follows, with its sign",
+        ("0-5", "00-1", "0__1"),
+        "passes over leading zeros and underscores and takes what follows, with its sign",
         "refuses them",
-        "a sign in the middle is no number",
+        "a sign in the middle is no number, and no other number has underscores beside each other",
     ),
     Difference(
         ("float",),

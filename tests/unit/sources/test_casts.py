@@ -66,7 +66,7 @@ def is_declared(type_: ValueType, text: str, theirs: object, mine: object) -> bo
     if mine is not None:
         return False
     if type_ == "int":
-        if re.match(r"\s*[+]?[0_]+-", text):
+        if re.match(r"\s*([+]?[0_]+-|[+-]?0[0_]*__)", text):
             return True
         return isinstance(theirs, int) and not -(2**63) <= theirs < 2**63
     if type_ in ("date", "datetime"):
