@@ -11,16 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from headrace.core.errors import ConfigurationError
+
 __all__ = ["Check", "Gate", "GateFunction", "Outcome", "Verdict", "at_least", "at_most", "higher_is_better", "judge", "no_worse"]
 
 _LOWER_IS_BETTER = frozenset({"mae", "rmse", "mse", "log_loss", "inertia", "max_error"})
+
+Kind = Literal["at_least", "at_most", "no_worse"]
 
 
 @dataclass(frozen=True)
 class Check:
     """One declared check on one metric."""
 
-    kind: Literal["at_least", "at_most", "no_worse"]
+    kind: Kind
     metric: str
     value: float = 0.0
 
@@ -57,12 +61,12 @@ class Verdict:
 
 def at_least(metric: str, value: float) -> Check:
     """The model is promoted only if `metric` on the test side is at least `value`."""
-    return Check("at_least", metric, float(value))
+    return _check("at_least", metric, value)
 
 
 def at_most(metric: str, value: float) -> Check:
     """The model is promoted only if `metric` on the test side is at most `value`."""
-    return Check("at_most", metric, float(value))
+    return _check("at_most", metric, value)
 
 
 def no_worse(metric: str, tolerance: float = 0) -> Check:
@@ -71,7 +75,13 @@ def no_worse(metric: str, tolerance: float = 0) -> Check:
     Which direction is worse is known for the built-in metrics; an own metric counts as better when higher. Passes when
     there is no champion, or none that is comparable.
     """
-    return Check("no_worse", metric, float(tolerance))
+    return _check("no_worse", metric, tolerance)
+
+
+def _check(kind: Kind, metric: str, value: float) -> Check:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{kind}({metric!r}, {value!r}): the second is a number, such as 0.9.")
+    return Check(kind, metric, float(value))
 
 
 def higher_is_better(metric: str) -> bool:

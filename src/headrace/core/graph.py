@@ -26,13 +26,15 @@ _RESERVED = frozenset(
     "intersect into is join leading left like limit not null offset on or order outer primary references right select some table then to true union unique using "
     "when where window with interval".split()
 )
+_MONTH = timedelta(days=28)  # the shortest
 _FINEST = (
     ("SMfTRrXcs", timedelta(minutes=1)),
     ("HIklp", timedelta(hours=1)),
     ("djeDFxaAuw", timedelta(days=1)),
     ("UWV", timedelta(days=7)),
-    ("mbBh", timedelta(days=28)),
+    ("mbBh", _MONTH),
 )
+_PERIODS = {_MONTH: "month", timedelta(days=365): "year"}
 
 
 @dataclass(frozen=True)
@@ -210,10 +212,19 @@ def source_problems(step: Source) -> Iterator[Problem]:
     finest = template_length(location)
     if finest is not None and finest > step.grid.nominal:
         yield Problem(
-            f"source `{step.name}`: `{location}` names a file for every {format_duration(finest)}, but the step runs every {step.grid.label}, so each row would be "
-            f'read many times. Give it every="{format_duration(finest)}", or a finer location.',
+            f"source `{step.name}`: `{location}` names a file for every {_PERIODS.get(finest) or format_duration(finest)}, but the step runs every "
+            f"{step.grid.label}, so each row would be read many times. {_coarser(finest, location)}",
             step.where,
         )
+
+
+def _coarser(finest: timedelta, location: str) -> str:
+    """The step to take for a location that is coarser than its grid. @weekly begins on Sundays, as a week of `%U` does; others begin on Mondays."""
+    if finest > _MONTH:
+        return "No step runs once a year: give it a finer location."
+    week = "@weekly" if "%U" in location else "0 0 * * 1"
+    every = "@monthly" if finest == _MONTH else week if finest == timedelta(days=7) else format_duration(finest)
+    return f'Give it every="{every}", or a finer location.'
 
 
 def _table_problems(step: Table, known: Mapping[str, Step], start: datetime | None) -> Iterator[Problem]:

@@ -75,10 +75,17 @@ def by_time(*, test: str, valid: str | None = None, gap: str | None = None) -> S
     """
     return Split(
         "time",
-        test_length=parse_duration(test),
-        valid_length=parse_duration(valid) if valid else None,
-        gap=parse_duration(gap) if gap else timedelta(0),
+        test_length=_length("test", test),
+        valid_length=_length("valid", valid) if valid else None,
+        gap=_length("gap", gap) if gap else timedelta(0),
     )
+
+
+def _length(name: str, text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"by_time({name}={text!r}): {error}") from None
 
 
 def _hex(share: float) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
-from headrace.core.errors import HeadraceError, PipelineError, Problem, Where
+from headrace.core.errors import ConfigurationError, HeadraceError, MissingLibraryError, PipelineError, Problem, Where
 from headrace.core.graph import Graph
 
 __all__ = ["Loaded", "load_pipeline"]
@@ -83,6 +83,10 @@ def _import(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except ConfigurationError as error:
+        if isinstance(error, MissingLibraryError):
+            raise
+        raise PipelineError([Problem(str(error), _last_line_in(error, path))]) from error
     except HeadraceError:
         raise
     except SyntaxError as error:

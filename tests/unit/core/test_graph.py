@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from declared import DAILY, HOURLY, days, graph, model, predictions, problems, promotion, source, table
@@ -11,10 +12,18 @@ from declared import DAILY, HOURLY, days, graph, model, predictions, problems, p
 from headrace.core.errors import UnknownNameError
 from headrace.core.graph import template_length
 from headrace.core.interval import Grid, Interval, parse_time
+from headrace.core.location import resolve
 from headrace.core.split import by_key, by_time
 from headrace.core.step import Input
 
 WEEKLY = Grid.parse("7d", start=parse_time("2026-01-01"))
+
+
+def iterate(grid: Grid) -> Iterator[Interval]:
+    interval = grid.at(parse_time("2026-01-01"))
+    while True:
+        yield interval
+        interval = grid.next(interval)
 
 
 def one(found: list[str]) -> str:
@@ -174,6 +183,30 @@ def test_a_location_coarser_than_the_grid_is_refused_with_the_step_to_take(locat
     text = one(problems(source("rows_", location, grid=HOURLY)))
     assert "names a file for every 1d, but the step runs every 1h, so each row would be read many times" in text
     assert 'Give it every="1d"' in text
+
+
+@pytest.mark.parametrize(
+    ("location", "period", "step"),
+    [
+        ("{start:%Y-%m}.csv", "month", 'Give it every="@monthly"'),
+        ("{start:%G-%V}.csv", "7d", 'Give it every="0 0 * * 1"'),
+        ("{start:%Y-%U}.csv", "7d", 'Give it every="@weekly"'),
+        ("{start:%Y}.csv", "year", "No step runs once a year: give it a finer location."),
+    ],
+)
+def test_a_location_of_the_calendar_is_told_a_grid_of_the_calendar(location: str, period: str, step: str) -> None:
+    text = one(problems(source("rows_", location)))
+    assert f"names a file for every {period}, but the step runs every 1d" in text
+    assert step in text
+
+
+@pytest.mark.parametrize(("location", "every"), [("{start:%Y-%m}.csv", "@monthly"), ("{start:%G-%V}.csv", "0 0 * * 1")])
+def test_the_grid_that_is_told_is_right_for_the_location(location: str, every: str) -> None:
+    grid = Grid.parse(every)
+    assert problems(source("rows_", location, grid=grid)) == []
+    named = {i: resolve(location, i) for i in islice(iterate(grid), 60)}
+    assert len(set(named.values())) == 60
+    assert all(resolve(location, DAILY.at(i.end - timedelta(days=1))) == name for i, name in named.items())
 
 
 @pytest.mark.parametrize("location", ["{start:%Y-%m-%dT%H}.csv", "{start:%Y-%m-%d}.csv", "rows.csv"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.core.errors import ConfigurationError, PipelineError
+from headrace.core.errors import MissingLibraryError, PipelineError
 from headrace.run.loading import load_pipeline
 
 ONE = 'import headrace as hr\nshop = hr.Pipeline("shop")\nshop.source("rows_", "rows.csv")\n'
@@ -74,6 +74,23 @@ def test_a_file_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) ->
     assert "a pipeline file is Python, and its name ends in .py" in refused(written(tmp_path, ONE, "shop.txt"))
 
 
-def test_headraces_own_errors_pass_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="leaves a side empty"):
-        load_pipeline(written(tmp_path, "import headrace as hr\nx = hr.by_key(test=0)\n"))
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("by_key(test=1.3)", "by_key(test=1.3): a share lies between 0 and 1"),
+        ("by_key(test=0)", "by_key(test=0, valid=0) leaves a side empty"),
+        ('by_time(test="7 days")', "by_time(test='7 days'): `7 days` is not a duration"),
+        ('by_time(test="7d", gap="1y")', "by_time(gap='1y'): `1y` is not a duration"),
+        ('at_least("r2", "high")', "at_least('r2', 'high'): "),
+        ('at_most("mae", None)', "at_most('mae', None): "),
+        ('no_worse("r2", float("nan"))', "no_worse('r2', nan): "),
+    ],
+)
+def test_a_wrong_split_or_gate_is_told_as_it_was_written_with_its_line(tmp_path: Path, call: str, told: str) -> None:
+    assert refused(written(tmp_path, f"import headrace as hr\nx = hr.{call}\n")).startswith(f"shop_steps.py:2: {told}")
+
+
+def test_headraces_other_errors_pass_as_they_are(tmp_path: Path) -> None:
+    text = 'from headrace.core.errors import MissingLibraryError\nraise MissingLibraryError("pip install x")\n'
+    with pytest.raises(MissingLibraryError, match="^pip install x$"):
+        load_pipeline(written(tmp_path, text))
