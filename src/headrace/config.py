@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.core.errors import ConfigurationError, did_you_mean
+from headrace.core.errors import ConfigurationError, did_you_mean, nearest_name
 from headrace.core.ports import JSON
 
 __all__ = ["DEFAULTS", "Config", "Value", "masked", "read_config"]
@@ -104,6 +104,7 @@ def read_config(
         variable = f"HEADRACE_{name.upper()}"
         if environment.get(variable):
             values[name] = Value(environment[variable], variable)
+    _check_variables(environment)
     folder = file.parent if file else start
     for name, value in (overrides or {}).items():
         if value is not None:
@@ -182,6 +183,16 @@ def _settings(table: Mapping[str, JSON], label: str) -> dict[str, Mapping[str, J
     if not isinstance(sections, dict) or any(not isinstance(s, dict) for s in sections.values()):
         raise ConfigurationError(f"{label}: settings are given a step at a time, such as [local.settings.groups] with clusters = 6.")
     return {name: dict(section) for name, section in sections.items() if isinstance(section, dict)}
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """A variable that is all but one of ours is a slip of the pen."""
+    known = {f"HEADRACE_{name.upper()}" for name in DEFAULTS} | {"HEADRACE_PROFILE", "HEADRACE_USER"}
+    for name in environment:
+        if name.startswith("HEADRACE_") and not name.startswith("HEADRACE_SOURCES_") and name not in known:
+            meant = nearest_name(name.removeprefix("HEADRACE_"), (k.removeprefix("HEADRACE_") for k in known))
+            if meant:
+                raise ConfigurationError(f"The variable {name} is not known. Did you mean HEADRACE_{meant}?")
 
 
 def _check_numbers(values: Mapping[str, Value]) -> None:

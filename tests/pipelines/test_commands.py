@@ -87,8 +87,8 @@ def test_the_users_traceback_is_shown_to_people(headrace: Headrace) -> None:
         (["run", "steps.py", "--att", "x"], 2, "No such option"),
         (["run", "setps.py"], 2, "The folder has: steps.py"),
         (["run", "steps.py", "--at", "soon"], 2, "`soon` is not a time"),
-        (["run", "steps.py", "--at", "2025-12-31"], 2, "starts at 2026-01-01; nothing is made before"),
-        (["run", "steps.py", "--at", "2999-01-01"], 2, "is not over yet. The last complete one is --at"),
+        (["run", "steps.py", "--at", "2025-12-31"], 2, "is before pipeline `steps` starts, at 2026-01-01"),
+        (["run", "steps.py", "--at", "2999-01-01"], 2, "is not over yet. The last complete one is"),
         (["run", "steps.py", "--profile", "prod"], 2, "Profile `prod` was asked for, but there is no headrace.toml"),
         (["run", "steps.py", "--set", "doubled.by"], 2, "write it as step.parameter=value"),
         (["run", "steps.py", "--set", "doubled.by=two"], 2, "`doubled.by` is of type int (default 2), and 'two' is not"),
@@ -144,6 +144,47 @@ def test_a_plan_writes_nothing_and_runs_nothing(headrace: Headrace, folder: Path
     assert {d["step"]: d["action"] for d in said.document["decisions"]} == {"given": "skip", "doubled": "run", "checked": "run"}
     assert headrace("plan", "steps.py", "--at", "2026-01-02").code == 0
     assert tree(folder) == before
+
+
+def test_a_plan_of_a_lake_that_is_not_there_makes_none(headrace: Headrace, folder: Path) -> None:
+    said = headrace("plan", "steps.py", "--at", "2026-01-01", "--json")
+    assert said.document["to_run"] == 3
+    assert not (folder / "lake").exists()
+
+
+def test_what_a_step_prints_stays_out_of_the_document(headrace: Headrace, folder: Path) -> None:
+    (folder / "steps.py").write_text(
+        STEPS.replace("    if least", "    print('a word of the step')\n    if least") + "print('a word of the file')\n"
+    )
+    said = run(headrace)
+    assert said.document["exit_code"] == 0
+    assert "a word of the step" in said.err
+    assert "a word of the file" in said.err
+
+
+def test_files_and_quarantine_are_named_by_part(headrace: Headrace, folder: Path) -> None:
+    run(headrace)
+    by_name = headrace("files", "steps.py", "given.raw", "--at", "2026-01-01").out.split()
+    assert [Path(path).name for path in by_name] == ["2026-01-01.csv"]
+    import headrace as hr
+
+    clean = hr.open_lake(folder / "lake").read("steps.given.quarantine", "2026-01-01")
+    assert (clean.num_rows, clean.column_names) == (0, ["file", "line", "columns", "reasons", "raw"])
+
+
+def test_an_experiment_is_named_and_cleared(headrace: Headrace) -> None:
+    run(headrace)
+    said = headrace("run", "steps.py", "--at", "2026-01-01", "--no-report", "--set", "doubled.by=3")
+    assert "experiment: steps.doubled.experiment, steps.checked.experiment written" in said.out
+    assert headrace("clear", "steps.py", "doubled.experiment", "--at", "2026-01-01").code == 0
+
+
+def test_another_schedule_on_the_same_datasets_is_refused(headrace: Headrace, folder: Path) -> None:
+    run(headrace)
+    (folder / "steps.py").write_text(STEPS.replace('start="2026-01-01"', 'schedule="@weekly", start="2026-01-01"'))
+    said = headrace("run", "steps.py", "--at", "2026-01-04", "--no-report")
+    assert said.code != 0
+    assert "belongs to" in said.err
 
 
 def test_only_runs_a_step_with_what_it_still_needs(headrace: Headrace) -> None:

@@ -62,7 +62,7 @@ def backfill(
         tell(
             f"{len(runs):,} intervals from {runs[0].label} to {runs[-1].label}: {len(plan.to_run):,} of {len(plan.decisions):,} steps to run"
         )
-    with interruptible(), watching(plan, is_quiet=as_json) as display:
+    with interruptible(), watching(plan, is_quiet=as_json, is_brief=True) as display:
         ran = carry_out(session, request, jobs=jobs, watch=display, plan=plan)
     code = 130 if ran.outcome.is_interrupted else 1 if ran.outcome.errors else 0
     if not as_json:
@@ -89,10 +89,10 @@ def backfill(
 
 def _range(session: Session, first: str | None, last: str | None) -> Sequence[Interval]:
     graph = session.graph
-    if first is None and graph.start is None:
+    if first is None and graph.first is None:
         raise ConfigurationError(f"Pipeline `{graph.name}` has no start=, so a backfill needs --from.")
     end = interval_at(session, last)
-    start = interval_at(session, first) if first is not None else graph.grid.at(graph.start or end.start)
+    start = interval_at(session, first) if first is not None else graph.first or end
     if end.start < start.start:
         raise ConfigurationError(f"--from {start.label} is after --to {end.label}.")
     return list(graph.grid.within(Interval(start.start, end.end)))

@@ -38,8 +38,7 @@ def clear(
     if (at is None) == (first is None and last is None):
         raise ConfigurationError("`headrace clear` needs --at, or --from and --to.")
     session = open_session(Where(file, lake, profile), is_reading=True)
-    session.graph.step(name)
-    grid = session.graph.steps[name].grid
+    grid = session.graph.step(name.partition(".")[0]).grid
     log = session.lake.log(session.graph.name, name)
     low = grid.at(interval_at(session, at or first).start).start
     high = grid.at(interval_at(session, at or last).start).start

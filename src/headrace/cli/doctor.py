@@ -18,7 +18,7 @@ from headrace.core.errors import HeadraceError
 from headrace.core.ports import JSON
 from headrace.plugins import flavours
 from headrace.run.loading import load_pipeline
-from headrace.run.session import open_lake_at
+from headrace.run.session import Session, open_lake_at
 
 __all__ = ["doctor"]
 
@@ -41,6 +41,11 @@ def doctor(file: Path | None, lake: str | None, profile: str | None, as_json: bo
     tell(f"headrace {__version__}, Python {sys.version.split()[0]}, {platform.system()} {platform.machine()}\n")
     rows = [(name, masked(_text(v.value)), v.origin) for name, v in config.values.items()]
     rows += [(f"sources.{name}", masked(str(v.value)), v.origin) for name, v in config.locations.items()]
+    rows += [
+        (f"settings.{step}.{name}", _text(value), f"[{config.profile}.settings.{step}]")
+        for step, given in config.settings.items()
+        for name, value in given.items()
+    ]
     print_table(("setting", "value", "from"), [("profile", config.profile, ""), *rows])
     tell("")
     print_table(("library", "version"), [(name, found or "not installed") for name, found in libraries.items()])
@@ -57,10 +62,13 @@ def _checks(file: Path | None, config: Config) -> list[tuple[str, bool, str]]:
     found: list[tuple[str, bool, str]] = []
     if file is not None:
         try:
-            graph = load_pipeline(file).graph
+            loaded = load_pipeline(file)
+            graph = loaded.graph
             found.append(("pipeline", True, f"{graph.name}, {len(graph.steps)} steps, every {graph.grid.label}"))
+            Session(graph, config, open_lake_at("memory://"), file=loaded.file)
+            found.append(("settings", True, "they fit the pipeline"))
         except HeadraceError as error:
-            found.append(("pipeline", False, str(error)))
+            found.append(("settings" if found else "pipeline", False, str(error)))
     uri = config.lake_uri
     try:
         if "://" not in uri and not Path(uri).exists():

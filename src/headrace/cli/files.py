@@ -11,6 +11,7 @@ from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
 from headrace.core.errors import UnknownNameError
 from headrace.core.interval import Interval, parse_time
+from headrace.run.reading import PARTS
 from headrace.run.session import Session
 
 __all__ = ["files"]
@@ -39,6 +40,9 @@ def files(
     """List the current files of the dataset NAME, one path a line: what to hand to another reader."""
     session = open_session(Where(file, lake, profile), is_reading=True)
     session.graph.step(name.partition(".")[0])
+    dataset, _, last_name = name.rpartition(".")
+    if dataset and last_name in PARTS:
+        name, part = dataset, part or last_name
     log = session.lake.log(session.graph.name, name)
     listed: list[dict[str, object]] = []
     for interval, versions in log.versions(None).items():

@@ -48,7 +48,7 @@ def gc(file: Path, lake: str | None, profile: str | None, keep: int, champions: 
     if len(plan.leftovers) > _SHOWN:
         tell(f"… and {len(plan.leftovers) - _SHOWN} more")
     said = "freed" if is_agreed else "could be freed; do it with --yes"
-    tell(f"\n{size_text(plan.size_bytes)} in {len(plan.leftovers)} folders {said}")
+    tell(f"\n{size_text(plan.size_bytes)} in {len(plan.leftovers)} folder{'s' if len(plan.leftovers) != 1 else ''} {said}")
     return 0
 
 

@@ -30,11 +30,13 @@ class Where:
     profile: str | None = None
 
 
-def open_session(where: Where, *, overrides: Mapping[str, Mapping[str, JSON]] | None = None, is_reading: bool = False) -> Session:
-    """The session of a pipeline file. `is_reading` needs a lake that exists."""
+def open_session(
+    where: Where, *, overrides: Mapping[str, Mapping[str, JSON]] | None = None, is_reading: bool = False, is_looking: bool = False
+) -> Session:
+    """The session of a pipeline file. `is_reading` needs a lake that exists; `is_looking` takes one that does not for empty."""
     loaded = load_pipeline(where.file)
     config = read_config(loaded.file, environment=os.environ, profile=where.profile, overrides={"lake": where.lake})
-    lake = open_lake_at(config.lake_uri, read_only=is_reading)
+    lake = open_lake_at(config.lake_uri, read_only=is_reading, is_looking=is_looking)
     return Session(loaded.graph, config, lake, file=loaded.file, overrides=overrides or {}, who=who())
 
 
@@ -54,12 +56,12 @@ def interval_at(session: Session, at: str | None) -> Interval:
     if at is None:
         return grid.last_complete(now)
     interval = grid.at(parse_time(at))
-    start = session.graph.start
-    if start is not None and interval.start < start:
-        raise ConfigurationError(f"--at {at}: pipeline `{session.graph.name}` starts at {grid.at(start).label}; nothing is made before.")
+    first = session.graph.first
+    if first is not None and interval.start < first.start:
+        raise ConfigurationError(f"{at} is before pipeline `{session.graph.name}` starts, at {first.label}; nothing is made before.")
     if interval.end > now:
         last = grid.last_complete(now)
-        raise ConfigurationError(f"--at {at}: the interval {interval} is not over yet. The last complete one is --at {last.label}")
+        raise ConfigurationError(f"The interval {interval} is not over yet. The last complete one is {last.label}.")
     return interval
 
 

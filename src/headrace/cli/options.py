@@ -6,6 +6,7 @@ same name.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +17,18 @@ __all__ = ["as_json", "at_option", "file_argument", "lake_options"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+
+def _divert(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001  # click calls it so
+    """With --json, standard output is for the document alone: what a step prints goes to standard error."""
+    if value:
+        ctx.meta["headrace.stdout"] = sys.stdout
+        ctx.call_on_close(lambda: setattr(sys, "stdout", ctx.meta["headrace.stdout"]))
+        sys.stdout = sys.stderr
+    return value
+
+
 file_argument = click.argument("file", type=click.Path(path_type=Path))
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
+as_json = click.option("--json", "as_json", is_flag=True, callback=_divert, is_eager=True, help="Print one JSON document, for programs.")
 at_option = click.option("--at", metavar="TIME", help="The interval, by its start: 2026-11-20 or 2026-11-20T08 (UTC).")
 
 

@@ -23,7 +23,10 @@ def is_terminal() -> bool:
 
 
 def print_json(value: JSON) -> None:
-    click.echo(json.dumps(value, indent=2, allow_nan=False, default=str))
+    """Print a document where --json was given: on the standard output that was put aside for it."""
+    context = click.get_current_context(silent=True)
+    target = context.meta.get("headrace.stdout") if context else None
+    click.echo(json.dumps(value, indent=2, allow_nan=False, default=str), file=target)
 
 
 def tell(text: str, *, err: bool = False) -> None:

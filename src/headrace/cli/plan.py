@@ -40,7 +40,7 @@ def plan(
 ) -> int:
     """Show what `headrace run FILE` would do: each (step, interval), run or skip, with the reason."""
     overrides = parse_settings(given)
-    session = open_session(Where(file, lake, profile), overrides=overrides)
+    session = open_session(Where(file, lake, profile), overrides=overrides, is_looking=True)
     if overrides:
         session = experiment_of(session, frozenset(overrides))
     interval = interval_at(session, at)

@@ -40,8 +40,8 @@ _LONGEST = 110
 class Display:
     """Keeps what is known of each pair, and shows it."""
 
-    def __init__(self, plan: Plan, *, is_quiet: bool) -> None:
-        self.is_quiet = is_quiet
+    def __init__(self, plan: Plan, *, is_quiet: bool, is_brief: bool = False) -> None:
+        self.is_quiet, self.is_brief = is_quiet, is_brief
         self.is_live = not is_quiet and is_terminal()
         shown = [d for d in plan.decisions if d.is_target or d.action == "run"]
         self._width = max([len(d.step) for d in shown], default=4)
@@ -53,6 +53,8 @@ class Display:
         self._has_header = False
 
     def __call__(self, decision: Decision, receipt: Receipt | None) -> None:
+        if self.is_brief and decision.action != "run":
+            return
         with self._lock:
             self._rows[decision.pair] = (decision, receipt, time.perf_counter())
             self._ended += receipt is not None and decision.action == "run"
@@ -120,9 +122,12 @@ class Display:
 
 
 @contextmanager
-def watching(plan: Plan, *, is_quiet: bool) -> Iterator[Display]:
-    """A display for the length of a run; at a terminal it is drawn again as things change, and left standing at the end."""
-    display = Display(plan, is_quiet=is_quiet)
+def watching(plan: Plan, *, is_quiet: bool, is_brief: bool = False) -> Iterator[Display]:
+    """A display for the length of a run; at a terminal it is drawn again as things change, and left standing at the end.
+
+    `is_brief` leaves out what is not run.
+    """
+    display = Display(plan, is_quiet=is_quiet, is_brief=is_brief)
     if not display.is_live:
         yield display
         sys.stdout.flush()

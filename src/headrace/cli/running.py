@@ -77,7 +77,7 @@ def run_once(asked: Asked, *, as_json: bool) -> int:
     told = tell_story(session, ran, [interval], started=started, has_report=asked.has_report)
     for line in told.lines:
         tell(line)
-    _show_experiment(session)
+    _show_experiment(session, ran)
     return code
 
 
@@ -112,9 +112,8 @@ def _traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
 
 
-def _show_experiment(session: Session) -> None:
+def _show_experiment(session: Session, ran: Ran) -> None:
+    written = [r.step for r in ran.receipts if r.step in session.experiment and r.state in ("made", "copied") and r.kind != "promotion"]
     if session.experiment:
-        first = min(session.experiment)
-        tell(
-            f"experiment: written beside the current versions ({session.graph.name}.{first}.experiment, …); with --keep it becomes current."
-        )
+        names = ", ".join(f"{session.graph.name}.{step}.experiment" for step in dict.fromkeys(written)) or "nothing"
+        tell(f"experiment: {names} written beside the current versions; with --keep they become current.")

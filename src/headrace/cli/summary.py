@@ -72,7 +72,9 @@ def _print_quarantine(session: Session, receipts: Sequence[Receipt]) -> None:
         reasons = _reasons(session, step, found)
         for reason, times in sorted(reasons.items(), key=lambda item: -item[1])[:_REASONS]:
             tell(f"  {times:>6,}  {reason}")
-        tell(f"  see them: headrace.open_lake({session.lake.uri!r}).read('{session.graph.name}.{session.dataset(step)}.quarantine')")
+        tell(
+            f"  see them: headrace.open_lake({session.lake.uri!r}).read('{session.graph.name}.{session.dataset(step)}.quarantine', at={found[-1].interval.label!r})"
+        )
 
 
 def _reasons(session: Session, step: str, receipts: Sequence[Receipt]) -> dict[str, int]:

@@ -51,6 +51,7 @@ __all__ = [
     "Where",
     "did_you_mean",
     "is_transient",
+    "nearest_name",
 ]
 
 
@@ -164,6 +165,16 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, ConnectionError | TimeoutError)
 
 
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is so near that the other was probably meant to be it; None when none is.
+
+    >>> nearest_name("trip", ["trips", "zones"])
+    'trips'
+    """
+    near = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence naming the nearest known name, else the list of them; empty when nothing is known.
 
@@ -173,9 +184,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     'Known: trips, zones.'
     """
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = nearest_name(name, names)
     if near:
-        return f"Did you mean `{near[0]}`?"
+        return f"Did you mean `{near}`?"
     if not names:
         return ""
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")

@@ -30,6 +30,7 @@ __all__ = ["Outcome", "Watcher", "run_plan"]
 Watcher = Callable[[Decision, Receipt | None], None]
 """Told of each pair as it starts (no receipt yet) and as it ends."""
 
+_BARE = "it asks for a process of its own or a timeout, which only the command line gives"
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
@@ -257,7 +258,9 @@ def _attempted(session: Session, decision: Decision) -> tuple[Receipt, BaseExcep
                 attempts=attempts,
             )
             return failed, error
-        return replace(receipt, why=_why(decision, receipt), attempts=attempts), None
+        is_bare = policy.has_own_process and session.file is None
+        notes = (*receipt.notes, _BARE) if is_bare and receipt.state == "made" else receipt.notes
+        return replace(receipt, why=_why(decision, receipt), attempts=attempts, notes=notes), None
 
 
 def _why(decision: Decision, receipt: Receipt) -> str:

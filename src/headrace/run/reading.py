@@ -5,6 +5,7 @@ Nothing here writes. The invariant: what is read comes from one manifest for eac
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 from headrace.core.errors import ConfigurationError, NotReadyError, UnknownNameError, did_you_mean
 from headrace.core.interval import Interval, parse_time
 from headrace.core.manifest import Manifest
-from headrace.core.ports import JSON, Engine, FrameKind, ModelBackend
+from headrace.core.ports import JSON, QUARANTINE, Engine, FrameKind, InputFiles, ModelBackend, Schema
 from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
 from headrace.plugins import load
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["Listing", "OpenLake", "open_lake"]
+__all__ = ["PARTS", "Listing", "OpenLake", "open_lake"]
 
 _KINDS: dict[str, FrameKind] = {"arrow": "arrow", "duckdb": "duckdb", "polars": "polars", "pandas": "pandas"}
 _SUFFIXES = ("refused", "experiment")
-_PARTS = frozenset({*ROW_PARTS, "raw", "quarantine", "model"})
+PARTS = frozenset({*ROW_PARTS, "raw", "quarantine", "model"})
 
 _MOMENT = timedelta(minutes=1)
 
@@ -95,6 +96,8 @@ class OpenLake:
         paths: list[Path] = []
         for manifest in manifests:
             paths.extend(self._paths(manifest, found))
+        if not paths and found.part == "quarantine":
+            return self._nothing(QUARANTINE, kind)
         if not paths:
             raise NotReadyError(f"{name} has no rows in a file for {_shown(at)} in {self.uri}.")
         return self._live_engine().read(paths, kind)
@@ -146,6 +149,11 @@ class OpenLake:
 
     # ------------------------------------------------------------ private
 
+    def _nothing(self, schema: Schema, kind: FrameKind) -> object:
+        """A table of no rows."""
+        session = self._live_engine().session(work=Path(tempfile.gettempdir()))
+        return session.give(InputFiles("nothing", (), schema), kind)
+
     def _live_engine(self) -> Engine:
         if self._engine is None:
             self._engine = cast(Engine, load("engines", "duckdb").open())
@@ -157,10 +165,10 @@ class OpenLake:
         pieces = name.split(".")
         if len(pieces) >= 2 and name in known:
             return _Name(pieces[0], ".".join(pieces[1:]), None)
-        if len(pieces) >= 3 and ".".join(pieces[:-1]) in known and pieces[-1] in _PARTS:
+        if len(pieces) >= 3 and ".".join(pieces[:-1]) in known and pieces[-1] in PARTS:
             return _Name(pieces[0], ".".join(pieces[1:-1]), pieces[-1])
         if len(pieces) >= 3 and ".".join(pieces[:-1]) in known:
-            raise UnknownNameError(f"`{pieces[-1]}` is no part of {'.'.join(pieces[:-1])}. {did_you_mean(pieces[-1], _PARTS)}")
+            raise UnknownNameError(f"`{pieces[-1]}` is no part of {'.'.join(pieces[:-1])}. {did_you_mean(pieces[-1], PARTS)}")
         shown = sorted(k for k in known if not k.partition(".")[2].startswith("_"))
         raise UnknownNameError(f"The lake {self.uri} has no dataset `{name}`. {did_you_mean(name, shown) or 'It is empty.'}")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import cast
 
 from headrace.config import Config
-from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
+from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
@@ -69,7 +69,7 @@ class Session:
         self._origins: dict[str, Origin] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
-        _check_overrides(self.graph, self.config.settings, "headrace.toml")
+        _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
             self.settings(step)
@@ -88,7 +88,7 @@ class Session:
         log = self.lake.log(self.graph.name, dataset)
         with self._lock:
             if dataset not in self._claimed:
-                log.claim({"step": step, "kind": self.graph.step(step).kind})
+                log.claim({"step": step, "kind": self.graph.step(step).kind, "every": self.graph.step(step).grid.label})
                 self._claimed.add(dataset)
         return log
 
@@ -197,11 +197,16 @@ class Session:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
 
 
-def open_lake_at(uri: str, *, clock: Clock = utc_now, read_only: bool = False) -> Lake:
-    """The lake at a path or URI."""
+def open_lake_at(uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False) -> Lake:
+    """The lake at a path or URI: made where there is none, an error with `read_only`, and taken for empty with `is_looking`."""
     scheme = uri.partition("://")[0] if "://" in uri else "local"
     store = cast(Store, load("stores", "local" if scheme == "file" else scheme).open(uri))
-    return Lake.open(store, clock=clock, read_only=read_only)
+    try:
+        return Lake.open(store, clock=clock, read_only=read_only or is_looking)
+    except UnknownNameError:
+        if not is_looking:
+            raise
+        return Lake(store, clock=clock)
 
 
 def names_interval(step: Table) -> bool:
@@ -216,9 +221,12 @@ def names_interval(step: Table) -> bool:
     return False
 
 
-def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], origin: str) -> None:
+def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], origin: str, *, is_shared: bool = False) -> None:
+    """Settings for steps that are not there. A file that pipelines share may name another's steps, unless the name is all but one of ours."""
     for step_name, values in given.items():
         if step_name not in graph.steps:
+            if is_shared and nearest_name(step_name, graph.steps) is None:
+                continue
             raise UnknownNameError(
                 f"{origin} names the step `{step_name}`, which `{graph.name}` does not have. {did_you_mean(step_name, graph.steps)}"
             )
@@ -232,7 +240,7 @@ def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], orig
 def _check_locations(graph: Graph, config: Config) -> None:
     sources = {s.name.lower(): s.name for s in graph.steps.values() if isinstance(s, Source)}
     for name, value in config.locations.items():
-        if name.lower() not in sources and value.origin.startswith(str(config.folder)):
+        if name.lower() not in sources and (name in graph.steps or nearest_name(name, sources) is not None):
             raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
 
 

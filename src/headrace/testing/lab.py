@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -85,19 +86,21 @@ class Lab:
         return cast("list[dict[str, Any]]", self.lake.read(f"{self.graph.name}.{name}", at).to_pylist())
 
     def step(self, name: str, inputs: Mapping[str, Sequence[Row]], at: str | datetime | None = None) -> list[dict[str, Any]]:
-        """Run one table on literal rows: see `run_step`."""
-        target = self._step(name)
+        """Run one table on literal rows: see `run_step`. Splits are left out, so that a few rows will do."""
+        self._step(name)
+        whole = replace(self.graph, steps={n: replace(s, split=None) if isinstance(s, Table) else s for n, s in self.graph.steps.items()})
+        target = whole.step(name)
         interval = target.grid.at(self.interval(at).start)
         self._running = interval.end
-        for read, intervals in self.graph.reads(target, interval):
+        for read, intervals in whole.reads(target, interval):
             if read.dataset not in inputs:
                 raise NotReadyError(
                     f"step `{name}` reads `{read.dataset}`, and no rows were given for it: inputs={{{read.dataset!r}: [{{…}}, …]}}"
                 )
             for one in intervals:
                 mine = [r for r in inputs[read.dataset] if _end_of(r, intervals[-1].end) == one.end]
-                self._commit(self._step(read.dataset), one, [{k: v for k, v in r.items() if k != "interval_end"} for r in mine])
-        self.session = self._session()
+                self._commit(whole.step(read.dataset), one, [{k: v for k, v in r.items() if k != "interval_end"} for r in mine])
+        self.session = replace(self._session(), graph=whole)
         execute_step(self.session, name, interval)
         return self.read(name, interval.start)
 
@@ -162,7 +165,7 @@ def run_step(
     at: str | datetime | None = None,
     settings: Mapping[str, JSON] | None = None,
 ) -> list[dict[str, Any]]:
-    """Run one table on literal rows, by dataset, and give its rows as a list of dicts, all sides of a split together.
+    """Run one table on literal rows, by dataset, and give its rows as a list of dicts, whole: its split is not made.
 
     `settings` are the step's own, by name. The rows of an input with history count as those of the newest interval that it reads,
     unless they have an `interval_end`.

@@ -99,6 +99,17 @@ def test_a_source_lies_where_the_settings_say(tmp_path: Path) -> None:
     assert placed.location(source) == "s3://bucket/given.csv"
 
 
+def test_a_file_that_pipelines_share_may_name_the_steps_of_another(tmp_path: Path) -> None:
+    toml = '[local.sources.parcels]\nlocation = "x"\n[local.settings.couriers]\nfastest = 3\n'
+    assert session(tmp_path, toml).graph.steps.keys() == session(tmp_path).graph.steps.keys()
+
+
+@pytest.mark.parametrize("name", ["HEADRACE_LAEK", "HEADRACE_PROFIL", "HEADRACE_TRACKNG"])
+def test_a_variable_that_is_all_but_one_of_ours_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is not known. Did you mean HEADRACE_"):
+        session(tmp_path, **{name: "x"})
+
+
 @pytest.mark.parametrize(
     ("toml", "error", "text"),
     [
