@@ -222,7 +222,7 @@ def _is_over(allowed: float, result: ReadResult) -> bool:
 
 def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quarantine: Path) -> _RefusedError:
     share = result.rows_quarantined / result.rows_read
-    allowed = f"{step.max_rejected} records" if isinstance(step.max_rejected, int) else f"{step.max_rejected:.3g} of them"
+    allowed = f"{step.max_rejected} records" if isinstance(step.max_rejected, int) else f"{step.max_rejected * 100:.3g}%"
     lines = [
         f"{result.rows_quarantined} of {result.rows_read} records ({share:.1%}) were rejected, and max_rejected allows {allowed}. The most frequent reasons:",
         *(f"  {count:>8}  {reason}\n            {result.examples.get(reason, '')}" for reason, count in list(result.reasons.items())[:5]),

@@ -220,6 +220,41 @@ def test_what_is_no_csv_is_refused(tmp_path: Path, data: bytes, message: str) ->
         read_bytes(data, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("data", "options", "shown"),
+    [
+        (b"a;b;c\n1;2;3\n", {}, ";"),
+        (b"a|b|c\n1|2|3\n", {}, "|"),
+        (b"a\tb\tc\n1\t2\t3\n", {}, "\\t"),
+        (b"a,b,c\n1,2,3\n", {"delimiter": ";"}, ","),
+        (b'"a";"b";"c"\n1;2;3\n', {}, ";"),
+    ],
+)
+@pytest.mark.parametrize("contract", [None, texts("a", "b", "c")], ids=["inferred", "contract"])
+def test_a_wrong_delimiter_is_told_with_the_right_one(
+    tmp_path: Path, data: bytes, options: dict[str, str], shown: str, contract: Contract | None
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_bytes(data, tmp_path, contract, **options)
+    assert f'Read it with hr.csv(…, delimiter="{shown}").' in str(caught.value)
+
+
+def test_no_delimiter_is_told_where_none_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_bytes(b"a,b,c;d\n1,2,3\n", tmp_path, texts("a", "d"))
+    assert "delimiter=" not in str(caught.value)
+    assert read_bytes(b"a;b,c\n1,2\n", tmp_path) == [{"a;b": 1, "c": 2}]
+    assert read_bytes(b"a;b\nx\n", tmp_path, texts("a;b")) == [{"a;b": "x"}]
+    assert read_bytes(b"x;y\n", tmp_path, names=["one"]) == [{"one": "x;y"}]
+
+
+def test_one_field_is_told_in_the_singular(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"a,b\n1\n1,2,3\n")
+    quarantine = read([path], tmp_path, texts("a", "b"))[2]
+    assert [row["reasons"] for row in quarantine] == [["record has 1 field, the header has 2"], ["record has 3 fields, the header has 2"]]
+
+
 def test_files_of_different_columns_need_a_contract(tmp_path: Path) -> None:
     paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
     paths[0].write_text("a,b\n1,2\n")

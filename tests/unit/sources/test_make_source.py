@@ -187,7 +187,7 @@ def test_too_many_rejected_records_fail_the_step_and_are_kept_apart(bench: Bench
         bench.make(attempt=attempt)
     attempt.discard()
     assert str(caught.value).splitlines() == [
-        "Source `sales` [2026-11-20, 2026-11-21): 3 of 4 records (75.0%) were rejected, and max_rejected allows 0.05 of them. The most frequent reasons:",
+        "Source `sales` [2026-11-20, 2026-11-21): 3 of 4 records (75.0%) were rejected, and max_rejected allows 5%. The most frequent reasons:",
         "         2  quantity: is not above 0 (gt=0)",
         "            2026-11-20.csv:3: tea,0",
         "         1  item: missing",

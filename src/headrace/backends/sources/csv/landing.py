@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
+from headrace.backends.sources.csv.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
@@ -104,7 +105,8 @@ def _chunks(path: Path, name: str) -> Iterator[bytes]:
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
     fields = fields_of(header.raw, dialect)
     if isinstance(fields, str):
-        raise SourceError(f"The header of `{file}` (line {header.line}) can't be read: {fields}.")
+        advice = delimiter_advice([header.raw.decode("utf-8", "replace")], dialect.delimiter.decode())
+        raise SourceError(f"The header of `{file}` (line {header.line}) can't be read: {fields}. {advice}".rstrip())
     if len(fields) > _MAX_COLUMNS:
         raise SourceError(
             f"`{file}` has {len(fields)} columns, and {_MAX_COLUMNS} is the most that is read. Is {dialect.delimiter.decode()!r} its delimiter?"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headrace.backends.sources.csv.delimiters import delimiter_advice
 from headrace.core.casts import cast_sql, failure_words, literal
 from headrace.core.checks import Breach, breaches_of, literal_of
 from headrace.core.contract import Contract, ContractField
@@ -61,7 +62,7 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
         listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
         raise SourceError(
             f"The header of `{file}` lacks {len(lacking)} of the {len(contract.fields)} columns that the contract `{contract.name}` asks for:\n"
-            f"{listed}\nMend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
+            f"{listed}\n{_advice(names, lacking, contract, options)}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
         )
     declared = {field.alias for field in contract.fields}
     undeclared = tuple(name for name in names if name not in declared)
@@ -78,6 +79,14 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
         for breach in _breaches(n, field, options)
     )
     return Layout(names, contract, positions, undeclared, values, breaches)
+
+
+def _advice(names: tuple[str, ...], lacking: list[str], contract: Contract, options: Mapping[str, JSON]) -> str:
+    """Where most columns are lacking: the delimiter that would find them, if there is one."""
+    if options.get("names") or 2 * len(lacking) <= len(contract.fields):
+        return ""
+    advice = delimiter_advice(names, str(options.get("delimiter", ",")), lacking)
+    return f"{advice} Or: " if advice else ""
 
 
 def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list[Breach]:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from headrace.backends.sources.csv.delimiters import delimiter_advice
 from headrace.backends.sources.csv.inference import infer
 from headrace.backends.sources.csv.landing import cut
 from headrace.backends.sources.csv.layout import Layout, lay_out
@@ -105,6 +106,7 @@ class _Session:
     def texts(self, file: Landed, options: Mapping[str, JSON]) -> Iterator[tuple[str, ...]]:
         """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time."""
         opened = cut(file.path, options, name=file.path.name)
+        _check_delimiter(opened.names, options, file.path.name)
         for piece in opened.pieces:
             self._load(piece, len(opened.names), tuple(range(len(opened.names))), options)
             yield opened.names
@@ -219,6 +221,13 @@ def _explained(file: str) -> Iterator[None]:
         ) from error
 
 
+def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:
+    """Without a contract, one column whose name holds another delimiter is not taken for a table."""
+    advice = "" if options.get("names") or len(names) > 1 else delimiter_advice(names, str(options.get("delimiter", ",")))
+    if advice:
+        raise SourceError(f"The header of `{file}` is one column, `{names[0]}`. {advice} If it is one column, give the source a contract.")
+
+
 def _screen(piece: Piece, width: int) -> tuple[dict[int, bytes], dict[int, str]]:
     """The records that have as many fields as the header, by number, and what is wrong with the others."""
     sound: dict[int, bytes] = {}
@@ -233,7 +242,7 @@ def _screen(piece: Piece, width: int) -> tuple[dict[int, bytes], dict[int, str]]
         if found == width:
             sound[n] = raw
         else:
-            odd[n] = found if isinstance(found, str) else f"record has {found} fields, the header has {width}"
+            odd[n] = found if isinstance(found, str) else f"record has {found} field{'s' if found != 1 else ''}, the header has {width}"
     return sound, odd
 
 
