@@ -241,13 +241,15 @@ Bound = None | bool | int | float | str | datetime
 class InputFiles:
     """One input of a step: the files of each interval that it reads, in time's order, and the columns they share.
 
-    With `stamped`, each row gets a column `interval_end: TIMESTAMP WITH TIME ZONE`, the end of the interval it is from.
+    With `stamped`, each row gets a column `interval_end: TIMESTAMP WITH TIME ZONE`, the end of the interval it is from. `rows` is how many
+    all files have together, where that is known.
     """
 
     name: str
     files: tuple[tuple[Interval, tuple[Path, ...]], ...]
     schema: Schema
     stamped: bool = False
+    rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,10 @@ def _manifests(session: Session, step: Step, interval: Interval, read: Input, in
 def _files(session: Session, read: Input, found: Sequence[Manifest]) -> InputFiles:
     by_interval = tuple((m.interval, row_paths(session, m)) for m in found)
     schema = next((s for s in (schema_of(m) for m in reversed(found)) if s), ())
-    return InputFiles(read.parameter, by_interval, schema, stamped=read.is_window)
+    counts = [part.rows for m in found for part in m.content.parts if part.name in ROW_PARTS]
+    known = [count for count in counts if count is not None]
+    rows = sum(known) if len(known) == len(counts) else None
+    return InputFiles(read.parameter, by_interval, schema, stamped=read.is_window, rows=rows)
 
 
 def _check_consistent(step: Step, interval: Interval, manifests: Mapping[str, tuple[Manifest, ...]]) -> None:

@@ -50,7 +50,7 @@ def make_table(
         try:
             written = session.write(result, order, values=bound_values(settings, interval))
         except DataError as error:
-            raise DataError(f"Table `{step.name}` {interval}: {error}") from error
+            raise DataError(f"Table `{step.name}` {interval}: {error}{_empty_inputs(step, inputs)}") from error
     kept = sum(written.rows.values())
     return Made(
         parts=tuple(attempt.part(side, step.layer, rows=written.rows[side]) for side in sides),
@@ -65,6 +65,15 @@ def bound_values(settings: Mapping[str, JSON], interval: Interval) -> dict[str, 
     """What a table's SQL may name as `$name`: its settings that are single values, `$start` and `$end`."""
     single = {name: value for name, value in settings.items() if value is None or isinstance(value, bool | int | float | str)}
     return {**single, "start": interval.start, "end": interval.end}
+
+
+def _empty_inputs(step: Table, inputs: Mapping[str, InputFiles]) -> str:
+    """Where too few rows can't be split: the inputs that had none at all."""
+    empty = [(read.dataset, inputs[read.parameter].files) for read in step.inputs if inputs[read.parameter].rows == 0]
+    if not empty or step.split is None:
+        return ""
+    told = ", ".join(f"`{name}` from {files[0][0].label} to {files[-1][0].label}" for name, files in empty)
+    return f" There were no rows in {told}. If there should be some, their sources may lie elsewhere: see the locations in headrace show FILE."
 
 
 def _arguments(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from labs import going_on, planned, ran, said, states, versions
+from pydantic import BaseModel
 
 import headrace as hr
-from headrace.core.errors import NotReadyError, SourceError, UnknownNameError
+from headrace.core.errors import DataError, NotReadyError, SourceError, UnknownNameError
 from headrace.testing import Lab
 
 
@@ -364,3 +365,32 @@ def test_a_leap_day_can_be_read() -> None:
     lab.run("2028-02-29")
     assert lab.read("made", "2028-02-29") == [{"day": "2028-02-29"}]
     assert lab.lake.read("leap.made", datetime(2028, 2, 29, tzinfo=UTC)).num_rows == 1
+
+
+def test_a_history_without_any_file_is_told_where_its_rows_are_missed(tmp_path: Path) -> None:
+    class Sale(BaseModel):
+        customer: int
+
+    shop = hr.Pipeline("shop", schedule="@daily", start="2026-01-01")
+    shop.source("sales", str(tmp_path / "{start:%Y-%m-%d}.csv"), contract=Sale, missing="empty")
+
+    @shop.table(key="customer", history={"sales": "3d"}, split=hr.by_key(test=0.5))
+    def spending(sales):
+        return "select distinct customer from sales"
+
+    with pytest.raises(DataError, match=r"There were no rows in `sales` from 2026-01-03 to 2026-01-05\. .* may lie elsewhere"):
+        Lab(shop).run("2026-01-05")
+
+
+def test_a_file_a_month_is_read_by_the_days_after_it(tmp_path: Path) -> None:
+    (tmp_path / "2026-01.csv").write_text("item\ntea\n")
+    shop = hr.Pipeline("shop", schedule="@daily", start="2026-01-01")
+    shop.source("prices", str(tmp_path / "{start:%Y-%m}.csv"), every="@monthly")
+
+    @shop.table
+    def listed(prices):
+        return "select item from prices"
+
+    lab = Lab(shop)
+    assert {r.step: r.interval.label for r in lab.run("2026-02-14")} == {"prices": "2026-01-01", "listed": "2026-02-14"}
+    assert lab.read("listed", "2026-02-14") == [{"item": "tea"}]

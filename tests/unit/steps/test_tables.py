@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,26 @@ def test_what_is_wrong_with_the_result_names_the_table_and_the_interval(make: Ma
 
 class Panic(BaseException):
     """As Polars raises them."""
+
+
+def test_inputs_without_a_row_are_named_when_there_is_too_little_to_split(make: Maker) -> None:
+    def sums(purchases):
+        return "select id from purchases where false"
+
+    def refused() -> str:
+        with pytest.raises(DataError) as caught:
+            make(sums, key=("id",), split=by_key(test=0.5))
+        make.attempt = Lake.open(make.store, clock=lambda: NOON).log("shop", "sums").attempt(DAY)
+        return str(caught.value)
+
+    assert refused().endswith("Read more history, or change the shares.")
+    make.purchases = replace(make.purchases, rows=3)
+    assert refused().endswith("Read more history, or change the shares.")
+    make.purchases = replace(make.purchases, rows=0)
+    assert refused().endswith(
+        "There were no rows in `purchases` from 2026-11-20 to 2026-11-20. If there should be some, their sources may lie elsewhere: "
+        "see the locations in headrace show FILE."
+    )
 
 
 def test_a_panic_is_a_step_error_and_an_interrupt_is_not() -> None:
