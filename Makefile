@@ -27,6 +27,7 @@ check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) mypy examples
+	$(RUN) mypy benchmarks
 	$(RUN) basedpyright
 	$(VENV)/bin/lint-imports
 	$(RUN) pytest -q -p no:randomly tests/docs tests/architecture

@@ -48,7 +48,7 @@ def session_of(folder: Path) -> Session:
 
 def fill(session: Session, hours: list[Interval]) -> None:
     real = os.fsync
-    os.fsync = lambda _: None
+    os.fsync = lambda _: None  # type: ignore[assignment]
     try:
         for hour in hours:
             for step in session.graph.steps:
