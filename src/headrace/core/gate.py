@@ -12,8 +12,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headrace.core.errors import ConfigurationError
+from headrace.core.ports import JSON
 
-__all__ = ["Check", "Gate", "GateFunction", "Outcome", "Verdict", "at_least", "at_most", "higher_is_better", "judge", "no_worse"]
+__all__ = [
+    "METRICS",
+    "Check",
+    "Gate",
+    "GateFunction",
+    "Outcome",
+    "Verdict",
+    "at_least",
+    "at_most",
+    "higher_is_better",
+    "judge",
+    "no_worse",
+    "plain",
+]
+
+METRICS = (
+    *("r2", "mae", "rmse"),
+    *("accuracy", "f1", "roc_auc", "log_loss"),
+    *("silhouette", "inertia", "smallest_cluster", "largest_cluster"),
+)
+"""What is measured without being asked for: of regression, classification and clustering."""
 
 _LOWER_IS_BETTER = frozenset({"mae", "rmse", "mse", "log_loss", "inertia", "max_error"})
 
@@ -76,6 +97,15 @@ def no_worse(metric: str, tolerance: float = 0) -> Check:
     there is no champion, or none that is comparable.
     """
     return _check("no_worse", metric, tolerance)
+
+
+def plain(gates: Sequence[Gate]) -> list[JSON]:
+    """Gates as a verdict keeps them, to tell later whether others are asked for: a function by its name.
+
+    >>> plain([at_least("r2", 0.5)])
+    [['at_least', 'r2', 0.5]]
+    """
+    return [[g.kind, g.metric, g.value] if isinstance(g, Check) else getattr(g, "__name__", "gate") for g in gates]
 
 
 def _check(kind: Kind, metric: str, value: float) -> Check:

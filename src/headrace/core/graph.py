@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from headrace.core.errors import Problem, UnknownNameError, Where, did_you_mean
+from headrace.core.gate import METRICS, Check
 from headrace.core.interval import Grid, Interval, format_duration
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 
@@ -259,8 +260,23 @@ def _model_problems(step: TrainedModel, known: Mapping[str, Step]) -> Iterator[P
                 f"model `{step.name}`: its {role} `{column}` is also a feature, so the answer would leak. Take it out of features=.",
                 step.where,
             )
+    yield from _gate_problems(step)
     if step.spec.cv is not None and step.spec.cv < 2:
         yield Problem(f"model `{step.name}`: cv={step.spec.cv} is no cross-validation; it takes at least 2 folds.", step.where)
+
+
+def _gate_problems(step: TrainedModel) -> Iterator[Problem]:
+    """Metrics that nobody measures. Which of the built-in ones are, is known when the estimator is."""
+    known = {*METRICS, *step.spec.metrics}
+    known |= {f"{name}_std" for name in known} if step.spec.cv else set()
+    for gate in step.gates:
+        if isinstance(gate, Check) and gate.metric not in known:
+            hint = did_you_mean(gate.metric, known)
+            yield Problem(
+                f"model `{step.name}`: its gate {gate.kind}({gate.metric!r}, {gate.value:g}) asks for a metric that is not measured. {hint} "
+                "One of your own is given to the model by metrics=.",
+                step.where,
+            )
 
 
 def _prediction_problems(step: Predictions, known: Mapping[str, Step]) -> Iterator[Problem]:

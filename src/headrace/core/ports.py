@@ -214,8 +214,7 @@ QUARANTINE: Schema = (
 class SourceFormat(Protocol):
     """One file format.
 
-    The quarantine has these columns: (file: VARCHAR, line: BIGINT, columns: VARCHAR[], reasons: VARCHAR[], raw: BLOB), a row
-    for each record that was not kept; `line` is the physical line on which the record starts, from 1.
+    The quarantine has the columns QUARANTINE and a row for each record that was not kept; `line`, from 1, is where the record starts.
     """
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords: ...
@@ -241,8 +240,7 @@ Bound = None | bool | int | float | str | datetime
 class InputFiles:
     """One input of a step: the files of each interval that it reads, in time's order, and the columns they share.
 
-    With `stamped`, each row gets a column `interval_end: TIMESTAMP WITH TIME ZONE`, the end of the interval it is from. `rows` is how many
-    all files have together, where that is known.
+    With `stamped`, each row gets a column `interval_end: TIMESTAMP WITH TIME ZONE`, the end of its interval. `rows` counts all, if known.
     """
 
     name: str

@@ -20,6 +20,7 @@ from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
 from headrace.run.session import Session
+from headrace.steps.registry import is_outdated
 from headrace.steps.sources import marks_of
 
 __all__ = ["Request", "make_plan", "observe"]
@@ -193,7 +194,11 @@ def _promotion(session: Session, step: Promotion, interval: Interval) -> tuple[i
     if manifest is None:
         return None, ()
     decision = session.decisions.about(step.model, interval, manifest.content.digest)
-    return (decision.number, ()) if decision else (None, ())
+    if decision is None:
+        return None, ()
+    model = session.graph.step(step.model)
+    is_other = isinstance(model, TrainedModel) and is_outdated(decision, model)
+    return decision.number, ("it was rejected by other gates than today's",) if is_other else ()
 
 
 def _champion_change(session: Session, step: Predictions, interval: Interval, manifest: Manifest) -> list[str]:

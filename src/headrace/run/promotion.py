@@ -17,7 +17,7 @@ from headrace.core.step import Promotion, TrainedModel
 from headrace.lake.chain import Decision
 from headrace.run.inputs import SIDES, row_paths
 from headrace.run.session import Session
-from headrace.steps.registry import Challenge, promote
+from headrace.steps.registry import Challenge, is_outdated, promote
 
 __all__ = ["challenge_of", "judge_promotion", "promotion_receipt"]
 
@@ -29,7 +29,7 @@ def judge_promotion(session: Session, step: Promotion, interval: Interval) -> Re
         return Receipt(step.name, step.kind, interval, "skipped", "an experiment's model is not judged; with --keep it is")
     challenge = challenge_of(session, step.model, interval)
     known = session.decisions.about(step.model, interval, challenge.manifest.content.digest)
-    if known is not None:
+    if known is not None and not is_outdated(known, challenge.step):
         return promotion_receipt(session, step, interval, known)
     decision = promote(session.lake, challenge, session.models, who=session.who or "run")
     return replace(promotion_receipt(session, step, interval, decision), state="made", seconds=time.perf_counter() - started)

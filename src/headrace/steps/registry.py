@@ -12,15 +12,15 @@ from functools import wraps
 from pathlib import Path
 
 from headrace.core.errors import DataError, StepError
-from headrace.core.gate import Check, Gate, GateFunction, Outcome, Verdict, judge
+from headrace.core.gate import Check, Gate, GateFunction, Outcome, Verdict, judge, plain
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON, FittedModel, ModelBackend
 from headrace.core.step import TrainedModel
 from headrace.lake.chain import Decision, DecisionKind
 from headrace.lake.lake import Lake
-from headrace.steps.champions import PART, TRIES, Past, champion_as_of, lost, model_files, open_champion
+from headrace.steps.champions import PART, TRIES, Past, champion_as_of, is_late, lost, model_files, open_champion
 
-__all__ = ["Challenge", "champion_as_of", "open_champion", "promote"]
+__all__ = ["Challenge", "champion_as_of", "is_outdated", "open_champion", "promote"]
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ def _guarded(gate: GateFunction, model: str) -> GateFunction:
 def promote(lake: Lake, challenge: Challenge, backend: ModelBackend, *, who: str) -> Decision:
     """Judge a trained model and append what follows: `promote` if its gate passes and nothing objects, else `reject` with the reason.
 
-    A model that was decided about already gets no second entry. When another decision lands meanwhile, it is judged again; LostRaceError
+    A model that was decided about already gets no second entry, unless other gates rejected it than today's. When another decision lands meanwhile, it is judged again; LostRaceError
     after a few times.
     """
     manifest = challenge.manifest
     for _ in range(TRIES):
         past = Past(lake.chain(manifest.pipeline, manifest.dataset))
         decided = past.about(manifest)
-        if decided:
+        if decided and not is_outdated(decided, challenge.step):
             return decided
         decision = _judged(lake, challenge, backend, past, who)
         added = past.chain.append(decision, after=past.head, files=model_files(manifest) if decision.kind == "promote" else ())
@@ -85,13 +85,20 @@ def promote(lake: Lake, challenge: Challenge, backend: ModelBackend, *, who: str
     raise lost(manifest.name)
 
 
+def is_outdated(decision: Decision, step: TrainedModel) -> bool:
+    """Whether a run rejected a model by other gates than the step has now. What was promoted, or was late, or was said by a person, stands."""
+    gates = decision.verdict.get("gates")
+    is_open = decision.kind == "reject" and not decision.by_hand and not is_late(decision)
+    return is_open and gates is not None and gates != plain(step.gates)
+
+
 def _judged(lake: Lake, challenge: Challenge, backend: ModelBackend, past: Past, who: str) -> Decision:
     manifest, step = challenge.manifest, challenge.step
     objection = past.chain.objection(manifest.interval, after=past.head)
     comes_late = objection is not None and not past.is_held
     comparison = _compare(lake, challenge, backend, champion_as_of(past, manifest.interval.end) if comes_late else past.serving)
     verdict = comparison.verdict
-    told: dict[str, JSON] = {"passed": verdict.passed, "text": verdict.text, **comparison.told()}
+    told: dict[str, JSON] = {"passed": verdict.passed, "text": verdict.text, "gates": plain(step.gates), **comparison.told()}
     kind: DecisionKind = "reject"
     why = verdict.text
     if verdict.passed and step.needs_approval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice, pairwise
 
@@ -10,6 +11,7 @@ import pytest
 from declared import DAILY, HOURLY, days, graph, model, predictions, problems, promotion, source, table
 
 from headrace.core.errors import UnknownNameError
+from headrace.core.gate import METRICS, Gate, at_least, at_most, no_worse
 from headrace.core.graph import template_length
 from headrace.core.interval import Grid, Interval, parse_time
 from headrace.core.location import resolve
@@ -154,6 +156,20 @@ def test_all_problems_come_in_one_list_in_the_order_of_the_file() -> None:
     steps = [source("trips", line=30), table("clean", "trip", line=20), table("select", "trips", line=10), table("clean", "trips", line=40)]
     lines = [int(text.partition(":")[2].partition(":")[0]) for text in problems(*steps, name="a b")]
     assert lines == [1, 10, 20, 40]
+
+
+def test_a_gate_on_a_metric_that_nobody_measures_is_told_the_nearest() -> None:
+    def gated(*gates: Gate, **spec: object) -> list[str]:
+        return problems(table("rows_", key=("id",)), replace(model("groups", "rows_", **spec), gates=gates))
+
+    assert one(gated(at_least("acuracy", 0.9))) == (
+        "pipeline.py:1: model `groups`: its gate at_least('acuracy', 0.9) asks for a metric that is not measured. Did you mean `accuracy`? "
+        "One of your own is given to the model by metrics=."
+    )
+    assert "Did you mean `mae`?" in one(gated(at_most("mae_std", 2)))
+    assert gated(at_most("mae_std", 2), cv=5) == []
+    assert gated(no_worse("profit"), metrics={"profit": max}) == []
+    assert gated(*(at_least(name, 0) for name in METRICS), lambda metrics, champion: True) == []
 
 
 # ---------------------------------------------------------------- locations

@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 
 from headrace.backends.models.sklearn import metrics
 from headrace.core.errors import StepError
+from headrace.core.gate import METRICS
 from headrace.core.step import ModelSpec
 
 
@@ -29,6 +30,14 @@ def test_a_binary_classifier_counts_the_greater_class_as_positive(backend, write
     predicted = found.model.estimator.predict(pd.DataFrame(test)[["a", "b"]])
     assert set(found.metrics) == {"accuracy", "f1", "roc_auc", "log_loss"}
     assert found.metrics["f1"] == sk.f1_score(test["y"], predicted, pos_label="spam")
+
+
+@pytest.mark.parametrize(
+    ("spec", "made"), [(CLASSES, LogisticRegression()), (CLASSES, LinearRegression()), (ModelSpec(("a", "b")), KMeans(2))]
+)
+def test_what_is_measured_is_what_a_gate_may_name(backend, write, spec, made):
+    rows = write.numbers(60, classes=[0, 1])
+    assert set(trained(backend, write, made, spec, rows, rows).metrics) <= set(METRICS)
 
 
 def test_many_classes_are_averaged(backend, write):

@@ -92,5 +92,5 @@ def test_a_wrong_split_or_gate_is_told_as_it_was_written_with_its_line(tmp_path:
 
 def test_headraces_other_errors_pass_as_they_are(tmp_path: Path) -> None:
     text = 'from headrace.core.errors import MissingLibraryError\nraise MissingLibraryError("pip install x")\n'
-    with pytest.raises(MissingLibraryError, match="^pip install x$"):
+    with pytest.raises(MissingLibraryError, match=r"^pip install x$"):
         load_pipeline(written(tmp_path, text))

@@ -80,6 +80,25 @@ def test_a_failed_gate_is_a_verdict_and_what_reads_the_champion_is_skipped(tmp_p
     assert set(states(lab.run("2026-01-01")).values()) == {"cached", "skipped"}
 
 
+def test_a_mended_gate_judges_a_rejected_model_again_without_training_it(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    lab = Lab(trained(file, gate=hr.at_least("r2", 2)))
+    lab.run("2026-01-01")
+    mended = going_on(lab, trained(file, gate=hr.at_least("r2", 0.9)))
+    plan = said(planned(mended, "2026-01-01"))
+    assert plan["line.promotion", "2026-01-01"] == "run: it was rejected by other gates than today's"
+    assert states(mended.run("2026-01-01")) == {
+        "given": "cached",
+        "rows_": "cached",
+        "line": "cached",
+        "line.promotion": "made",
+        "guesses": "made",
+    }
+    assert set(states(mended.run("2026-01-01")).values()) == {"cached"}
+    stricter = going_on(mended, trained(file, gate=hr.at_least("r2", 2)))
+    assert set(states(stricter.run("2026-01-01")).values()) == {"cached"}
+
+
 def test_a_backfill_judges_in_times_order_and_runs_again_as_nothing(tmp_path: Path) -> None:
     days = [f"2026-01-0{day}" for day in range(1, 5)]
     for number, day in enumerate(days, 1):

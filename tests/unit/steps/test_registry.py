@@ -166,6 +166,33 @@ def test_a_model_is_decided_about_once(world):
     assert len(world.chain.entries()) == 1
 
 
+def test_a_model_that_other_gates_rejected_is_judged_again(world):
+    world.step = replace(world.step, gates=(at_least("r2", 0.9),))
+    model = world.train(1, 0.6)
+    challenge = Challenge(world.step, model, {"rows": [Path("0")]})
+    first = promote(world.lake, challenge, world.backend, who="run")
+    assert (first.kind, first.verdict["gates"]) == ("reject", [["at_least", "r2", 0.9]])
+    assert promote(world.lake, challenge, world.backend, who="run") == first
+    mended = replace(challenge, step=replace(world.step, gates=(at_least("r2", 0.5),)))
+    second = promote(world.lake, mended, world.backend, who="run")
+    assert (second.kind, second.number) == ("promote", 2)
+    assert promote(world.lake, challenge, world.backend, who="run") == second
+
+
+def test_a_mended_gate_changes_nothing_for_what_a_person_decided_or_was_late(world):
+    challenge = Challenge(replace(world.step, gates=(at_least("r2", 0.9),)), world.train(1, 0.6), {"rows": [Path("0")]})
+    promote(world.lake, challenge, world.backend, who="run")
+    by_hand = promote_by_hand(world.lake, "shop", "price", day(1), **ANN)
+    mended = replace(challenge, step=world.step)
+    assert promote(world.lake, mended, world.backend, who="run") == by_hand
+    world.judge(5, 0.7)
+    late = world.judge(3, 0.6)
+    world.step = replace(world.step, gates=(at_least("r2", 0.1),))
+    again = Challenge(world.step, world.lake.log("shop", "price").current(day(3)), {"rows": [Path("0")]})
+    assert late.verdict["late"] is True
+    assert promote(world.lake, again, world.backend, who="run") == late
+
+
 def test_an_earlier_model_never_displaces_a_later_one_and_stands_in_its_own_time(world):
     world.judge(1, 0.9)
     world.judge(5, 0.8)
