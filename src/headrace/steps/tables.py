@@ -73,7 +73,9 @@ def _empty_inputs(step: Table, inputs: Mapping[str, InputFiles]) -> str:
     if not empty or step.split is None:
         return ""
     told = ", ".join(f"`{name}` from {files[0][0].label} to {files[-1][0].label}" for name, files in empty)
-    return f" There were no rows in {told}. If there should be some, their sources may lie elsewhere: see the locations in headrace show FILE."
+    return (
+        f" There were no rows in {told}. If there should be some, their sources may lie elsewhere: see the locations in headrace show FILE."
+    )
 
 
 def _arguments(
