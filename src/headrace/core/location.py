@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid, Interval
 
-__all__ = ["interval_of", "pattern_of", "resolve"]
+__all__ = ["interval_of", "is_named_by", "pattern_of", "resolve"]
 
 _FIELD = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _DEFAULT = "%Y-%m-%d"
@@ -48,6 +48,15 @@ def interval_of(location: str, uri: str, grid: Grid) -> Interval | None:
         return None
     interval = grid.at(time)
     return interval if re.search(_matcher(resolve(location, interval), []), uri) else None
+
+
+def is_named_by(location: str, uri: str) -> bool:
+    """Whether a file is one that a location without a time names, as far as its URI tells.
+
+    >>> is_named_by("shop/*.csv", "/data/shop/2026-11-20.csv"), is_named_by("bar/*.csv", "/data/shop/2026-11-20.csv")
+    (True, False)
+    """
+    return re.search(_matcher(location, []), uri) is not None
 
 
 def _time_of(found: re.Match[str], interval: Interval, location: str) -> datetime:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
-    "QUARANTINE",
     "Bound",
     "Column",
     "CountedRecords",
@@ -199,16 +198,6 @@ class ReadResult:
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
     examples: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
-
-
-QUARANTINE: Schema = (
-    Column("file", "VARCHAR"),
-    Column("line", "BIGINT"),
-    Column("columns", "VARCHAR[]"),
-    Column("reasons", "VARCHAR[]"),
-    Column("raw", "BLOB"),
-)
-"""The columns of every quarantine: see `SourceFormat`."""
 
 
 class SourceFormat(Protocol):

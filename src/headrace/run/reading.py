@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 from headrace.core.errors import ConfigurationError, NotReadyError, UnknownNameError, did_you_mean
 from headrace.core.interval import Interval, parse_time
 from headrace.core.manifest import Manifest
-from headrace.core.ports import JSON, QUARANTINE, Engine, FrameKind, InputFiles, ModelBackend, Schema
+from headrace.core.ports import JSON, Engine, FrameKind, InputFiles, ModelBackend, Schema
+from headrace.core.quarantine import QUARANTINE
 from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
 from headrace.plugins import load
