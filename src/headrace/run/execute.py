@@ -31,7 +31,7 @@ from headrace.steps.champions import open_champion
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.sources import commit_refused, make_source, marks_of, origin_marks, raw_digest
+from headrace.steps.sources import Bronze, commit_refused, make_source, marks_of, origin_marks, raw_digest
 from headrace.steps.tables import make_table
 
 __all__ = ["execute_step", "receipt_of"]
@@ -124,16 +124,37 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         if now and now == marks_of(before) and current is None:
             return _copied(job, attempt, before, "its files are those of the interval before")
     made = make_source(
-        step, job.interval, attempt=attempt, origin=origin, format=session.format(step), location=location, now=session.clock()
+        step,
+        job.interval,
+        attempt=attempt,
+        origin=origin,
+        format=session.format(step),
+        location=location,
+        now=session.clock(),
+        landed=_bronze(job, current),
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
     worked = _content(job, made, fingerprint, None)
+    if "read_again_from_version" in made.origin:
+        job.why = "its declaration changed; read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
         if origin_marks(made.origin) == marks_of(current):
             job.state, job.why = "cached", "the files hold the same bytes"
             return None
         job.why = "its files were written again, with the same bytes"
     return worked
+
+
+def _bronze(job: _Job, current: Manifest | None) -> Bronze | None:
+    """What landed for the interval, where its source was declared in another way since: the bytes need not be fetched again."""
+    if job.is_forced or current is None or current.kind != "data" or current.content.part("raw") is None:
+        return None
+    if current.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
+        return None
+    try:
+        return Bronze(current, job.session.lake.read_paths(current, "raw"))
+    except VanishedError:
+        return None
 
 
 def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:

@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
 
-from headrace.core.errors import SourceError, TooManyRejectedError, TransientError
+from headrace.core.errors import DamageError, SourceError, TooManyRejectedError, TransientError
 from headrace.core.interval import Grid, Interval
-from headrace.core.location import interval_of, pattern_of, resolve
+from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
 from headrace.core.manifest import Content, Manifest, Part, digest_of
 from headrace.core.ports import JSON, Column, Landed, Origin, RawFile, ReadResult, Schema, SourceFormat
 from headrace.core.step import Source
@@ -26,7 +26,7 @@ from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
 from headrace.steps.made import Made
 
-__all__ = ["QUARANTINE_SCHEMA", "commit_refused", "make_source", "marks_of", "nearest", "origin_marks", "raw_digest", "resolve"]
+__all__ = ["QUARANTINE_SCHEMA", "Bronze", "commit_refused", "make_source", "marks_of", "nearest", "origin_marks", "raw_digest", "resolve"]
 
 QUARANTINE_SCHEMA: Schema = (
     Column("file", "VARCHAR", nullable=False),
@@ -46,6 +46,14 @@ class _Landing:
     landed: Landed
 
 
+@dataclass(frozen=True)
+class Bronze:
+    """What an earlier commit of the interval landed: `paths` are the local files of its part `raw`."""
+
+    manifest: Manifest
+    paths: Sequence[Path]
+
+
 class _RefusedError(TooManyRejectedError):
     """Keeps the quarantine, a file beside the attempt, for as long as it lives itself: it is committed under a name of its own."""
 
@@ -63,19 +71,23 @@ def make_source(
     format: SourceFormat,  # noqa: A002  # the port's word
     location: str,
     now: datetime,
+    landed: Bronze | None = None,
 ) -> Made:
     """Land a source's files of an interval and read them.
 
-    Raises SourceError when there are none (unless `missing="empty"`) or when one is not what it claims to be, TransientError when one
+    Given what `landed` before, the rows are made of those bytes again when the files at the origin are the same or are gone. Raises SourceError when there are none (unless `missing="empty"`) or when one is not what it claims to be, TransientError when one
     changes while it lands, TooManyRejectedError above `max_rejected`; its quarantine is for `commit_refused`.
     """
     with _named(step, interval):
         files = origin.find(resolve(location, interval))
+        if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
+            again = _land_again(landed, attempt, format, step.options.options)
+            return replace(_read(step, again, attempt, format), origin=_told_again(landed.manifest))
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
         landings = _land(files, attempt, origin, format, step.options.options)
         _check_unchanged(origin, resolve(location, interval), files)
-        made = _read(step, landings, attempt, format)
+        made = _read(step, [landing.landed for landing in landings], attempt, format)
         return replace(made, origin=_told(step, interval, landings, now))
 
 
@@ -154,6 +166,42 @@ def _land_file(file: RawFile, path: Path, origin: Origin, reader: SourceFormat, 
     return Landed(file.uri, path, digest.hexdigest(), size, counter.finish())
 
 
+def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> bool:
+    """Whether the bytes of a commit are those that the location is about: its files are unchanged, or gone and were named by it."""
+    marks = marks_of(before)
+    if files:
+        return {file.uri: file.mark for file in files} == marks
+    return bool(marks) and all(is_named_by(location, uri) for uri in marks)
+
+
+def _land_again(landed: Bronze, attempt: Attempt, reader: SourceFormat, options: Mapping[str, JSON]) -> list[Landed]:
+    """The files of an earlier commit, copied into this one, and their records counted by today's options; in the order of their reading."""
+    raw = landed.manifest.content.part("raw")
+    entries = {file.name: file for file in raw.files} if raw else {}
+    paths = {path.name: path for path in landed.paths}
+    uris = list(marks_of(landed.manifest))
+    found = []
+    for name, uri in zip(_names(landed.manifest), uris, strict=True):
+        digest, counter = sha256(), reader.counter(name, options)
+        with paths[name].open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                counter.feed(chunk)
+        if digest.hexdigest() != entries[name].sha256:
+            raise DamageError(
+                f"`{entries[name].key}` is not what {landed.manifest} says of it: its bytes were changed. Nothing was made of it."
+            )
+        attempt.copy(entries[name], "raw", layer="bronze")
+        found.append(Landed(uri, paths[name], entries[name].sha256, entries[name].bytes, counter.finish()))
+    return found
+
+
+def _names(manifest: Manifest) -> list[str]:
+    files = manifest.content.details.get("files")
+    listed = files if isinstance(files, Sequence) else ()
+    return [str(file["name"]) for file in listed if isinstance(file, Mapping)]
+
+
 def _check_unchanged(origin: Origin, location: str, files: Sequence[RawFile]) -> None:
     after = {file.uri: file.mark for file in origin.find(location)}
     for file in files:
@@ -165,8 +213,8 @@ def _check_unchanged(origin: Origin, location: str, files: Sequence[RawFile]) ->
 # ---------------------------------------------------------------- reading
 
 
-def _read(step: Source, landings: Sequence[_Landing], attempt: Attempt, reader: SourceFormat) -> Made:
-    if not landings and step.contract is None:
+def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat) -> Made:
+    if not landed and step.contract is None:
         raise SourceError(
             'There is no file, and without a contract nobody knows the columns of an empty table. Declare contract= beside missing="empty".'
         )
@@ -175,7 +223,6 @@ def _read(step: Source, landings: Sequence[_Landing], attempt: Attempt, reader: 
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         aside = Path(folder) / "quarantine.parquet"
         rows = attempt.file("rows", layer="silver")
-        landed = [landing.landed for landing in landings]
         result = reader.read(landed, contract=step.contract, options=step.options.options, rows=rows, quarantine=aside)
         _check_conserved(landed, result)
         details = _details(step, landed, result)
@@ -207,7 +254,9 @@ def _parts(attempt: Attempt, landed: Sequence[Landed], result: ReadResult, aside
     parts = [attempt.part("rows", "silver", rows=result.rows_kept)]
     if landed:
         named = sorted(landed, key=lambda one: one.path.name)
-        parts.append(attempt.part("raw", "bronze", file_rows=[one.records for one in named], sha256=[one.sha256 for one in named]))
+        raw = attempt.part("raw", "bronze", sha256=[one.sha256 for one in named])
+        files = tuple(replace(file, rows=one.records) for file, one in zip(raw.files, named, strict=True))
+        parts.append(replace(raw, files=files, rows=sum(one.records for one in named)))
     if result.rows_quarantined:
         shutil.copyfile(aside, attempt.file("quarantine", layer="quarantine"))
         parts.append(attempt.part("quarantine", "quarantine", rows=result.rows_quarantined))
@@ -271,6 +320,12 @@ def _told(step: Source, interval: Interval, landings: Sequence[_Landing], now: d
     if not step.options.is_by_interval and now > interval.end + interval.length:
         told["taken_later"] = True
     return told
+
+
+def _told_again(before: Manifest) -> dict[str, JSON]:
+    """The origin as the earlier commit tells it, since the bytes are those of then; and which commit that was."""
+    origin = before.receipt.get("origin")
+    return {**(origin if isinstance(origin, Mapping) else {}), "read_again_from_version": before.version}
 
 
 def _nothing_found(step: Source, interval: Interval, origin: Origin, location: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labs import going_on, planned, ran, said, states, versions
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 import headrace as hr
 from headrace.core.errors import DataError, NotReadyError, SourceError, UnknownNameError
@@ -183,6 +184,63 @@ def test_a_new_version_with_equal_rows_runs_no_reader(tmp_path: Path) -> None:
         ("given", "2026-01-01"): "skip: nothing changed",
         ("doubled", "2026-01-01"): "skip: nothing changed",
     }
+
+
+class Sold(BaseModel):
+    item: str
+    quantity: int = 0
+
+
+class SoldStrictly(BaseModel):
+    item: str = Field(min_length=4)
+
+
+def sold(folder: Path, contract: type[BaseModel], *, location: str = "{start:%Y-%m-%d}*.csv", missing: Any = "fail") -> hr.Pipeline:
+    shop = hr.Pipeline("shop", schedule="@daily", start="2026-01-01")
+    shop.source("sales", str(folder / location), contract=contract, missing=missing, max_rejected=1.0)
+    return shop
+
+
+@pytest.mark.parametrize("missing", ["fail", "empty"])
+def test_another_contract_is_laid_on_the_bytes_in_the_lake_when_the_files_are_gone(tmp_path: Path, missing: str) -> None:
+    for name, item in (("b", "tea"), ("a", "coffee")):
+        (tmp_path / f"2026-01-01-{name}.csv").write_text(f"item,quantity\n{item},2\n")
+    lab = Lab(sold(tmp_path, Sold, missing=missing))
+    lab.run("2026-01-01")
+    first = lab.lake.manifest("shop.sales")
+    for file in tmp_path.iterdir():
+        file.unlink()
+    changed = going_on(lab, sold(tmp_path, SoldStrictly, missing=missing))
+    (receipt,) = changed.run("2026-01-01")
+    assert (receipt.state, receipt.why, receipt.rows_kept, receipt.rows_quarantined) == (
+        "made",
+        "its declaration changed; read again from the bytes in the lake",
+        1,
+        1,
+    )
+    assert changed.read("sales") == [{"item": "coffee"}]
+    second = changed.lake.manifest("shop.sales")
+    assert [(f.name, f.sha256, f.rows) for f in second.content.part("raw").files] == [
+        (f.name, f.sha256, f.rows) for f in first.content.part("raw").files
+    ]
+    assert second.receipt["origin"] == {**first.receipt["origin"], "read_again_from_version": 1}
+    assert [r.state for r in changed.run("2026-01-01")] == ["cached"]
+
+
+def test_bytes_in_the_lake_are_not_taken_for_files_that_changed_or_lie_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "2026-01-01.csv"
+    file.write_text("item,quantity\ntea,2\n")
+    lab = Lab(sold(tmp_path, Sold))
+    lab.run("2026-01-01")
+    same = going_on(lab, sold(tmp_path, SoldStrictly))
+    assert [r.why for r in same.run("2026-01-01")] == ["its declaration changed; read again from the bytes in the lake"]
+    elsewhere = going_on(same, sold(tmp_path, Sold, location="{start:%Y%m%d}.csv"))
+    with pytest.raises(SourceError, match="There is no file at"):
+        elsewhere.run("2026-01-01")
+    file.write_text("item,quantity\ncocoa,3\n")
+    changed = going_on(same, sold(tmp_path, Sold))
+    assert "new or changed" in changed.run("2026-01-01")[0].why
+    assert changed.read("sales") == [{"item": "cocoa", "quantity": 3}]
 
 
 def test_a_backfill_leaves_snapshots_alone_that_were_taken(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from headrace.backends.origins import local
 from headrace.backends.sources import csv as csv_format
 from headrace.backends.stores import local as local_store
 from headrace.core.contract import contract_of
-from headrace.core.errors import SourceError, TooManyRejectedError, TransientError, Where
+from headrace.core.errors import DamageError, SourceError, TooManyRejectedError, TransientError, Where
 from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content, Manifest
 from headrace.core.ports import RawFile
@@ -26,7 +26,7 @@ from headrace.core.source_options import options_for
 from headrace.core.step import Source
 from headrace.lake.lake import Lake
 from headrace.steps.made import Made
-from headrace.steps.sources import QUARANTINE_SCHEMA, commit_refused, make_source, marks_of, nearest, raw_digest
+from headrace.steps.sources import QUARANTINE_SCHEMA, Bronze, commit_refused, make_source, marks_of, nearest, raw_digest
 
 DAY = Interval.of("2026-11-20", "2026-11-21")
 NOW = datetime(2026, 11, 21, 1, tzinfo=UTC)
@@ -56,7 +56,14 @@ class Bench:
         return self.lake.log("shop", "sales").attempt(DAY)
 
     def make(
-        self, location: str = DAILY, *, attempt: Any = None, now: datetime = NOW, contract: type[BaseModel] | None = Sale, **step: Any
+        self,
+        location: str = DAILY,
+        *,
+        attempt: Any = None,
+        now: datetime = NOW,
+        contract: type[BaseModel] | None = Sale,
+        landed: Bronze | None = None,
+        **step: Any,
     ) -> Made:
         source = Source(
             "sales",
@@ -67,7 +74,14 @@ class Bench:
             **step,
         )
         return make_source(
-            source, DAY, attempt=attempt or self.attempt(), origin=self.origin, format=csv_format.open(), location=location, now=now
+            source,
+            DAY,
+            attempt=attempt or self.attempt(),
+            origin=self.origin,
+            format=csv_format.open(),
+            location=location,
+            now=now,
+            landed=landed,
         )
 
     def commit(self, location: str = DAILY, **step: Any) -> Manifest:
@@ -258,6 +272,18 @@ def test_a_file_that_is_longer_than_it_was_is_tried_again(bench: Bench) -> None:
     bench.origin.open = lambda file: io.BytesIO(path.read_bytes() + b"tea,3\n")
     with pytest.raises(TransientError, match="had 20 bytes when it was found and 26 when it was read"):
         bench.make()
+
+
+def test_bytes_in_the_lake_that_were_changed_are_not_read_again(bench: Bench) -> None:
+    path = bench.write("shop/2026-11-20.csv", "item,quantity\ntea,2\n")
+    before = bench.commit()
+    path.unlink()
+    (raw,) = bench.lake.read_paths(before, "raw")
+    assert bench.make(landed=Bronze(before, [raw])).rows_kept == 1
+    raw.chmod(0o644)
+    raw.write_text("item,quantity\ntea,3\n")
+    with pytest.raises(DamageError, match="its bytes were changed"):
+        bench.make(landed=Bronze(before, [raw]))
 
 
 # ---------------------------------------------------------------- what is told
