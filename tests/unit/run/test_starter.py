@@ -95,6 +95,46 @@ def test_without_a_key_a_digest_tells_records_apart(tmp_path: Path) -> None:
     assert "md5(concat_ws('|', coalesce(cast(x as varchar), ''), y)) as record_id" in text
 
 
+@pytest.mark.parametrize(
+    ("header", "rows", "key"),
+    [
+        (["trip", "km"], [[f"t{n * 7 % 30}", str(n % 9)] for n in range(30)], "trip"),
+        (["trip", "km"], [[str(n * n), str(n % 9)] for n in range(30)], "trip"),
+        (["km", "trip"], [[str(n % 9), str(100 + n * 7 % 30)] for n in range(30)], "trip"),
+        (["km", "income"], [[str(n % 9), str(n * n)] for n in range(30)], "record_id"),
+        (["at", "person_id", "km"], [[f"x{n}", str(n * n), str(n % 9)] for n in range(30)], "person_id"),
+        (["km", "trip"], [[f"{n}.5", str(n % 9)] for n in range(30)], "record_id"),
+    ],
+    ids=["first_texts", "first_integers", "numbered", "a_measure", "named", "first_floats"],
+)
+def test_what_tells_records_apart_is_the_key_and_never_learnt_from(
+    tmp_path: Path, header: list[str], rows: list[list[str]], key: str
+) -> None:
+    data = write_csv(tmp_path / "trips.csv", [*header, "late"], [[*row, "yes" if n % 3 else "no"] for n, row in enumerate(rows)])
+    text = write_starter(data, target="late", into=tmp_path).read_text()
+    assert f'key="{key}"' in text
+    (features,) = [line for line in text.splitlines() if line.startswith("FEATURES = ")]
+    assert f'"{key}"' not in features
+
+
+def test_the_target_is_no_key(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "t.csv", ["y", "x"], [[str(n), str(n % 7)] for n in range(40)])
+    assert 'key="record_id"' in write_starter(data, target="y", into=tmp_path).read_text()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ("petrol/petrol_consumption.csv", "record_id"),
+        ("wine/wine-quality.csv", "record_id"),
+        ("userdata_multi_format/csv/userdata1.csv", "id"),
+    ],
+)
+def test_the_key_of_a_real_file(shared_data: Path, tmp_path: Path, data: str, key: str) -> None:
+    assert f'key="{key}"' in write_starter(shared_data / data, target=None, into=tmp_path).read_text()
+
+
 def test_an_id_that_comes_twice_is_no_key(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "visits.csv", ["person_id", "y"], [["1", "2.5"], ["1", "3.5"]])
     assert 'key="record_id"' in write_starter(data, target=None, into=tmp_path).read_text()

@@ -13,6 +13,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -91,7 +92,7 @@ class Starter:
 def choose(seen: Survey, *, target: str | None, into: Path) -> Starter:
     """All that the pipeline file for a surveyed CSV will say."""
     fields = tuple(_fields(seen))
-    key = next((f for f in fields if _is_key(f, seen)), None)
+    key = _key([f for f in fields if target not in (f.column.header, f.name)], seen)
     goal = None if target is None else _goal(target, fields, key, seen)
     return Starter(seen, module_name(seen.path), _location(seen.path, into), fields, key, goal)
 
@@ -133,9 +134,13 @@ def _location(csv: Path, into: Path) -> str:
     return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else os.fspath(absolute)
 
 
-def _is_key(field: Field, seen: Survey) -> bool:
-    is_unique = field.column.distinct == seen.records and not field.is_nullable
-    return is_unique and field.is_named_like_an_id and field.column.type in ("int", "str")
+def _key(fields: Sequence[Field], seen: Survey) -> Field | None:
+    """Of the columns in which no value comes twice: one named like an id, else the file's first, else one that numbers the records."""
+    unique = [f for f in fields if f.column.distinct == seen.records and not f.is_nullable and f.column.type in ("int", "str")]
+    named = (f for f in unique if f.is_named_like_an_id)
+    first = (f for f in unique if f.column is seen.columns[0])
+    numbered = (f for f in unique if f.column.is_run)
+    return next(chain(named, first, numbered), None)
 
 
 def _goal(target: str, fields: Sequence[Field], key: Field | None, seen: Survey) -> Goal:

@@ -37,7 +37,10 @@ _FIELD_LIMIT = 1 << 24
 
 @dataclass(frozen=True)
 class SurveyedColumn:
-    """One column of the sample. Only `empty` counts empty fields; `commonest` is the count of the most frequent value."""
+    """One column of the sample. Only `empty` counts empty fields; `commonest` is the count of the most frequent value.
+
+    `is_run` says that its values are integers without a hole between the least and the greatest.
+    """
 
     header: str
     type: ColumnType
@@ -46,6 +49,7 @@ class SurveyedColumn:
     distinct: int
     commonest: int
     longest: int
+    is_run: bool
 
     @property
     def is_constant(self) -> bool:
@@ -124,7 +128,12 @@ def _surveyed(header: str, fields: Sequence[str]) -> SurveyedColumn:
         distinct=len(counts),
         commonest=max(counts.values(), default=0),
         longest=max(map(len, counts), default=0),
+        is_run=kind == "int" and not misfits and _is_run({int(value) for value in counts}),
     )
+
+
+def _is_run(values: set[int]) -> bool:
+    return max(values) - min(values) + 1 == len(values)
 
 
 def _type_of(counts: Counter[str]) -> tuple[ColumnType, int]:
