@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from headrace.core.dialect import Dialect, fields_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.records import Piece, Record, Scanner
 
