@@ -5,6 +5,7 @@ The invariant: a line is printed once, when its step has ended.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ _COLORS = {
 }
 _SHOWN_LIVE = 24
 _LONGEST = 110
+_NARROWEST = 12
 
 
 class Display:
@@ -86,11 +88,14 @@ class Display:
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="dim", caption=self._caption(), caption_justify="left", caption_style="dim")
-        for name in ("step", "interval", "state"):
-            table.add_column(name, no_wrap=True)
-        for name in ("rows", "quarantined", "seconds"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)
+        numbers = {"rows": 10, "quarantined": 11, "seconds": 7}
+        widths = {"step": max(self._width, 4), "interval": max(self._span, 8), "state": 7, **numbers}
+        for name, width in widths.items():
+            table.add_column(name, width=width, justify="right" if name in numbers else "left", no_wrap=True)
+        left = shutil.get_terminal_size().columns - sum(widths.values()) - 2 * len(widths)
+        has_room = left >= _NARROWEST
+        if has_room:
+            table.add_column("why", width=left, overflow="ellipsis", no_wrap=True)
         with self._lock:
             rows = list(self._rows.values())
         for decision, receipt, since in self._chosen(rows):
@@ -103,7 +108,7 @@ class Display:
                 rows_text(receipt.rows_kept) if receipt else "",
                 Text(rows_text(receipt.rows_quarantined), style="yellow" if receipt.rows_quarantined else "") if receipt else "",
                 seconds_text(seconds),
-                Text(_why(receipt) if receipt else decision.reason, style="dim"),
+                *([Text(_why(receipt) if receipt else decision.reason, style="dim")] if has_room else []),
             )
         return table
 
