@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
     ("script", "arguments", "rows"),
     [
         ("chain.py", ["--steps", "3", "--rounds", "1"], ["first run", "cached run", "durable step"]),
-        ("petrol.py", ["--rounds", "1"], ["bare script", "headrace run", "headrace run, cached"]),
+        ("petrol.py", ["--rounds", "1"], ["bare script", "headrace run, until its results are shown", "headrace run, cached"]),
         ("intervals.py", ["--sizes", "3", "6", "--rounds", "1"], ["3", "6"]),
     ],
 )
