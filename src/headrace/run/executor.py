@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
@@ -104,102 +104,89 @@ def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Wa
     Ctrl-C lets the steps that are running end, starts no more, and says so in the outcome; a second one is raised at once. Nothing partial
     is left by either.
     """
-    by_pair = {d.pair: d for d in plan.decisions}
-    receipts: dict[Pair, Receipt] = {}
-    outcome = Outcome()
+    run = _Run(session, plan, watch)
     for decision in plan.decisions:
         if decision.action != "run" and decision.is_target:
-            receipts[decision.pair] = _standing(session, decision)
-            watch(decision, receipts[decision.pair])
+            run.note(decision, _standing(session, decision))
     _confirm(session, plan)
-    board = _Board(session, plan)
     workers = jobs or session.config.number("jobs") or min(os.cpu_count() or 1, 4)
-    runner = _serially if workers == 1 or len(plan.to_run) == 1 else _in_threads
-    runner(session, board, by_pair, receipts, outcome, watch, workers)
-    if outcome.is_interrupted:
-        for decision in plan.to_run:
-            unmade = Receipt(decision.step, decision.kind, decision.interval, "skipped", "interrupted before it was made")
-            receipts.setdefault(decision.pair, unmade)
-    outcome.receipts = [receipts[d.pair] for d in plan.decisions if d.pair in receipts]
-    return outcome
+    if workers == 1 or len(plan.to_run) == 1:
+        run.serially()
+    else:
+        run.in_threads(workers)
+    return run.outcome_of(plan)
 
 
-def _serially(
-    session: Session,
-    board: _Board,
-    by_pair: Mapping[Pair, Decision],
-    receipts: dict[Pair, Receipt],
-    outcome: Outcome,
-    watch: Watcher,
-    _: int,
-) -> None:
-    ready = deque(board.ready())
-    try:
-        while ready:
-            decision = by_pair[ready.popleft()]
-            watch(decision, None)
-            receipt, error = _attempted(session, decision)
-            ready.extend(_ended(decision, receipt, error, board, by_pair, receipts, outcome, watch))
-    except KeyboardInterrupt:
-        outcome.is_interrupted = True
+class _Run:
+    """A plan while it is carried out: what ended how, and what may start."""
 
+    def __init__(self, session: Session, plan: Plan, watch: Watcher) -> None:
+        self._session = session
+        self._watch = watch
+        self._decisions = {d.pair: d for d in plan.decisions}
+        self._receipts: dict[Pair, Receipt] = {}
+        self._outcome = Outcome()
+        self._board = _Board(session, plan)
+        self._ready = deque(self._board.ready())
 
-def _in_threads(
-    session: Session,
-    board: _Board,
-    by_pair: Mapping[Pair, Decision],
-    receipts: dict[Pair, Receipt],
-    outcome: Outcome,
-    watch: Watcher,
-    workers: int,
-) -> None:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="headrace")
-    ready = deque(board.ready())
-    running: dict[Future[tuple[Receipt, BaseException | None]], Decision] = {}
-    try:
-        while ready or running:
-            while ready and len(running) < workers:
-                decision = by_pair[ready.popleft()]
-                watch(decision, None)
-                running[pool.submit(_attempted, session, decision)] = decision
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                decision = running.pop(future)
-                receipt, error = future.result()
-                ready.extend(_ended(decision, receipt, error, board, by_pair, receipts, outcome, watch))
-    except KeyboardInterrupt:
-        outcome.is_interrupted = True
-        for future, decision in running.items():
-            receipt, error = future.result()
-            _ended(decision, receipt, error, board, by_pair, receipts, outcome, watch)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    def note(self, decision: Decision, receipt: Receipt) -> None:
+        self._receipts[decision.pair] = receipt
+        self._watch(decision, receipt)
 
+    def serially(self) -> None:
+        try:
+            while self._ready:
+                decision = self._started()
+                self._ended(decision, *_attempted(self._session, decision))
+        except KeyboardInterrupt:
+            self._outcome.is_interrupted = True
 
-def _ended(
-    decision: Decision,
-    receipt: Receipt,
-    error: BaseException | None,
-    board: _Board,
-    by_pair: Mapping[Pair, Decision],
-    receipts: dict[Pair, Receipt],
-    outcome: Outcome,
-    watch: Watcher,
-) -> Iterable[Pair]:
-    """Note how a pair ended; the pairs that may start now."""
-    receipts[decision.pair] = receipt
-    watch(decision, receipt)
-    if error is None and receipt.state != "skipped":
-        return board.done(decision.pair)
-    if error is not None:
-        outcome.errors[decision.pair] = error
-    stopped, freed = board.lost(decision.pair)
-    state: State = "blocked" if error is not None else "skipped"
-    why = f"`{decision.step}` ({decision.interval.label}) {'failed' if error is not None else receipt.why}"
-    for pair in stopped:
-        receipts[pair] = Receipt(pair[0], by_pair[pair].kind, pair[1], state, why)
-        watch(by_pair[pair], receipts[pair])
-    return freed
+    def in_threads(self, workers: int) -> None:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="headrace")
+        running: dict[Future[tuple[Receipt, BaseException | None]], Decision] = {}
+        try:
+            while self._ready or running:
+                while self._ready and len(running) < workers:
+                    decision = self._started()
+                    running[pool.submit(_attempted, self._session, decision)] = decision
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._ended(running.pop(future), *future.result())
+        except KeyboardInterrupt:
+            self._outcome.is_interrupted = True
+            for future, decision in running.items():
+                self._ended(decision, *future.result())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def outcome_of(self, plan: Plan) -> Outcome:
+        """Every pair that was asked for has its receipt, in the plan's order."""
+        if self._outcome.is_interrupted:
+            for decision in plan.to_run:
+                unmade = Receipt(decision.step, decision.kind, decision.interval, "skipped", "interrupted before it was made")
+                self._receipts.setdefault(decision.pair, unmade)
+        self._outcome.receipts = [self._receipts[d.pair] for d in plan.decisions if d.pair in self._receipts]
+        return self._outcome
+
+    def _started(self) -> Decision:
+        decision = self._decisions[self._ready.popleft()]
+        self._watch(decision, None)
+        return decision
+
+    def _ended(self, decision: Decision, receipt: Receipt, error: BaseException | None) -> None:
+        """Note how a pair ended, and what follows from it for those that read it."""
+        self.note(decision, receipt)
+        if error is None and receipt.state != "skipped":
+            self._ready.extend(self._board.done(decision.pair))
+            return
+        if error is not None:
+            self._outcome.errors[decision.pair] = error
+        stopped, freed = self._board.lost(decision.pair)
+        state: State = "blocked" if error is not None else "skipped"
+        why = f"`{decision.step}` ({decision.interval.label}) {'failed' if error is not None else receipt.why}"
+        for pair in stopped:
+            self.note(self._decisions[pair], Receipt(pair[0], self._decisions[pair].kind, pair[1], state, why))
+        self._ready.extend(freed)
 
 
 def _confirm(session: Session, plan: Plan) -> None:
