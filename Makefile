@@ -2,6 +2,7 @@
 VENV ?= .venv
 LAKE ?= lake/demo
 JOBS ?= 2
+TESTS ?=
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_COMPILE_BYTECODE := 1
@@ -19,7 +20,7 @@ demo: $(VENV)/.with-sklearn ## from a raw file to a published model: examples/tu
 	$(VENV)/bin/headrace run examples/tumours.py --lake $(LAKE)
 
 test: $(VENV)/.with-tests ## the quick tests: no network, no servers
-	$(RUN) pytest -q -n $(JOBS) --dist worksteal -m "not integration"
+	$(RUN) pytest -q -n $(JOBS) --dist worksteal -m "not integration" $(TESTS)
 
 check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock file, wheel
 	$(UV) lock --check

@@ -62,11 +62,13 @@ class _Board:
             for need in needed:
                 self._readers[need].append(pair)
         self._next: dict[Pair, Pair] = {}
+        self._before: dict[Pair, Pair] = {}
+        self._over: set[Pair] = set()
         last: dict[str, Pair] = {}
         for pair in sorted(running, key=lambda p: p[1]):
             if isinstance(session.graph.steps[pair[0]], Promotion):
                 if pair[0] in last:
-                    self._next[last[pair[0]]] = pair
+                    self._next[last[pair[0]]], self._before[pair] = pair, last[pair[0]]
                     self._needs[pair].add(last[pair[0]])
                 last[pair[0]] = pair
 
@@ -75,6 +77,7 @@ class _Board:
 
     def done(self, pair: Pair) -> list[Pair]:
         """The pairs that may start now that this one is made."""
+        self._over.add(pair)
         return [*self._freed(pair, self._readers[pair]), *self._passed_on(pair)]
 
     def lost(self, pair: Pair) -> tuple[list[Pair], list[Pair]]:
@@ -82,10 +85,20 @@ class _Board:
         stopped = [p for p in self._readers[pair] if self._needs.pop(p, None) is not None]
         for one in stopped:
             stopped.extend(p for p in self._readers[one] if self._needs.pop(p, None) is not None)
-        return stopped, [p for one in (pair, *stopped) for p in self._passed_on(one)]
+        self._over.update((pair, *stopped))
+        return stopped, [p for one in sorted((pair, *stopped), key=lambda p: p[1]) for p in self._passed_on(one)]
 
     def _passed_on(self, pair: Pair) -> list[Pair]:
-        return self._freed(pair, [self._next[pair]] if pair in self._next else [])
+        """A promotion's turn goes to the next; one that is given up before it came leaves the next waiting for the one before."""
+        following, before = self._next.get(pair), self._before.get(pair)
+        if following is None:
+            return []
+        if before is None or before in self._over:
+            return self._freed(pair, [following])
+        self._next[before], self._before[following] = following, before
+        if following in self._needs:
+            self._needs[following] = (self._needs[following] - {pair}) | {before}
+        return []
 
     def _freed(self, pair: Pair, followers: Iterable[Pair]) -> list[Pair]:
         freed = []

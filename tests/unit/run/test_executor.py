@@ -111,6 +111,15 @@ def test_a_training_that_fails_stops_no_later_promotion(failing: str, jobs: int)
     assert judged == (DAYS if failing == "model.promotion" else [DAYS[0], *DAYS[2:]])
 
 
+@given(st.permutations(range(4)), st.sets(st.integers(0, 3)))
+def test_promotions_keep_times_order_whichever_trainings_fail_first(order_of_days: list[int], failing: set[int]) -> None:
+    by_day = [d for n in order_of_days for d in trainings().decisions if d.interval == DAYS[n]]
+    plan = Plan("p", tuple(by_day))
+    outcome, order = carried_out(plan, {("model", DAYS[n]) for n in failing}, jobs=1, promotions={"model.promotion"})
+    assert [i for step, i in order if step == "model.promotion"] == [day for n, day in enumerate(DAYS) if n not in failing]
+    assert len(outcome.receipts) == len(by_day)
+
+
 # ---------------------------------------------------------------- real steps
 
 
