@@ -170,4 +170,6 @@ def _not_due(graph: Graph, step: Step, run: Interval) -> str:
     every = f"`{step.name}` is made every {step.grid.label}"
     if newest is None:
         return f"{every}, and none of its intervals since the pipeline's start ends by {run.label}"
-    return f"{every}: its newest interval, {newest}, is the business of an earlier run, and {step.grid.next(newest)} is not over in this one"
+    return (
+        f"{every}: its newest interval, {newest}, is the business of an earlier run, and {step.grid.next(newest)} is not over in this one"
+    )
