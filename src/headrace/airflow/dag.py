@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, CronPartitionTimetable, Param, TaskGroup, TriggerRule
+from airflow.sdk.definitions.param import ParamsDict
 
 from headrace.airflow.operator import RunRecordOperator, StepOperator
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
@@ -59,6 +60,8 @@ def make_dag(
         record.set_upstream(list(tasks.values()))
         # A teardown does not count for the run's state: without it, a run whose steps failed would be green since its last task is.
         record.as_teardown()
+    # Only now: each task copies what the DAG has when it is made, which for a big pipeline is n times n.
+    dag.params = ParamsDict({**_params(graph), **dag.params})
     return dag
 
 
@@ -69,7 +72,6 @@ def _defaults(graph: Graph, timetable: str) -> dict[str, Any]:
         "catchup": False,
         "description": graph.doc.partition("\n")[0] or None,
         "doc_md": graph.doc or None,
-        "params": _params(graph),
         "tags": ["headrace"],
     }
     if graph.first is not None:

@@ -13,7 +13,6 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from headrace.core.interval import Interval
-from headrace.run.session import open_lake_at
 
 __all__ = ["CommitsTrigger"]
 
@@ -47,6 +46,8 @@ class CommitsTrigger(BaseTrigger):
             await asyncio.sleep(min(_PAUSE_S, left_s))
 
     def _still_missing(self) -> int:
+        from headrace.run.session import open_lake_at
+
         lake = open_lake_at(self.lake, read_only=True)
         found = 0
         for dataset, start, end in self.missing:
