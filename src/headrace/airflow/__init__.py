@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def airflow_dag(
     *,
     timetable: Literal["partitioned", "data_interval"] = "partitioned",
     profile: str | None = None,
-    wait: str | None = "1h",
+    wait: str | timedelta | None = "1h",
     steps: Mapping[str, Mapping[str, object]] | None = None,
     **options: object,
 ) -> DAG | None:

@@ -33,7 +33,7 @@ def make_dag(
     *,
     timetable: str,
     profile: str | None,
-    wait: str | None,
+    wait: str | timedelta | None,
     steps: Mapping[str, Mapping[str, object]],
     options: Mapping[str, object],
 ) -> DAG:
@@ -44,7 +44,8 @@ def make_dag(
             f"airflow_dag: steps= names `{strange}`, which `{graph.name}` does not have. {did_you_mean(strange, graph.steps)}"
         )
     common: dict[str, Any] = {"file": graph.where.file, "pipeline": graph.name, "profile": profile}
-    wait_s = 0.0 if wait is None else parse_duration(wait).total_seconds()
+    longest = parse_duration(wait) if isinstance(wait, str) else wait
+    wait_s = 0.0 if longest is None else longest.total_seconds()
     with DAG(graph.name, **{**_defaults(graph, timetable), **options}) as dag:
         groups: dict[str, TaskGroup] = {}
         tasks: dict[str, StepOperator] = {}

@@ -279,19 +279,17 @@ def _cron_of(anchor: datetime, step: timedelta | None) -> str | None:
         return "0 0 1 * *"
     minutes, at = step // _MINUTE, (anchor - _EPOCH) // _MINUTE
     if 60 % minutes == 0 and minutes < 60:
-        return f"{_ticks(at % minutes, minutes, 60)} * * * *"
+        return f"{_each(minutes)} * * * *"
     minute, hour = at % 60, at // 60 % 24
     if minutes % 60 == 0 and 24 % (minutes // 60) == 0 and minutes < 24 * 60:
-        return f"{minute} {_ticks(hour % (minutes // 60), minutes // 60, 24)} * * *"
+        return f"{minute} {_each(minutes // 60)} * * *"
     if minutes == 24 * 60:
         return f"{minute} {hour} * * *"
     return f"{minute} {hour} * * {(anchor.weekday() + 1) % 7}" if minutes == 7 * 24 * 60 else None
 
 
-def _ticks(first: int, every: int, whole: int) -> str:
-    if every == 1:
-        return "*"
-    return f"*/{every}" if first == 0 else ",".join(map(str, range(first, whole, every)))
+def _each(every: int) -> str:
+    return "*" if every == 1 else f"*/{every}"
 
 
 def _repeats(field: str, whole: int) -> int | None:
