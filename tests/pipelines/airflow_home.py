@@ -59,20 +59,11 @@ class Home:
 
     def start(self, file: str, *runs: dict[str, Any]) -> subprocess.Popen[str]:
         """Run DAGs of a file, one run after the other, in a process that is handed back."""
-        log = (self.folder / "log").open("w")
-        started = subprocess.Popen(
-            [sys.executable, str(HERE / "airflow_runs.py")],
-            env=self.environment(),
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            text=True,
-            cwd=self.folder,
-        )
-        assert started.stdin
-        started.stdin.write(json.dumps({"file": str(self.dags / file), "answer": str(self.folder / "answer"), "runs": runs}))
-        started.stdin.close()
-        return started
+        asked = {"file": str(self.dags / file), "answer": str(self.folder / "answer"), "runs": runs}
+        (self.folder / "asked").write_text(json.dumps(asked))
+        with (self.folder / "log").open("w") as log:
+            command = [sys.executable, str(HERE / "airflow_runs.py"), str(self.folder / "asked")]
+            return subprocess.Popen(command, env=self.environment(), stdout=log, stderr=log, text=True, cwd=self.folder)
 
     def answer(self, started: subprocess.Popen[str]) -> tuple[list[dict[str, Any]], list[str]]:
         """What came of the runs: their states and tasks, and the log of each."""

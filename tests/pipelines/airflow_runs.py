@@ -1,6 +1,6 @@
-"""Runs of DAGs in a process of their own, without a scheduler: `python airflow_runs.py`, asked and answered in JSON.
+"""Runs of DAGs in a process of their own, without a scheduler: `python airflow_runs.py ASKED`, asked and answered in JSON.
 
-Standard input has `file`, `answer` (the file to write) and `runs`: each with `dag`, and a partition `key`, a `logical_date` or
+The file ASKED has `file`, `answer` (the file to write) and `runs`: each with `dag`, and a partition `key`, a `logical_date` or
 neither, and `conf`. A run is Airflow's `dag.test()`, which makes manual runs only; a partition is put on the run as it is made.
 """
 
@@ -20,7 +20,7 @@ from airflow.utils.session import create_session
 
 
 def main() -> None:
-    asked = json.loads(sys.stdin.read())
+    asked = json.loads(Path(sys.argv[1]).read_text())
     bag = DagBag(dag_folder=asked["file"])
     assert not bag.import_errors, bag.import_errors
     answer = [run(bag.dags[one["dag"]], one) for one in asked["runs"]]
