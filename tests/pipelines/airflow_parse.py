@@ -21,7 +21,7 @@ def main() -> None:
 def told(dag: Any) -> dict[str, Any]:
     serialized = DagSerialization.to_dict(dag)
     return {
-        "serialized": json.dumps(serialized, sort_keys=True),
+        "serialized": serialized,
         "version": SerializedDagModel.hash(serialized),  # a new one is a new version of the DAG
         "schedule": getattr(dag.timetable, "expression", None),
         "start": dag.start_date.isoformat() if dag.start_date else None,

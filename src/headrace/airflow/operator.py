@@ -8,21 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
+from headrace.airflow.base import PipelineOperator
 from headrace.core.ports import JSON
 
-__all__ = ["PipelineOperator", "RunRecordOperator", "StepOperator"]
-
-
-class PipelineOperator(BaseOperator):
-    """What both have: the file, the pipeline in it, and the profile. Nothing of them is a template."""
-
-    def __init__(self, *, file: str, pipeline: str, profile: str | None = None, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]  # Airflow's own options
-        self.file = file
-        self.pipeline = pipeline
-        self.profile = profile
+__all__ = ["RunRecordOperator", "StepOperator"]
 
 
 class StepOperator(PipelineOperator):
@@ -39,14 +30,14 @@ class StepOperator(PipelineOperator):
         """Take the step's turn, once its past is made."""
         from headrace.airflow.task import take_step
 
-        return take_step(self, context, wait_s=self.wait_s)
+        return take_step(self, self.step, context, wait_s=self.wait_s)
 
     def resume(self, context: Context, event: Mapping[str, object]) -> dict[str, JSON]:
         """Take the step's turn after waiting: what is still missing now is an error that names it."""
         from headrace.airflow.task import take_step
 
         self.log.info("headrace: waited; %s commits are still missing", event["missing"])
-        return take_step(self, context, wait_s=0)
+        return take_step(self, self.step, context, wait_s=0)
 
 
 class RunRecordOperator(PipelineOperator):

@@ -15,8 +15,8 @@ from typing import NoReturn, cast
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from headrace.airflow.base import PipelineOperator
 from headrace.airflow.interval import RunTimes, interval_of
-from headrace.airflow.operator import PipelineOperator, RunRecordOperator, StepOperator
 from headrace.airflow.trigger import CommitsTrigger
 from headrace.core.errors import is_transient
 from headrace.core.interval import Interval
@@ -32,23 +32,23 @@ __all__ = ["end_run", "take_step"]
 _LONGEST_ERROR = 2000
 
 
-def take_step(operator: StepOperator, context: Context, *, wait_s: float) -> dict[str, JSON]:
+def take_step(operator: PipelineOperator, step: str, context: Context, *, wait_s: float) -> dict[str, JSON]:
     """Take a step's turn in a run; what it did, as a small XCom."""
     try:
         session, run, again = _open(operator, context)
-        turn = look(session, operator.step, run, is_forced=operator.step in again)
+        turn = look(session, step, run, is_forced=step in again)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told first
         _fail(operator, context, error)
-    operator.log.info("headrace: step `%s` of run %s, lake %s", operator.step, run, session.lake.uri)
+    operator.log.info("headrace: step `%s` of run %s, lake %s", step, run, session.lake.uri)
     if turn.idle:
         raise AirflowSkipException(turn.idle)
     if turn.past and wait_s:
         _wait(operator, session, turn, wait_s)
     try:
-        told = brief(session, operator.step, take(session, turn))
+        told = brief(session, step, take(session, turn))
     except Exception as error:  # noqa: BLE001
         _fail(operator, context, error)
-    operator.log.info("headrace: `%s` %s: %s", operator.step, told["state"], told["why"] or "nothing changed")
+    operator.log.info("headrace: `%s` %s: %s", step, told["state"], told["why"] or "nothing changed")
     if told["state"] == "cached":
         operator.log.info(
             "headrace: clearing a task runs it again, and makes nothing that stands; to make it again, trigger the DAG with force"
@@ -58,7 +58,7 @@ def take_step(operator: StepOperator, context: Context, *, wait_s: float) -> dic
     return told
 
 
-def end_run(operator: RunRecordOperator, context: Context) -> dict[str, JSON]:
+def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
     """Write the record and the report of a run; where they are, as a small XCom."""
     try:
         session, run, _ = _open(operator, context)
@@ -94,7 +94,7 @@ def _fail(operator: PipelineOperator, context: Context, error: Exception) -> NoR
     raise (AirflowException if is_transient(error) else AirflowFailException)(text) from None
 
 
-def _wait(operator: StepOperator, session: Session, turn: Turn, wait_s: float) -> NoReturn:
+def _wait(operator: PipelineOperator, session: Session, turn: Turn, wait_s: float) -> NoReturn:
     named = ", ".join(f"`{step}` {interval.label}" for step, interval in turn.past[:5])
     operator.log.info("headrace: waiting up to %.0f s for %d commits of earlier runs: %s", wait_s, len(turn.past), named)
     until = datetime.now(UTC) + timedelta(seconds=wait_s)
