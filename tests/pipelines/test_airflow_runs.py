@@ -245,7 +245,7 @@ def test_a_run_by_hand_is_the_last_complete_interval_or_the_one_asked_for(make: 
 def test_an_interval_that_is_not_over_is_refused_in_words(make: Make) -> None:
     (run,), (log,) = make().run("prices.py", {"dag": "prices", "conf": {"at": "2150-01-01"}})
     assert run["state"] == "failed"
-    assert "at=2150-01-01: the interval [2150-01-01, 2150-01-02) is not over yet." in log
+    assert "The interval [2150-01-01, 2150-01-02) is not over yet." in log
 
 
 def test_other_settings_are_an_experiment_unless_they_are_kept(make: Make) -> None:

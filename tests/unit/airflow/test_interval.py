@@ -79,10 +79,10 @@ def test_a_scheduled_run_is_not_refused_for_a_clock_that_is_behind() -> None:
     ("known", "said"),
     [
         (times(partition_key="north"), "The partition key `north` names no interval"),
-        (times(partition_key="2026-03-01T00:00:00"), "partition 2026-03-01T00:00:00: the interval .* is not over yet. .* 2026-02-28"),
-        (times(partition_key="2025-12-31T00:00:00"), "partition 2025-12-31T00:00:00: pipeline `shop` starts at 2026-01-01"),
+        (times(partition_key="2026-03-01T00:00:00"), "The interval .* is not over yet. The last complete one is 2026-02-28"),
+        (times(partition_key="2025-12-31T00:00:00"), "partition 2025-12-31T00:00:00 is before pipeline `shop` starts, at 2026-01-01"),
         (times(at="soon"), "`soon` is not a time"),
-        (times("2026-01-01T08:00"), "run of 2026-01-01T08:00:00.00:00: pipeline `shop` starts at"),
+        (times("2026-01-01T08:00"), "run of 2026-01-01T08:00:00.00:00 is before pipeline `shop` starts"),
     ],
 )
 def test_a_time_that_names_no_interval_is_refused_with_what_would(known: RunTimes, said: str) -> None:
