@@ -75,6 +75,8 @@ def _defaults(graph: Graph, timetable: str) -> dict[str, Any]:
         "doc_md": graph.doc or None,
         "tags": ["headrace"],
     }
+    if "rerun_with_latest_version" in DAG.__annotations__:  # from Airflow 3.3 on
+        defaults["rerun_with_latest_version"] = True  # a task that is cleared runs today's code
     if graph.first is not None:
         # A partitioned run comes one tick after the start of its interval, a classic one's logical date is that start.
         defaults["start_date"] = graph.first.end if timetable == "partitioned" else graph.first.start

@@ -125,7 +125,7 @@ def _times(context: Context) -> RunTimes:
         run_after=run.run_after,
         at=None if at is None else str(at),
         partition_key=run.partition_key,
-        partition_date=run.partition_date,
+        partition_date=getattr(run, "partition_date", None),  # Airflow 3.2 tells the key alone
         data_interval=None if start is None or end is None else (start, end),
         logical_date=run.logical_date,
     )
