@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headrace.airflow import airflow_dag as airflow_dag
     from headrace.core.errors import HeadraceError as HeadraceError
     from headrace.core.frame import Frame as Frame
     from headrace.core.gate import at_least as at_least
@@ -33,6 +34,7 @@ _HOMES = {
     "OpenLake": "headrace.run.reading",
     "Pipeline": "headrace.pipeline",
     "Receipt": "headrace.core.receipt",
+    "airflow_dag": "headrace.airflow",
     "at_least": "headrace.core.gate",
     "at_most": "headrace.core.gate",
     "by_key": "headrace.core.split",
@@ -50,6 +52,7 @@ __all__ = [
     "OpenLake",
     "Pipeline",
     "Receipt",
+    "airflow_dag",
     "at_least",
     "at_most",
     "by_key",

@@ -81,6 +81,7 @@ class Pipeline:
         self._graph: Graph | None = None
         self._imported: dict[str, Mapping[str, str]] = {}
         self._start = self._tried(lambda: None if start is None else parse_time(start), None, self._where)
+        self._is_scheduled = schedule is not None
         daily = Grid.parse("@daily")
         self._grid = self._tried(lambda: Grid.parse(schedule or "@daily", start=self._start), daily, self._where)
         self._doc = str(sys._getframe(1).f_globals.get("__doc__") or "").strip()  # noqa: SLF001  # the file that declares
@@ -295,7 +296,7 @@ class Pipeline:
         problems = [*self._problems, *problems]
         if problems:
             raise PipelineError(sorted(problems, key=lambda p: (p.where is None, p.where or self._where)))
-        self._graph = Graph(self.name, self._where, self._grid, self._start, {s.name: s for s in ordered}, self._doc)
+        self._graph = Graph(self.name, self._where, self._grid, self._start, {s.name: s for s in ordered}, self._doc, self._is_scheduled)
         return self._graph
 
     def run(

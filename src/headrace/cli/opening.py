@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.config import read_config
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Interval, parse_time
 from headrace.core.ports import JSON
-from headrace.run.loading import load_pipeline
-from headrace.run.session import Session, open_lake_at, utc_now
+from headrace.run.opening import checked_interval, open_pipeline
+from headrace.run.session import Session, utc_now
 
 __all__ = ["Where", "interval_at", "open_session", "parse_settings", "who"]
 
@@ -34,10 +33,15 @@ def open_session(
     where: Where, *, overrides: Mapping[str, Mapping[str, JSON]] | None = None, is_reading: bool = False, is_looking: bool = False
 ) -> Session:
     """The session of a pipeline file. `is_reading` needs a lake that exists; `is_looking` takes one that does not for empty."""
-    loaded = load_pipeline(where.file)
-    config = read_config(loaded.file, environment=os.environ, profile=where.profile, overrides={"lake": where.lake})
-    lake = open_lake_at(config.lake_uri, read_only=is_reading, is_looking=is_looking)
-    return Session(loaded.graph, config, lake, file=loaded.file, overrides=overrides or {}, who=who())
+    return open_pipeline(
+        where.file,
+        lake=where.lake,
+        profile=where.profile,
+        overrides=overrides,
+        is_reading=is_reading,
+        is_looking=is_looking,
+        who=who(),
+    )
 
 
 def who() -> str:
@@ -52,17 +56,10 @@ def who() -> str:
 
 def interval_at(session: Session, at: str | None) -> Interval:
     """The interval of the pipeline's grid that `--at` names; without it the last complete one. ConfigurationError for one that is not over."""
-    grid, now = session.graph.grid, utc_now()
+    now = utc_now()
     if at is None:
-        return grid.last_complete(now)
-    interval = grid.at(parse_time(at))
-    first = session.graph.first
-    if first is not None and interval.start < first.start:
-        raise ConfigurationError(f"{at} is before pipeline `{session.graph.name}` starts, at {first.label}; nothing is made before.")
-    if interval.end > now:
-        last = grid.last_complete(now)
-        raise ConfigurationError(f"The interval {interval} is not over yet. The last complete one is {last.label}.")
-    return interval
+        return session.graph.grid.last_complete(now)
+    return checked_interval(session.graph, parse_time(at), now=now, asked=at)
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, JSON]]:

@@ -18,10 +18,9 @@ from headrace.run.nearest import check_sources
 from headrace.run.observe import Request, make_plan
 from headrace.run.session import Session
 from headrace.run.story import tell_story
+from headrace.steps.boundary import user_traceback
 
 __all__ = ["Asked", "run_once"]
-
-_OWN = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
@@ -94,22 +93,12 @@ def _code(ran: Ran) -> int:
 def _show_errors(ran: Ran) -> None:
     for error in ran.outcome.errors.values():
         tell("", err=True)
-        theirs = error.__cause__ if isinstance(error, HeadraceError) else error
-        if theirs is not None and not isinstance(theirs, HeadraceError):
-            tell(_traceback(theirs), err=True)
+        theirs = user_traceback(error)
+        if theirs:
+            tell(theirs, err=True)
         show_error(error if isinstance(error, HeadraceError) else HeadraceError(f"{type(error).__name__}: {error}"))
     if ran.outcome.is_interrupted:
         tell("interrupted: what was committed stays; run again to go on.", err=True)
-
-
-def _traceback(error: BaseException) -> str:
-    """The user's traceback: without headrace's own frames above it."""
-    import traceback
-
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and _OWN in trace.tb_frame.f_code.co_filename:
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
 
 
 def _show_experiment(session: Session, ran: Ran) -> None:

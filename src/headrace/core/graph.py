@@ -40,7 +40,10 @@ _PERIODS = {_MONTH: "month", timedelta(days=365): "year"}
 
 @dataclass(frozen=True)
 class Graph:
-    """A pipeline as a value: `steps` by name in topological order, promotions included."""
+    """A pipeline as a value: `steps` by name in topological order, promotions included.
+
+    Without `is_scheduled` it runs only when it is told to; its grid says which intervals there are all the same.
+    """
 
     name: str
     where: Where
@@ -48,6 +51,7 @@ class Graph:
     start: datetime | None
     steps: Mapping[str, Step]
     doc: str = ""
+    is_scheduled: bool = True
 
     def step(self, name: str) -> Step:
         """A step by its name. UnknownNameError with the nearest one."""

@@ -163,6 +163,15 @@ class Grid:
         return self.nominal > other.nominal
 
     @property
+    def cron(self) -> str | None:
+        """The cron expression, in UTC, that ticks at the start of each interval; None where cron can't say it (`90m`, `2d`).
+
+        >>> Grid.parse("6h").cron, Grid.parse("30 2 * * *").cron, Grid.parse("2d").cron
+        ('0 */6 * * *', '30 2 * * *', None)
+        """
+        return _cron_of(self.anchor, self.step)
+
+    @property
     def nominal(self) -> timedelta:
         """A typical length, for comparing grids."""
         return self.step or timedelta(days=30)
@@ -263,6 +272,24 @@ def _parse_cron(text: str) -> Grid:
     if not _is_below(8, weekday):
         raise refused
     return Grid(anchor + timedelta(days=3 + int(weekday) % 7), timedelta(days=7))
+
+
+def _cron_of(anchor: datetime, step: timedelta | None) -> str | None:
+    if step is None:
+        return "0 0 1 * *"
+    minutes, at = step // _MINUTE, (anchor - _EPOCH) // _MINUTE
+    if 60 % minutes == 0 and minutes < 60:
+        return f"{_each(minutes)} * * * *"
+    minute, hour = at % 60, at // 60 % 24
+    if minutes % 60 == 0 and 24 % (minutes // 60) == 0 and minutes < 24 * 60:
+        return f"{minute} {_each(minutes // 60)} * * *"
+    if minutes == 24 * 60:
+        return f"{minute} {hour} * * *"
+    return f"{minute} {hour} * * {(anchor.weekday() + 1) % 7}" if minutes == 7 * 24 * 60 else None
+
+
+def _each(every: int) -> str:
+    return "*" if every == 1 else f"*/{every}"
 
 
 def _repeats(field: str, whole: int) -> int | None:

@@ -25,7 +25,7 @@ from headrace.run.execute import execute_step, receipt_of
 from headrace.run.promotion import promotion_receipt
 from headrace.run.session import Session
 
-__all__ = ["Outcome", "Watcher", "run_plan"]
+__all__ = ["Outcome", "Watcher", "confirm_standing", "run_plan", "standing_receipt"]
 
 Watcher = Callable[[Decision, Receipt | None], None]
 """Told of each pair as it starts (no receipt yet) and as it ends."""
@@ -120,8 +120,8 @@ def run_plan(session: Session, plan: Plan, *, jobs: int | None = None, watch: Wa
     run = _Run(session, plan, watch)
     for decision in plan.decisions:
         if decision.action != "run" and decision.is_target:
-            run.note(decision, _standing(session, decision))
-    _confirm(session, plan)
+            run.note(decision, standing_receipt(session, decision))
+    confirm_standing(session, plan)
     workers = jobs or session.config.number("jobs") or min(os.cpu_count() or 1, 4)
     if workers == 1 or len(plan.to_run) == 1:
         run.serially()
@@ -202,7 +202,7 @@ class _Run:
         self._ready.extend(freed)
 
 
-def _confirm(session: Session, plan: Plan) -> None:
+def confirm_standing(session: Session, plan: Plan) -> None:
     """Make durable what the run says stands already: another process may have put it a moment ago."""
     keys: list[str] = []
     for decision in plan.decisions:
@@ -215,7 +215,7 @@ def _confirm(session: Session, plan: Plan) -> None:
         session.lake.store.confirm(keys)
 
 
-def _standing(session: Session, decision: Decision) -> Receipt:
+def standing_receipt(session: Session, decision: Decision) -> Receipt:
     """The receipt of a pair that needs nothing done."""
     step = session.graph.steps[decision.step]
     if decision.action == "wait":

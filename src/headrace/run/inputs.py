@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.core.errors import NotReadyError, TransientError
+from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.manifest import InputRef, Manifest
 from headrace.core.ports import InputFiles, Schema
-from headrace.core.step import Input, Step
+from headrace.core.step import Input, Promotion, Step
 from headrace.run.session import Session
 
-__all__ = ["ROW_PARTS", "SIDES", "Gathered", "gather"]
+__all__ = ["ROW_PARTS", "SIDES", "Gathered", "gather", "missing_inputs"]
 
 SIDES = ("rows", "train", "valid", "test")
 """The parts that a model is trained and measured on."""
@@ -56,6 +57,17 @@ def gather(session: Session, step: Step, interval: Interval, *, without: Sequenc
     return Gathered(refs, files, manifests)
 
 
+def missing_inputs(session: Session, step: Step, interval: Interval) -> list[Pair]:
+    """What `gather` would not find: the pairs that a step reads and that are not made. Which model was promoted is no such pair."""
+    return [
+        (read.dataset, wanted)
+        for read, intervals in session.graph.reads(step, interval)
+        if not isinstance(session.graph.steps[read.dataset], Promotion)
+        for wanted in intervals
+        if _is_missing(_newest(session, read, wanted))
+    ]
+
+
 def row_paths(session: Session, manifest: Manifest, parts: Sequence[str] = ROW_PARTS) -> tuple[Path, ...]:
     """The Parquet files of a commit's rows, all sides of a split together."""
     return tuple(p for part in manifest.content.parts if part.name in parts for p in session.lake.read_paths(manifest, part.name))
@@ -71,10 +83,8 @@ def _manifests(session: Session, step: Step, interval: Interval, read: Input, in
     session.catalog.list_again(dataset, intervals)
     found, missing = [], []
     for wanted in intervals:
-        manifest = session.catalog.newest(dataset, wanted)
-        if manifest is None and dataset != read.dataset:
-            manifest = session.catalog.newest(read.dataset, wanted)
-        if manifest is None or manifest.kind == "cleared":
+        manifest = _newest(session, read, wanted)
+        if manifest is None or _is_missing(manifest):
             missing.append(wanted)
         elif manifest.kind == "data":
             found.append(manifest)
@@ -93,6 +103,17 @@ def _manifests(session: Session, step: Step, interval: Interval, read: Input, in
             f"step `{step.name}` ({interval.label}) reads `{read.dataset}`, all of whose intervals are gone by retention. Lower its history."
         )
     return tuple(found)
+
+
+def _newest(session: Session, read: Input, wanted: Interval) -> Manifest | None:
+    """The commit of an input; an experiment's, or where it has none the current one."""
+    dataset = session.dataset(read.dataset)
+    manifest = session.catalog.newest(dataset, wanted)
+    return session.catalog.newest(read.dataset, wanted) if manifest is None and dataset != read.dataset else manifest
+
+
+def _is_missing(manifest: Manifest | None) -> bool:
+    return manifest is None or manifest.kind == "cleared"
 
 
 def _files(session: Session, read: Input, found: Sequence[Manifest]) -> InputFiles:

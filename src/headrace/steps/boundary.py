@@ -14,7 +14,9 @@ from pathlib import Path
 from headrace.core.errors import DataError, HeadraceError, StepError
 from headrace.core.interval import Interval
 
-__all__ = ["call_user"]
+__all__ = ["call_user", "user_traceback"]
+
+_OWN = str(Path(__file__).parents[1])
 
 
 def call_user(step_name: str, interval: Interval, function: Callable[..., object], arguments: Mapping[str, object]) -> object:
@@ -36,6 +38,17 @@ def call_user(step_name: str, interval: Interval, function: Callable[..., object
         hint = "Return a list of rows in place of `yield`."
         raise DataError(_refused(step_name, interval, function, "has a `yield` and returned a generator", hint))
     return result
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of what a user's code raised, without headrace's own frames above it; empty for an error that is headrace's own."""
+    theirs = error.__cause__ if isinstance(error, HeadraceError) else error
+    if theirs is None or isinstance(theirs, HeadraceError):
+        return ""
+    trace = theirs.__traceback__
+    while trace is not None and trace.tb_next is not None and _OWN in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(theirs), theirs, trace)).rstrip()
 
 
 def _told(step_name: str, interval: Interval, function: Callable[..., object], error: BaseException) -> str:

@@ -1,0 +1,61 @@
+"""Runs of DAGs in a process of their own, without a scheduler: `python airflow_runs.py ASKED`, asked and answered in JSON.
+
+The file ASKED has `file`, `answer` (the file to write) and `runs`: each with `dag`, and a partition `key`, a `logical_date` or
+neither, and `conf`. A run is Airflow's `dag.test()`, which makes manual runs only; a partition is put on the run as it is made.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import airflow.models.dagrun
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+
+
+def main() -> None:
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    bag = DagBag(dag_folder=asked["file"])
+    assert not bag.import_errors, bag.import_errors
+    answer = [run(bag.dags[one["dag"]], one) for one in asked["runs"]]
+    Path(asked["answer"]).write_text(json.dumps(answer))
+
+
+def run(dag: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    print(f"=== run {asked}", flush=True)
+    date = asked.get("logical_date")
+    with patch.object(airflow.models.dagrun, "get_or_create_dagrun", partitioned(asked.get("key"))):
+        made = dag.test(logical_date=None if date is None else at(date), run_after=at(asked.get("after")), run_conf=asked.get("conf"))
+    tasks = {ti.task_id: {"state": str(ti.state), "tries": ti.try_number} for ti in made.get_task_instances()}
+    with create_session() as session:
+        for found in session.query(XComModel).filter_by(dag_id=dag.dag_id, run_id=made.run_id, key="return_value"):
+            tasks[found.task_id]["told"] = json.loads(found.value) if isinstance(found.value, str) else found.value
+    return {"state": str(made.state), "tasks": tasks}
+
+
+def partitioned(key: str | None) -> Any:
+    real = airflow.models.dagrun.get_or_create_dagrun
+
+    def make(*args: Any, session: Any, **kwargs: Any) -> Any:
+        made = real(*args, session=session, **kwargs)
+        if key is not None:
+            made.partition_key, made.partition_date = key, at(key)
+            session.merge(made)
+            session.commit()
+        return made
+
+    return make
+
+
+def at(time: str | None) -> datetime | None:
+    return None if time is None else datetime.fromisoformat(time).replace(tzinfo=UTC)
+
+
+if __name__ == "__main__":
+    main()
