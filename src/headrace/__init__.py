@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headrace.core.interval import Interval as Interval
     from headrace.core.receipt import Receipt as Receipt
     from headrace.core.source_options import csv as csv
+    from headrace.core.source_options import dataset as dataset
     from headrace.core.split import by_key as by_key
     from headrace.core.split import by_time as by_time
     from headrace.pipeline import Dataset as Dataset
@@ -40,6 +41,7 @@ _HOMES = {
     "by_key": "headrace.core.split",
     "by_time": "headrace.core.split",
     "csv": "headrace.core.source_options",
+    "dataset": "headrace.core.source_options",
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
 }
@@ -58,6 +60,7 @@ __all__ = [
     "by_key",
     "by_time",
     "csv",
+    "dataset",
     "no_worse",
     "open_lake",
 ]

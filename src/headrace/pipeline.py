@@ -22,6 +22,7 @@ from headrace.core.graph import Graph, problems_of
 from headrace.core.interval import Grid, parse_duration, parse_time
 from headrace.core.ports import JSON
 from headrace.core.signature import Signature, innermost, living_names, name_of, signature_of
+from headrace.core.source_options import dataset as dataset_options
 from headrace.core.source_options import options_for
 from headrace.core.split import Split
 from headrace.core.step import (
@@ -91,25 +92,26 @@ class Pipeline:
     def source(
         self,
         name: str,
-        location: str | SourceOptions,
+        location: str | SourceOptions | Dataset,
         *,
         contract: type | None = None,
         every: str | None = None,
         missing: Literal["fail", "empty"] = "fail",
         max_rejected: float | str = 0.05,
+        wait: str | None = None,
         retries: int = 2,
         timeout: str | None = None,
     ) -> Dataset:
         """Declare raw files to collect: a path, a pattern, or `package://module/file`; `{start:%Y-%m-%d}` makes it a source by interval.
+        Or a dataset of another pipeline: `hr.dataset("shop.spending")`, or what that pipeline's `source` or `predict` gave back.
 
         `contract` is a pydantic model of the columns. `missing="empty"` makes an interval without a file normal.
         `max_rejected` is the share (0.05, "5%") or the number (10) of rows that may break the contract before the step fails.
+        `wait="2h"` is how long a run waits for a file or a dataset that is not there yet, and for a file that still grows.
         """
         where = _caller()
         self._check_word("missing", missing, ("fail", "empty"), where)
-        declared = self._tried(
-            lambda: location if isinstance(location, SourceOptions) else options_for(location), SourceOptions("csv", str(location)), where
-        )
+        declared = self._tried(lambda: _options_of(location), SourceOptions("csv", str(location)), where)
         self._add(
             Source(
                 name=name,
@@ -119,6 +121,7 @@ class Pipeline:
                 contract=self._contract(contract, where),
                 missing=missing,
                 max_rejected=self._tried(lambda: _budget(max_rejected), 0.05, where),
+                wait=None if wait is None else self._tried(lambda: timedelta(seconds=_seconds(wait)), None, where),
                 policy=self._policy(retries, timeout, own_process=False, where=where),
             )
         )
@@ -439,6 +442,17 @@ class Pipeline:
 
 
 _T = TypeVar("_T")
+
+
+def _options_of(location: object) -> SourceOptions:
+    if isinstance(location, SourceOptions):
+        return location
+    if isinstance(location, Dataset):
+        return dataset_options(str(location))
+    if isinstance(location, str):
+        return options_for(location)
+    name = getattr(location, "__name__", None) or repr(location)
+    raise ConfigurationError(f"`{name}` says not where a source lies: write a path, hr.csv(…), or hr.dataset('pipeline.{name}').")
 
 
 def _gridded(step: Step, known: Mapping[str, Step]) -> Step:

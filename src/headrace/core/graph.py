@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from headrace.core.errors import Problem, UnknownNameError, Where, did_you_mean
 from headrace.core.gate import METRICS, Check
 from headrace.core.interval import Grid, Interval, format_duration
+from headrace.core.source_options import dataset_name_problem
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 
 __all__ = ["Graph", "Pair", "inputs_of", "problems_of", "source_problems"]
@@ -141,7 +142,7 @@ def problems_of(name: str, where: Where, start: datetime | None, steps: Sequence
         known.setdefault(step.name, step)
     for step in steps:
         problems.extend(_input_problems(step, known))
-        problems.extend(_own_problems(step, known, start))
+        problems.extend(_own_problems(step, known, start, name))
     if start is not None and (start.second or start.microsecond):
         problems.append(
             Problem(f"pipeline `{name}`: start={start:%Y-%m-%dT%H:%M:%S} is no whole minute; intervals begin and end on minutes.", where)
@@ -196,9 +197,9 @@ def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
             )
 
 
-def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None) -> Iterator[Problem]:
+def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None, pipeline: str) -> Iterator[Problem]:
     if isinstance(step, Source):
-        yield from source_problems(step)
+        yield from source_problems(step, pipeline)
     if isinstance(step, Table):
         yield from _table_problems(step, known, start)
     if isinstance(step, TrainedModel):
@@ -207,9 +208,16 @@ def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None)
         yield from _prediction_problems(step, known)
 
 
-def source_problems(step: Source) -> Iterator[Problem]:
-    """What is wrong with a source by itself: where it lies."""
+def source_problems(step: Source, pipeline: str) -> Iterator[Problem]:
+    """What is wrong with a source of a pipeline by itself: where it lies."""
     location = step.options.location
+    if step.options.is_dataset:
+        problem = dataset_name_problem(location)
+        if location.partition(".")[0] == pipeline:
+            problem = f"it is of this pipeline: a step reads it by a parameter of that name, `{location.partition('.')[2]}`."
+        if problem:
+            yield Problem(f"source `{step.name}` is the dataset `{location}`: {problem}", step.where)
+        return
     for field in re.findall(r"\{(\w+)", location):
         if field not in ("start", "end"):
             text = f"source `{step.name}`: `{{{field}}}` in `{location}` is not known; a location has {{start:…}} and {{end:…}}."

@@ -6,13 +6,16 @@ so that a default which is written out is no change.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from headrace.core.errors import ConfigurationError
+from headrace.core.errors import ConfigurationError, did_you_mean
+from headrace.core.interval import Grid
 from headrace.core.ports import JSON
-from headrace.core.step import SourceOptions
+from headrace.core.split import ROW_PARTS
+from headrace.core.step import DATASET, SourceOptions
 
-__all__ = ["CSV_DEFAULTS", "csv", "options_for"]
+__all__ = ["CSV_DEFAULTS", "csv", "dataset", "dataset_name_problem", "options_for"]
 
 CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
@@ -27,6 +30,8 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "datetime_format": None,
     "timezone": "UTC",
 }
+
+_DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
 
 _BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
 
@@ -78,6 +83,40 @@ def csv(
     return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]})
 
 
+def dataset(name: str, *, parts: str | Sequence[str] | None = None, every: str | None = None) -> SourceOptions:
+    """A dataset of another pipeline in the same lake, by its full name: `hr.dataset("shop.spending")`.
+
+    All its rows are read, of all sides of a split, unless `parts` names some: `parts="train"`. `every` says how often the other
+    pipeline makes it, where that is not as often as this source; it is only needed to know that before the lake is open, as an
+    orchestrator does.
+
+    Raises ConfigurationError for a name that can't be a dataset's, a part that holds no rows, or an `every` that is no schedule.
+
+    >>> dataset("shop.spending", parts="train").options
+    {'parts': ('train',)}
+    """
+    problem = dataset_name_problem(name)
+    if problem:
+        raise ConfigurationError(f"dataset({name!r}): {problem}")
+    named = (parts,) if isinstance(parts, str) else tuple(parts or ())
+    for part in named:
+        if part not in ROW_PARTS:
+            raise ConfigurationError(f"dataset({name!r}): parts={part!r} holds no rows of a dataset. {did_you_mean(str(part), ROW_PARTS)}")
+    if every is not None:
+        Grid.parse(every)
+    said: dict[str, JSON] = {"parts": tuple(part for part in ROW_PARTS if part in named), "every": every}
+    return SourceOptions(DATASET, name, {key: value for key, value in said.items() if value})
+
+
+def dataset_name_problem(name: str) -> str:
+    """Why a text is not the full name of a dataset; empty when it is."""
+    if _DATASET_NAME.fullmatch(name):
+        return ""
+    if name.endswith((".experiment", ".refused")):
+        return "experiments and refused records are not for other pipelines. Name the dataset itself."
+    return "that is not the full name of a dataset. Write its pipeline's name and its own, such as shop.spending."
+
+
 def options_for(location: str) -> SourceOptions:
     """The options of a bare location: the format is told from how its name ends.
 
@@ -90,6 +129,10 @@ def options_for(location: str) -> SourceOptions:
     for suffix, options in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions("csv", location, options)
+    if _DATASET_NAME.fullmatch(location):
+        raise ConfigurationError(
+            f"The format of `{location}` can't be told from its name. If it is a dataset of another pipeline, say so: hr.dataset({location!r})."
+        )
     known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
     raise ConfigurationError(
         f"The format of `{location}` can't be told from its name: it ends in none of {known}. Say it: `hr.csv({location!r}, delimiter=…)`."

@@ -13,7 +13,13 @@ from typing import Literal
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import parse_duration
 
-__all__ = ["Split", "by_key", "by_time"]
+__all__ = ["ROW_PARTS", "SIDES", "Split", "by_key", "by_time"]
+
+SIDES = ("rows", "train", "valid", "test")
+"""The parts that a model is trained and measured on."""
+
+ROW_PARTS = (*SIDES, "gap")
+"""All parts that hold a dataset's rows."""
 
 Side = Literal["train", "valid", "test"]
 _HEX = 16**8

@@ -19,6 +19,7 @@ from headrace.core.ports import JSON, FrameKind
 from headrace.core.split import Split
 
 __all__ = [
+    "DATASET",
     "Input",
     "Kind",
     "ModelSpec",
@@ -35,6 +36,9 @@ __all__ = [
 
 Kind = Literal["source", "table", "model", "promotion", "predictions"]
 UserFunction = Callable[..., object]
+
+DATASET = "dataset"
+"""The format of a source that is another pipeline's dataset."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,18 @@ class SourceOptions:
     def is_by_interval(self) -> bool:
         return "{start" in self.location or "{end" in self.location
 
+    @property
+    def is_dataset(self) -> bool:
+        """Whether it is a dataset of another pipeline, and its location that one's full name: `shop.spending`."""
+        return self.format == DATASET
+
 
 @dataclass(frozen=True)
 class Source:
-    """Raw files, landed unchanged in bronze and read into typed rows."""
+    """Raw files, landed unchanged in bronze and read into typed rows; or a dataset of another pipeline, whose rows are taken as they are.
+
+    `wait` is how long a run waits for what is not there yet; None is not at all.
+    """
 
     name: str
     where: Where
@@ -99,6 +111,7 @@ class Source:
     contract: Contract | None = None
     missing: Literal["fail", "empty"] = "fail"
     max_rejected: float | int = 0.05
+    wait: timedelta | None = None
     policy: Policy = Policy()
     kind: Kind = "source"
     inputs: tuple[Input, ...] = ()

@@ -19,12 +19,12 @@ from headrace.core.location import resolve
 from headrace.core.manifest import Content, Manifest
 from headrace.core.ports import JSON, FittedModel
 from headrace.core.receipt import Receipt, State
-from headrace.core.split import Split
+from headrace.core.split import ROW_PARTS, SIDES, Split
 from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.lake.chain import Decision
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
-from headrace.run.inputs import ROW_PARTS, SIDES, Gathered, gather, row_paths
+from headrace.run.inputs import Gathered, gather, row_paths
 from headrace.run.promotion import judge_promotion
 from headrace.run.session import Session
 from headrace.steps.champions import open_champion

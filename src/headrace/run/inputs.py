@@ -15,16 +15,11 @@ from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.manifest import InputRef, Manifest
 from headrace.core.ports import InputFiles, Schema
+from headrace.core.split import ROW_PARTS
 from headrace.core.step import Input, Promotion, Step
 from headrace.run.session import Session
 
-__all__ = ["ROW_PARTS", "SIDES", "Gathered", "gather", "missing_inputs"]
-
-SIDES = ("rows", "train", "valid", "test")
-"""The parts that a model is trained and measured on."""
-
-ROW_PARTS = (*SIDES, "gap")
-"""All parts that hold a dataset's rows."""
+__all__ = ["Gathered", "gather", "missing_inputs"]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from headrace.core.errors import NotReadyError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
 from headrace.core.receipt import Receipt
+from headrace.core.split import SIDES
 from headrace.core.step import Promotion, TrainedModel
 from headrace.lake.chain import Decision
-from headrace.run.inputs import SIDES, row_paths
+from headrace.run.inputs import row_paths
 from headrace.run.session import Session
 from headrace.steps.registry import Challenge, is_outdated, promote
 

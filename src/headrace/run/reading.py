@@ -17,10 +17,10 @@ from headrace.core.interval import Interval, parse_time
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON, Engine, FrameKind, InputFiles, ModelBackend, Schema
 from headrace.core.quarantine import QUARANTINE
+from headrace.core.split import ROW_PARTS
 from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
 from headrace.plugins import load
-from headrace.run.inputs import ROW_PARTS
 from headrace.run.session import open_lake_at
 from headrace.steps.champions import PART, open_champion
 

@@ -74,7 +74,9 @@ class Session:
         for step in self.graph.steps.values():
             self.settings(step)
         _check_locations(self.graph, self.config)
-        self.graph = replace(self.graph, steps={name: _placed(step, self.config) for name, step in self.graph.steps.items()})
+        self.graph = replace(
+            self.graph, steps={name: _placed(step, self.graph.name, self.config) for name, step in self.graph.steps.items()}
+        )
 
     # ------------------------------------------------------------ names
 
@@ -244,7 +246,7 @@ def _check_locations(graph: Graph, config: Config) -> None:
             raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
 
 
-def _placed(step: Step, config: Config) -> Step:
+def _placed(step: Step, pipeline: str, config: Config) -> Step:
     """A source that lies where the settings say, if they say so."""
     if not isinstance(step, Source):
         return step
@@ -252,7 +254,7 @@ def _placed(step: Step, config: Config) -> Step:
     if value is None:
         return step
     placed = replace(step, options=replace(step.options, location=str(value.value)))
-    problem = next(source_problems(placed), None)
+    problem = next(source_problems(placed, pipeline), None)
     if problem is not None:
         raise ConfigurationError(f"{value.origin}: {problem.message}")
     return placed
