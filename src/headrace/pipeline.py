@@ -101,6 +101,7 @@ class Pipeline:
         wait: str | None = None,
         retries: int = 2,
         timeout: str | None = None,
+        group: str | None = None,
     ) -> Dataset:
         """Declare raw files to collect: a path, a pattern, or `package://module/file`; `{start:%Y-%m-%d}` makes it a source by interval.
         Or a dataset of another pipeline: `hr.dataset("shop.spending")`, or what that pipeline's `source` or `predict` gave back.
@@ -122,7 +123,7 @@ class Pipeline:
                 missing=missing,
                 max_rejected=self._tried(lambda: _budget(max_rejected), 0.05, where),
                 wait=None if wait is None else self._tried(lambda: timedelta(seconds=_seconds(wait)), None, where),
-                policy=self._policy(retries, timeout, own_process=False, where=where),
+                policy=self._policy(retries, timeout, own_process=False, group=group, where=where),
             )
         )
         return Dataset(self.name, name)
@@ -142,9 +143,11 @@ class Pipeline:
         contract: type | None = None,
         layer: Literal["silver", "gold"] = "silver",
         every: str | None = None,
+        publish: bool = False,
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
+        group: str | None = None,
     ) -> Callable[[F], F]: ...
 
     def table(  # type: ignore[misc]  # F of the second form is bound when the decorator is called
@@ -160,9 +163,11 @@ class Pipeline:
         contract: type | None = None,
         layer: Literal["silver", "gold"] = "silver",
         every: str | None = None,
+        publish: bool = False,
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
+        group: str | None = None,
     ) -> object:
         """Declare a table made by a function: its parameters without a default name the datasets that it reads.
 
@@ -170,6 +175,7 @@ class Pipeline:
         `key` says what a row is about, and is unique within an interval; `time` is the column that `by_time` splits by.
         `history={"purchases": "30d"}` reads all intervals of the last 30 days, each row with its `interval_end`;
         `("60d", "30d")` the 30 days before those. `every="7d"` puts the step on a coarser grid than the schedule.
+        `publish=True` makes the dataset an asset under Airflow, by which other DAGs are triggered. Steps of one `group` share a task there.
         """
 
         def declare(function: F) -> F:
@@ -194,7 +200,8 @@ class Pipeline:
                     contract=self._contract(contract, where),
                     layer=layer,
                     doc=(function.__doc__ or "").strip(),
-                    policy=self._policy(retries, timeout, own_process=own_process, where=where),
+                    is_published=publish,
+                    policy=self._policy(retries, timeout, own_process=own_process, group=group, where=where),
                 ),
                 function,
             )
@@ -222,6 +229,7 @@ class Pipeline:
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
+        group: str | None = None,
     ) -> Callable[[F], F]:
         """Declare a model: the function returns an unfitted estimator, and its parameters are settings.
 
@@ -258,7 +266,7 @@ class Pipeline:
                     trust=tuple(trust),
                     is_pickle_allowed=pickle,
                     doc=(function.__doc__ or "").strip(),
-                    policy=self._policy(retries, timeout, own_process=own_process, where=where),
+                    policy=self._policy(retries, timeout, own_process=own_process, group=group, where=where),
                 ),
                 function,
             )
@@ -266,11 +274,20 @@ class Pipeline:
 
         return declare
 
-    def predict(self, model: Reference, data: Reference, *, name: str | None = None, columns: Columns = ()) -> Dataset:
+    def predict(
+        self,
+        model: Reference,
+        data: Reference,
+        *,
+        name: str | None = None,
+        columns: Columns = (),
+        publish: bool = False,
+        group: str | None = None,
+    ) -> Dataset:
         """Declare batch predictions: all rows of a table's interval through the champion as of that interval.
 
         The dataset has the table's key, `columns`, `prediction`, `probability` (classifiers) and `model_version`. It is called
-        `<model>_predictions` unless told.
+        `<model>_predictions` unless told. `publish` and `group` are like a table's.
         """
         where = _caller()
         model_name, data_name = self._reference(model, where), self._reference(data, where)
@@ -284,6 +301,8 @@ class Pipeline:
                 data=data_name,
                 columns=_columns(columns),
                 inputs=(Input("data", data_name), Input("model", f"{model_name}.promotion", is_newest=True)),
+                is_published=publish,
+                policy=Policy(group=group),
             )
         )
         return Dataset(self.name, called)
@@ -381,11 +400,11 @@ class Pipeline:
     def _contract(self, contract: type | None, where: Where) -> Contract | None:
         return None if contract is None else self._tried(lambda: contract_of(contract), None, where)
 
-    def _policy(self, retries: int, timeout: str | None, *, own_process: bool, where: Where) -> Policy:
+    def _policy(self, retries: int, timeout: str | None, *, own_process: bool, group: str | None, where: Where) -> Policy:
         if retries < 0:
             self._problems.append(Problem(f"retries={retries}: it is how often a step is tried again, 0 or more.", where))
         limit = None if timeout is None else self._tried(lambda: _seconds(timeout), None, where)
-        return Policy(retries=retries, timeout_s=limit, has_own_process=own_process or limit is not None)
+        return Policy(retries=retries, timeout_s=limit, has_own_process=own_process or limit is not None, group=group)
 
     def _history(
         self, history: History, parameters: Sequence[str], function: UserFunction, where: Where

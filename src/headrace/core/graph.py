@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from headrace.core.errors import Problem, UnknownNameError, Where, did_you_mean
 from headrace.core.gate import METRICS, Check
+from headrace.core.grouping import group_problems
 from headrace.core.interval import Grid, Interval, format_duration
 from headrace.core.source_options import dataset_name_problem
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
@@ -155,6 +156,8 @@ def problems_of(name: str, where: Where, start: datetime | None, steps: Sequence
                 f"Steps read each other in a circle: {path}. Break it: a step can read only what is made before it.", known[cycle[0]].where
             )
         )
+    else:
+        problems.extend(group_problems(ordered))
     return sorted(problems, key=lambda p: (p.where is None, p.where or where)), ordered
 
 

@@ -72,11 +72,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Policy:
-    """How a step is run: times to try again, longest run in seconds, and whether it wants a process of its own."""
+    """How a step is run: times to try again, longest run in seconds, and whether it wants a process of its own.
+
+    Steps of one `group` share a task where an orchestrator runs them.
+    """
 
     retries: int = 2
     timeout_s: float | None = None
     has_own_process: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows made from other rows by the user's function."""
+    """Rows made from other rows by the user's function. `is_published` tells other pipelines' schedulers of each interval that is made."""
 
     name: str
     where: Where
@@ -135,6 +139,7 @@ class Table:
     contract: Contract | None = None
     layer: Literal["silver", "gold"] = "silver"
     doc: str = ""
+    is_published: bool = False
     policy: Policy = Policy()
     kind: Kind = "table"
 
@@ -207,6 +212,7 @@ class Predictions:
     columns: tuple[str, ...]
     inputs: tuple[Input, ...]
     settings: tuple[Setting, ...] = ()
+    is_published: bool = False
     policy: Policy = Policy()
     kind: Kind = "predictions"
 
