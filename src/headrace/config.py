@@ -6,13 +6,13 @@ command line, `HEADRACE_*` variable, the profile in headrace.toml, default. The 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.core.errors import ConfigurationError, did_you_mean, nearest_name
 from headrace.core.ports import JSON
+from headrace.core.redaction import masked
 
 __all__ = ["DEFAULTS", "Config", "Value", "masked", "read_config"]
 
@@ -30,11 +30,14 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
     "jobs": (None, "steps that run at the same time; the number of cores, at most 4, unless set"),
     "tracking": ("auto", "mlflow, none, or auto: mlflow where the extra `mlflow` is installed"),
     "tracking_uri": (None, "an MLflow server or database; SQLite in the lake's folder unless set"),
+    "tracking_connection": (None, "the connection with the tracker's address, user, password or token"),
+    "connection": (None, "the connection with which a lake that is no folder is reached"),
+    "lineage": (None, "where OpenLineage events go: an http(s) address, file:PATH, or none; OPENLINEAGE_URL unless set"),
+    "lineage_namespace": ("headrace", "the namespace of jobs in OpenLineage events"),
     "mask": ([], "columns that reports show masked"),
 }
 _NUMBERS = frozenset({"threads", "jobs"})
 _SECTIONS = frozenset({"sources", "settings"})
-_SECRETS = "(?:password|passwd|passphrase|pwd|secret|token|credential|signature|sig|api_?key|access_?key)"
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,6 @@ def read_config(
         values["lake"] = Value(_from_here("lake", values["lake"].value), "HEADRACE_LAKE")
     _check_numbers(values)
     return Config(named or "local", folder, values, _locations(table, label, environment), _settings(table, label))
-
-
-def masked(text: str) -> str:
-    """A text without the password of a URI, and without the values of parameters that sound like secrets.
-
-    >>> masked("postgresql://me:hunter2@host/db?token=abc")
-    'postgresql://***@host/db?token=***'
-    """
-    text = re.sub(r"(?<=://)(?:[^/:@\s]*:[^\s]*|[^/\s]*)@", "***@", text)
-    return re.sub(rf"(?i)({_SECRETS}[\w-]*=)[^&\s]+", r"\1***", text)
 
 
 def _from_here(name: str, value: JSON) -> JSON:

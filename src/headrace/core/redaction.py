@@ -1,0 +1,133 @@
+"""Hiding secrets in texts: those that are known, however they are spelt, and what an address or a parameter gives away. Pure.
+
+What is known is the caller's business (`headrace.run.redaction` keeps it). The invariant: a known secret of `SHORTEST` characters or
+more is in no text that was hidden, neither as it is nor as a URL, JSON, Python, HTML or base64 would spell it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+__all__ = ["SHORTEST", "hide", "is_sensitive", "masked", "secrets_in_environment", "secrets_in_text", "secrets_in_values", "spellings"]
+
+SHORTEST = 5
+"""Fewer characters are also the middle of ordinary words; Airflow draws the line at the same place."""
+
+_NAMES = "(?:password|passwd|passphrase|pwd|secret|token|credential|signature|sig|api_?key|access_?key)"
+_SENSITIVE = re.compile(
+    r"passw|passphrase|pwd|secret|token|credential|signature|api_?key|access_?key|private_?key|key_?file|service_account|"
+    r"authorization|auth_header|bearer|connection_string|dsn|webhook|(?:^|_)sig(?:$|_)",
+    re.IGNORECASE,
+)
+_VARIABLES = re.compile(
+    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|FERNET_KEY)(?:_|$)", re.IGNORECASE
+)
+_NO_VALUES = re.compile(r"_(?:FILE|PATH|DIR|URL|CMD|NAME|ALGORITHM|SECONDS|TTL)$", re.IGNORECASE)
+
+
+def hide(text: str, secrets: frozenset[str]) -> str:
+    """The text with every known secret, in any spelling, as `***`."""
+    pattern = _pattern(secrets)
+    return pattern.sub("***", text) if pattern is not None else text
+
+
+def masked(text: str) -> str:
+    """A text without the password of a URI, and without the values of parameters that sound like secrets.
+
+    >>> masked("postgresql://me:hunter2@host/db?token=abc")
+    'postgresql://***@host/db?token=***'
+    """
+    text = re.sub(r"(?<=://)(?:[^/:@\s]*:[^\s]*|[^/\s]*)@", "***@", text)
+    return re.sub(rf"(?i)({_NAMES}[\w-]*=)[^&\s]+", r"\1***", text)
+
+
+def is_sensitive(name: str) -> bool:
+    """Whether what has this name is a secret.
+
+    >>> is_sensitive("aws_secret_access_key"), is_sensitive("region_name")
+    (True, False)
+    """
+    return _SENSITIVE.search(name) is not None
+
+
+def secrets_in_text(text: str) -> Iterator[str]:
+    """The passwords and tokens in an address: of its user, and of parameters that sound like it.
+
+    >>> list(secrets_in_text("https://ana:s%40cret@host/x?token=abcdef&page=2"))
+    ['s@cret', 'abcdef']
+    """
+    try:
+        parts = urlsplit(text)
+        user, password = parts.username, parts.password
+    except ValueError:  # such as a bracket in the password: all that stands before the host
+        yield text.partition("://")[2].rpartition("@")[0]
+        return
+    if password:
+        yield unquote(password)
+    elif user and "://" in text:
+        yield unquote(user)  # a token in the place of a user
+    for name, value in re.findall(r"[?&;]([^=&;\s]+)=([^&;\s]+)", text):
+        if is_sensitive(name):
+            yield unquote(value)
+
+
+def secrets_in_environment(environment: Mapping[str, str]) -> Iterator[str]:
+    """The values of variables whose names say that they are secret, and what addresses in the others give away."""
+    for name, value in environment.items():
+        if _VARIABLES.search(name) and not _NO_VALUES.search(name) and len(value) >= 2 * SHORTEST:
+            yield value
+        elif "://" in value and not name.startswith("AIRFLOW_CONN_"):  # a connection is read as one
+            yield from secrets_in_text(value)
+
+
+def spellings(secret: str) -> frozenset[str]:
+    """A secret as it may be met in a text: as it is, each of its lines, and encoded up to two times."""
+    found = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
+    for _ in range(2):
+        found |= {spelt for text in found for spelt in _encoded(text)}
+    found.add(b64encode(secret.encode("utf-8", "surrogatepass")).decode().rstrip("="))
+    return frozenset(spelt for spelt in found if len(spelt) >= SHORTEST)
+
+
+def _encoded(text: str) -> Iterator[str]:
+    raw = text.encode("utf-8", "surrogatepass")
+    for url in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+        yield url
+        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), url)
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield from (repr(text)[1:-1], ascii(text)[1:-1], repr(f"'\"{text}")[4:-1])  # the last: beside quotes of both kinds
+    yield repr(raw)[2:-1]
+    yield html.escape(text)
+    yield html.escape(text, quote=False)
+
+
+@lru_cache(maxsize=8)
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
+    spelt: set[str] = set()
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            spelt |= spellings(secret)
+    if not spelt:
+        return None
+    return re.compile("|".join(re.escape(one) for one in sorted(spelt, key=lambda one: (-len(one), one))))
+
+
+def secrets_in_values(values: Iterable[object], *, is_secret: bool = False) -> Iterator[str]:
+    """The secrets in nested values of JSON: what stands under a name that says so, and in addresses."""
+    for value in values:
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                yield from secrets_in_values([inner], is_secret=is_secret or is_sensitive(str(name)))
+        elif isinstance(value, list | tuple):
+            yield from secrets_in_values(value, is_secret=is_secret)
+        elif is_secret and isinstance(value, str | int) and not isinstance(value, bool):
+            yield str(value)
+        elif isinstance(value, str) and "://" in value:
+            yield from secrets_in_text(value)
