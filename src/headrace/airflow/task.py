@@ -75,7 +75,8 @@ def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
 def _open(operator: PipelineOperator, context: Context) -> tuple[Session, Interval, frozenset[str]]:
     """The session and the interval of a run, and the steps to be made again, as its parameters ask."""
     forced, settings, is_kept = _asked(dict(context["params"]))
-    session = open_pipeline(Path(operator.file), name=operator.pipeline, profile=operator.profile, overrides=settings, who="airflow")
+    file = Path(operator.file).resolve()  # links are followed: settings and a lake of its own are beside the file, not beside the link
+    session = open_pipeline(file, name=operator.pipeline, profile=operator.profile, overrides=settings, who="airflow")
     again = frozenset(session.graph.steps) if "all" in forced else frozenset(chosen_steps(session, forced) or ())
     changed = frozenset(settings) | again
     if changed and not is_kept:

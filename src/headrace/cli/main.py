@@ -10,13 +10,13 @@ is not there (yet); 130 interrupted.
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 from collections.abc import Sequence
 
 import click
 
 from headrace import __version__
+from headrace.cli.lazy import LazyGroup
 
 __all__ = ["main"]
 
@@ -35,6 +35,7 @@ _COMMANDS = {
     "release": "Let runs promote again.",
     "sync": "Send what waits for the experiment tracker.",
     "gc": "Show, and with --yes free, what is no longer needed.",
+    "airflow": "Start a local Airflow; check what Airflow makes of a file.",
     "init": "Write a first pipeline file from a CSV file.",
     "doctor": "Say where each setting came from, and what is installed.",
 }
@@ -42,34 +43,9 @@ _OBJECTS = 100_000  # between collections of garbage: at the default of 700 they
 _HOMES = {"promote": "champions", "rollback": "champions", "hold": "champions", "release": "champions"}
 
 
-class _Commands(click.Group):
-    """Sub-commands that are imported when they are called; their one-line helps are known without."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click calls it
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"headrace.cli.{_HOMES.get(cmd_name, cmd_name)}")
-        command = getattr(module, cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from headrace.core.errors import did_you_mean
-
-            raise click.UsageError(f"There is no command `{args[0]}`. {did_you_mean(args[0], _COMMANDS)}", ctx) from error
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup, helps=_COMMANDS, homes=_HOMES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="headrace")
 def _headrace() -> None:
     """From raw files to a gated, published model: one file of plain functions."""
