@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,11 +37,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def reading(code: str, **names: object) -> dict[str, Any]:
-    """Run code as if a module of Airflow's DAG processing did."""
-    module: dict[str, Any] = {"__name__": "airflow.dag_processing.importers.somewhere", **names}
-    exec(code, module)
-    return module
+def reading(code: str, *, reader: str = "airflow.dag_processing.importers.somewhere", **names: object) -> dict[str, Any]:
+    """Run code as a file that a module of Airflow's DAG processing imports."""
+    file: dict[str, Any] = {"__name__": "unusual_prefix_file", **names}
+    exec("exec(compile(code, 'file.py', 'exec'), file)", {"__name__": reader, "code": code, "file": file})
+    return file
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     graphs: list[str] = []
     monkeypatch.setitem(sys.modules, "airflow", ModuleType("airflow"))
     dag = ModuleType("headrace.airflow.dag")
-    dag.make_dag = lambda graph, **_: graphs.append(graph.name) or "a DAG"  # type: ignore[attr-defined]
+    dag.make_dag = lambda graph, **asked: graphs.append(graph.name) or asked["options"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "headrace.airflow.dag", dag)
     return graphs
 
@@ -71,22 +72,44 @@ def test_outside_of_airflow_the_dag_is_none_and_nothing_is_imported(file: Path) 
 
 
 def test_that_airflow_is_loaded_makes_no_dag(file: Path, made: list[str]) -> None:
+    notebook: dict[str, Any] = {"__name__": "__main__"}
+    exec(FILE, notebook)
+    assert notebook["dag"] is None
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(hr.airflow_dag, hr.Pipeline("in_a_thread")).result() is None
     assert load_pipeline(file).graph.name == "numbers"
     assert hr.airflow_dag(hr.Pipeline("other")) is None
     assert made == []
 
 
 def test_what_airflow_reads_is_a_dag(made: list[str]) -> None:
-    found = reading("dag = hr.airflow_dag(pipeline)", hr=hr, pipeline=hr.Pipeline("numbers"))
-    assert found["dag"] == "a DAG"
+    assert reading("dag = hr.airflow_dag(pipeline)", hr=hr, pipeline=hr.Pipeline("numbers"))["dag"] == {}
+    assert reading("dag = hr.airflow_dag(pipeline)", reader="airflow.dag_processing.dagbag", hr=hr, pipeline=hr.Pipeline("too"))["dag"] == {}
+    assert made == ["numbers", "too"]
+
+
+def test_a_function_elsewhere_that_a_file_calls_makes_its_dag(made: list[str]) -> None:
+    def factory(name: str) -> object:
+        return hr.airflow_dag(hr.Pipeline(name))
+
+    assert reading("dags = [factory(name) for name in ('one', 'two')]", factory=factory)["dags"] == [{}, {}]
+    assert made == ["one", "two"]
+
+
+def test_the_dag_of_a_module_that_a_file_imports_is_that_files_only_if_it_names_it(
+    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_dag.py").write_text(FILE)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert reading("from imported_dag import dag")["dag"] == {"auto_register": False}
     assert made == ["numbers"]
+    del sys.modules["imported_dag"]
 
 
-def test_a_helper_of_a_file_that_airflow_reads_makes_a_dag_too(made: list[str]) -> None:
-    def helper() -> object:
-        return hr.airflow_dag(hr.Pipeline("helped"))
-
-    assert reading("dag = helper()", helper=helper)["dag"] == "a DAG"
+def test_a_callback_in_the_dag_processor_reads_no_file(file: Path, made: list[str]) -> None:
+    found = reading("import runpy; dag = runpy.run_path(file)['dag']", reader="airflow.dag_processing.processor", file=str(file))
+    assert found["dag"] is None
+    assert made == []
 
 
 def test_a_pipeline_that_is_opened_to_be_run_makes_no_dag_whoever_opens_it(file: Path, made: list[str]) -> None:

@@ -12,11 +12,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from airflow.sdk import DAG
 
     from headrace.core.graph import Graph
 
 __all__ = ["airflow_dag"]
+
+_READERS = ("airflow.dag_processing.dagbag", "airflow.dag_processing.importers")
 
 
 class HasGraph(Protocol):
@@ -41,27 +45,34 @@ def airflow_dag(
     worker, as long as `wait` says. `steps={"groups": {"pool": "big"}}` hands options to one step's operator, and all others
     (`tags`, `catchup`, `default_args`, ...) go to `airflow.sdk.DAG`.
     """
-    if not _is_read_by_airflow():
+    read = _read_as()
+    if read is None:
         return None
+    if read == "import":
+        options.setdefault("auto_register", False)  # a DAG of the importing file only if that names it: `from shop import dag`
     from headrace.airflow.dag import make_dag
 
     return make_dag(pipeline.graph(), timetable=timetable, profile=profile, wait=wait, steps=steps or {}, options=options)
 
 
-def _is_read_by_airflow() -> bool:
-    """Whether a function of Airflow's DAG processing is importing the file, seen on the stack: that Airflow is loaded says nothing.
+def _read_as() -> Literal["file", "import"] | None:
+    """Whether Airflow is importing the file that calls `airflow_dag`, seen on the stack: that Airflow is loaded says nothing.
 
-    The scheduler's processor, `airflow dags …` and the start of a task all read DAG files through `airflow.dag_processing`; a
-    step, which opens the pipeline again when the task runs, does not.
+    The DAG processor, `airflow dags ...` and the start of a task all read DAG files through Airflow's DagBag and its importers; a step,
+    which opens the pipeline again when the task runs, does not. "import" is for a module that the file imports: Airflow reads a
+    pipeline file by itself, so what imports it, for a contract or a helper, must not claim its DAG too.
     """
     if "airflow" not in sys.modules:
-        return False
-    frame = sys._getframe(2)  # noqa: SLF001  # there is no other way to ask who imports
+        return None
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # there is no other way to ask who imports
+    modules: set[int] = set()
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
         if module == "headrace.run.loading":
-            return False
-        if module.startswith("airflow.dag_processing."):
-            return True
-        frame = frame.f_back  # type: ignore[assignment]  # None at the outermost
-    return False
+            return None
+        if module.startswith(_READERS):
+            return "import" if len(modules) > 1 else "file"
+        if frame.f_code.co_name == "<module>":
+            modules.add(id(frame.f_globals))
+        frame = frame.f_back
+    return None
