@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from headrace.core.errors import NotReadyError
 from headrace.core.graph import Graph, Pair
 from headrace.core.interval import Interval
 from headrace.core.plan import Decision, Plan, decide
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
-from headrace.core.step import Step
+from headrace.core.step import Promotion, Step
 from headrace.run.backfill import Ran
 from headrace.run.check import check_columns
 from headrace.run.child import execute_in_child
@@ -24,6 +25,7 @@ from headrace.run.execute import execute_step
 from headrace.run.executor import Outcome, confirm_standing, standing_receipt
 from headrace.run.inputs import missing_inputs
 from headrace.run.observe import Request, observe
+from headrace.run.past import backfill_command, named, unjudged_before
 from headrace.run.record import record_run
 from headrace.run.session import Session
 from headrace.run.story import Story, tell_story
@@ -39,13 +41,15 @@ class Turn:
     """What a step's turn in a run comes to.
 
     `idle` says why there is nothing to do in this run. `past` are the intervals of earlier runs that the step reads and that are
-    not made: taking the turn would raise NotReadyError.
+    not made: taking the turn raises NotReadyError. `unjudged` are promotions of earlier intervals that are better judged before this
+    one: whose models are trained, in runs that are under way or ended in between.
     """
 
     step: str
     plan: Plan = field(default_factory=lambda: Plan("", ()))
     idle: str = ""
     past: tuple[Pair, ...] = ()
+    unjudged: tuple[Pair, ...] = ()
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -70,12 +74,17 @@ def look(session: Session, step_name: str, run: Interval, *, is_forced: bool = F
     skipped = next((pair for pair in missing if pair in own), None)
     if skipped is not None:
         return Turn(step_name, plan, idle=f"`{skipped[0]}` made nothing for {skipped[1].label} in this run")
-    return replace(turn, past=tuple(dict.fromkeys(missing)))
+    unjudged = [
+        p for d in turn.decisions if d.action == "run" and isinstance(step, Promotion) for p in unjudged_before(session, step, d.interval)
+    ]
+    return replace(turn, past=tuple(dict.fromkeys(missing)), unjudged=tuple(dict.fromkeys(unjudged)))
 
 
 def take(session: Session, turn: Turn) -> list[Receipt]:
-    """Take a turn: make what is to be made, and tell what stands. Raises what the step raises."""
+    """Take a turn: make what is to be made, and tell what stands. Raises what the step raises, and NotReadyError for a past that is not made."""
     step = session.graph.step(turn.step)
+    if turn.past:
+        raise _not_ready(session, turn)
     confirm_standing(session, turn.plan)
     check_columns(session, Plan(turn.plan.pipeline, tuple(d for d in turn.plan.decisions if d.is_target or d.action == "skip")))
     carry_out = execute_in_child if step.policy.timeout_s is not None else execute_step
@@ -87,6 +96,16 @@ def take(session: Session, turn: Turn) -> list[Receipt]:
         receipt = carry_out(session, turn.step, decision.interval, is_forced=decision.is_forced)
         receipts.append(replace(receipt, why=receipt.why or decision.reason))
     return receipts
+
+
+def _not_ready(session: Session, turn: Turn) -> NotReadyError:
+    """All that is missing in one message, and one command for it."""
+    at = next(d.interval for d in turn.decisions if d.action == "run").label
+    intervals = "1 interval" if len(turn.past) == 1 else f"{len(turn.past)} intervals"
+    return NotReadyError(
+        f"step `{turn.step}` ({at}) reads {intervals} of earlier runs that are not made: {named(turn.past)}. "
+        f"Make them: {backfill_command(session, turn.past)}"
+    )
 
 
 def brief(session: Session, step_name: str, receipts: Sequence[Receipt]) -> dict[str, JSON]:
