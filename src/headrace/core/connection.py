@@ -7,7 +7,6 @@ is `headrace.run.connections`. The invariant: neither a connection, printed in a
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from headrace.core.errors import ConfigurationError
 from headrace.core.ports import JSON
-from headrace.core.redaction import secrets_in_text, secrets_in_values
+from headrace.core.redaction import basic, secrets_in_text, secrets_in_values
 
 __all__ = ["Connection", "parse_connection", "parse_extra", "variable_of"]
 
@@ -55,7 +54,7 @@ class Connection:
     def _secrets(self) -> Iterator[str]:
         if self.password:
             yield self.password
-            yield b64encode(f"{self.login or ''}:{self.password}".encode("utf-8", "surrogatepass")).decode().rstrip("=")
+            yield basic(self.login or "", self.password)
         yield from secrets_in_values([self.extra])
         yield from secrets_in_text(self.host or "") if "://" in (self.host or "") else ()
 

@@ -14,7 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-__all__ = ["SHORTEST", "hide", "is_sensitive", "masked", "secrets_in_environment", "secrets_in_text", "secrets_in_values", "spellings"]
+__all__ = [
+    "SHORTEST",
+    "basic",
+    "hide",
+    "is_sensitive",
+    "masked",
+    "secrets_in_environment",
+    "secrets_in_text",
+    "secrets_in_values",
+    "spellings",
+]
 
 SHORTEST = 5
 """Fewer characters are also the middle of ordinary words; Airflow draws the line at the same place."""
@@ -60,7 +70,7 @@ def secrets_in_text(text: str) -> Iterator[str]:
     """The passwords and tokens in an address: of its user, and of parameters that sound like it.
 
     >>> list(secrets_in_text("https://ana:s%40cret@host/x?token=abcdef&page=2"))
-    ['s@cret', 'abcdef']
+    ['s@cret', 'YW5hOnNAY3JldA', 'abcdef']
     """
     try:
         parts = urlsplit(text)
@@ -70,6 +80,7 @@ def secrets_in_text(text: str) -> Iterator[str]:
         return
     if password:
         yield unquote(password)
+        yield basic(unquote(user or ""), unquote(password))
     elif user and "://" in text:
         yield unquote(user)  # a token in the place of a user
     for name, value in re.findall(r"[?&;]([^=&;\s]+)=([^&;\s]+)", text):
@@ -82,8 +93,16 @@ def secrets_in_environment(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
         if _VARIABLES.search(name) and not _NO_VALUES.search(name) and len(value) >= 2 * SHORTEST:
             yield value
+            user = environment.get(re.sub("PASSWORD$", "USERNAME", name))
+            if user and user != value:
+                yield basic(user, value)
         elif "://" in value and not name.startswith("AIRFLOW_CONN_"):  # a connection is read as one
             yield from secrets_in_text(value)
+
+
+def basic(user: str, password: str) -> str:
+    """What HTTP's basic authentication makes of a user and a password; without the padding, which a text may have lost."""
+    return b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
 def spellings(secret: str) -> frozenset[str]:

@@ -51,6 +51,7 @@ def execute_in_child(session: Session, step_name: str, interval: Interval, *, is
         "now": session.clock().isoformat(),
         "who": session.who,
         "parent": os.getpid(),
+        "connections": session.connections.told(),
     }
     command = [sys.executable, "-m", "headrace.run.child"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
@@ -98,6 +99,7 @@ def _carry_out(task: Mapping[str, JSON]) -> Receipt:
         overrides=cast(Mapping[str, Mapping[str, JSON]], task["overrides"]),
         experiment=frozenset(cast(list[str], task["experiment"])),
         who=str(task["who"]),
+        given_connections=cast(Mapping[str, Mapping[str, JSON]], task["connections"]),
     )
     return execute_step(session, str(task["step"]), Interval.of(start, end), is_forced=bool(task["is_forced"]))
 

@@ -41,7 +41,6 @@ def find_connection(identity: str, *, asked: str, environment: Mapping[str, str]
     variable = variable_of(identity)
     text = variables.get(variable)
     if text:
-        remember([text])  # an error while it is read must not show it either
         return _remembered(parse_connection(identity, text, origin=f"the variable {variable}"))
     raise ConfigurationError(_missing(identity, asked, variable))
 

@@ -17,20 +17,46 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, cast
 
-from headrace.config import masked
+from headrace.core.connection import Connection
 from headrace.core.errors import HeadraceError
-from headrace.core.ports import RunNote, Tracker
+from headrace.core.ports import JSON, RunNote, Tracker
+from headrace.core.redaction import secrets_in_text
+from headrace.plugins import load
+from headrace.run.redaction import redacted, remember
 
-__all__ = ["SyncResult", "enqueue", "last_error", "pending", "start_sender", "sync"]
+__all__ = ["Place", "SyncResult", "enqueue", "last_error", "pending", "start_sender", "sync"]
 
-_URI = "HEADRACE_OUTBOX_URI"  # in the environment, since a command line can be read by everyone on the machine
 _ERROR = "last-error.txt"
 _ASIDE = "malformed"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tracker is: its flavour's name, its address if the settings have one, and the connection to get in with."""
+
+    tracker: str
+    uri: str | None
+    connection: Connection | None = None
+
+    def open(self) -> Tracker:
+        """The tracker; what must not be told of it is remembered first."""
+        remember(secrets_in_text(self.uri or ""))
+        remember(self.connection.secrets if self.connection else ())
+        flavour = load("trackers", self.tracker)
+        return cast(Tracker, flavour.open(self.uri, connection=self.connection) if self.connection else flavour.open(self.uri))
+
+    def told(self) -> dict[str, JSON]:
+        return {"tracker": self.tracker, "uri": self.uri, "connection": self.connection.told() if self.connection else None}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Place:
+        return cls(told["tracker"], told["uri"], Connection(**told["connection"]) if told["connection"] else None)
 
 
 @dataclass(frozen=True)
@@ -67,22 +93,25 @@ def last_error(folder: Path) -> str | None:
         return None
 
 
-def start_sender(folder: Path, tracker: str, uri: str) -> None:
+def start_sender(folder: Path, place: Place) -> None:
     """Start a process that sends what waits and outlives this one; nothing is started when nothing waits.
 
-    `tracker` is a flavour's name. A few milliseconds. The process has no terminal; what it has to say is in `last_error`.
+    A few milliseconds. The process has no terminal; what it has to say is in `last_error`.
     """
     if not pending(folder):
         return
     child = subprocess.Popen(
-        [sys.executable, "-m", "headrace.run.outbox", str(folder.absolute()), tracker],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "headrace.run.outbox", str(folder.absolute())],
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, _URI: uri},
         cwd=folder,  # the user's folder may go while the sender works
         start_new_session=True,
     )
+    # By a pipe: a command line and an environment can be read by others on the machine.
+    assert child.stdin is not None
+    with suppress(BrokenPipeError), child.stdin as pipe:
+        pipe.write(json.dumps(place.told()).encode())
     threading.Thread(target=child.wait, name="headrace-outbox", daemon=True).start()  # else it stays a zombie in a notebook
 
 
@@ -156,9 +185,9 @@ def _lock(folder: Path, *, is_waiting: bool) -> Iterator[bool]:
 
 
 def _told(error: BaseException) -> str:
-    """An error in words, without the user and password of any address."""
+    """An error in words, without secrets."""
     words = str(error) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
-    return masked(words)[:2000]
+    return redacted(words)[:2000]
 
 
 def _remember(folder: Path, error: str | None) -> None:
@@ -171,10 +200,8 @@ def _remember(folder: Path, error: str | None) -> None:
     aside.replace(path)
 
 
-def main(folder: Path, tracker: str, uri: str) -> None:
+def main(folder: Path, place: Place) -> None:
     """The sender's process. A note that comes while it ends is not left behind: it looks once more after it let go of the lock."""
-    from headrace import plugins
-
     while pending(folder):
         with _lock(folder, is_waiting=False) as is_ours:
             if not is_ours:
@@ -182,8 +209,7 @@ def main(folder: Path, tracker: str, uri: str) -> None:
             if not pending(folder):
                 return  # another sender was quicker
             try:
-                opened: Tracker = plugins.load("trackers", tracker).open(uri)
-                _, _, error = _send_all(folder, opened)
+                _, _, error = _send_all(folder, place.open())
             except Exception as problem:  # noqa: BLE001  # nobody sees this process: the reason must be kept
                 error = _told(problem)
             _remember(folder, error)
@@ -193,4 +219,4 @@ def main(folder: Path, tracker: str, uri: str) -> None:
 
 if __name__ == "__main__":
     with suppress(FileNotFoundError):  # the lake was removed meanwhile
-        main(Path(sys.argv[1]), sys.argv[2], os.environ.pop(_URI, ""))
+        main(Path(sys.argv[1]), Place.of(json.loads(sys.stdin.buffer.read())))

@@ -34,6 +34,7 @@ from headrace.lake.log import DatasetLog
 from headrace.plugins import load
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
+from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
 
 __all__ = ["Clock", "Session", "utc_now"]
@@ -62,6 +63,7 @@ class Session:
     overrides: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
     experiment: frozenset[str] = frozenset()
     who: str = ""
+    given_connections: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]], repr=False)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -132,6 +134,11 @@ class Session:
         return Recipe(digest, parts, self.settings(step), declaration, interval_text(interval) if is_bound else None)
 
     # ------------------------------------------------------------ live backends
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The connections that the settings name, found when they are asked for."""
+        return Connections(self.config, given=self.given_connections)
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -16,6 +16,7 @@ from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
 from headrace.run.backfill import Ran
+from headrace.run.redaction import redacted, without_secrets
 from headrace.run.session import Session
 from headrace.run.tracking import queue_notes
 
@@ -53,7 +54,7 @@ def tell_story(session: Session, ran: Ran, runs: Sequence[Interval], *, started:
         story.report = _write_report(session, ran.receipts, runs, key, started)
         story.lines.append(f"report  {story.report}")
     except (HeadraceError, OSError) as error:
-        story.lines.append(f"the report could not be written: {error}")
+        story.lines.append(f"the report could not be written: {redacted(str(error))}")
     return story
 
 
@@ -79,7 +80,7 @@ def _write_report(session: Session, receipts: Sequence[Receipt], runs: Sequence[
     html = render_report(report_data(session, receipts, runs, started=started, ended=time.time()))
     store = session.lake.store
     store.delete(key)
-    Path(store.stage(key)).write_text(html, encoding="utf-8")
+    Path(store.stage(key)).write_text(without_secrets(html), encoding="utf-8")
     store.publish([key])
     return str(store.path(key)) if "://" not in store.uri else f"{store.uri}/{key}"
 
@@ -88,4 +89,4 @@ def _track(session: Session, receipts: Sequence[Receipt], story: Story) -> None:
     try:
         story.queued = queue_notes(session, receipts, at=datetime.now(UTC))
     except (HeadraceError, OSError) as error:
-        story.lines.append(f"nothing was queued for the tracker: {error}. Try later: headrace sync")
+        story.lines.append(f"nothing was sent to the tracker: {redacted(str(error))} Send later: headrace sync")

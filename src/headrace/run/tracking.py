@@ -9,37 +9,42 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 from headrace import __version__
 from headrace.core.errors import ConfigurationError
 from headrace.core.manifest import Manifest
-from headrace.core.ports import RunNote, Tracker
+from headrace.core.ports import RunNote
 from headrace.core.receipt import Receipt
 from headrace.lake.chain import Decision
-from headrace.plugins import load
-from headrace.run.outbox import SyncResult, enqueue, pending, start_sender, sync
+from headrace.run.outbox import Place, SyncResult, enqueue, pending, start_sender, sync
 from headrace.run.record import git_commit
 from headrace.run.session import Session
 
-__all__ = ["outbox_folder", "queue_decision", "queue_notes", "sync_notes", "tracker_of"]
+__all__ = ["outbox_folder", "queue_decision", "queue_notes", "sync_notes", "tracker_name", "tracker_place"]
 
 
-def tracker_of(session: Session) -> tuple[str, str] | None:
-    """The tracker's flavour and address, or None where nothing is tracked."""
+def tracker_name(session: Session) -> str | None:
+    """The tracker's flavour, or None where nothing is tracked."""
     name = str(session.config.text("tracking"))
     if name == "auto":
         name = "mlflow" if importlib.util.find_spec("mlflow") is not None else "none"
-    if name == "none":
+    return None if name == "none" else name
+
+
+def tracker_place(session: Session) -> Place | None:
+    """Where the tracker is and how to get in, or None where nothing is tracked. ConfigurationError for a connection that is not there."""
+    name = tracker_name(session)
+    if name is None:
         return None
+    connection = session.connections.of("tracking_connection")
     uri = session.config.text("tracking_uri")
-    if uri is None:
+    if uri is None and connection is None:
         if "://" in session.lake.uri:
             raise ConfigurationError(
                 f'The lake {session.lake.uri} is no folder, so the tracker needs an address: set tracking_uri, or tracking = "none".'
             )
         uri = f"sqlite:///{session.lake.uri}/mlflow.db"
-    return name, uri
+    return Place(name, uri, connection)
 
 
 def outbox_folder(session: Session) -> Path:
@@ -50,7 +55,7 @@ def outbox_folder(session: Session) -> Path:
 
 def queue_notes(session: Session, receipts: Sequence[Receipt], *, at: datetime) -> int:
     """Queue a note for each model that was trained, and start the sender. How many were queued."""
-    if session.experiment or tracker_of(session) is None:
+    if session.experiment or tracker_name(session) is None:
         return 0
     promotions = {(r.step.removesuffix(".promotion"), r.interval): r for r in receipts if r.kind == "promotion"}
     trained = [r for r in receipts if r.kind == "model" and r.state == "made" and r.version]
@@ -59,35 +64,35 @@ def queue_notes(session: Session, receipts: Sequence[Receipt], *, at: datetime) 
 
 def queue_decision(session: Session, model: str, decision: Decision, *, at: datetime) -> int:
     """Queue a note of what a person decided: which model serves now."""
-    if tracker_of(session) is None or decision.kind not in ("promote", "rollback"):
+    if tracker_name(session) is None or decision.kind not in ("promote", "rollback"):
         return 0
     manifest = session.log(model).manifest(decision.model, decision.version)
     return _queue(session, [_note(session, manifest, at, chain=decision.number, is_champion=True)])
 
 
 def _queue(session: Session, notes: Sequence[RunNote]) -> int:
-    found = tracker_of(session)
-    if found is None or not notes:
+    if not notes:
         return 0
     folder = outbox_folder(session)
     for note in notes:
         enqueue(folder, note)
-    start_sender(folder, *found)
+    place = tracker_place(session)  # only now: the notes wait even where the way to the tracker is not known yet
+    if place is not None:
+        start_sender(folder, place)
     return len(notes)
 
 
 def sync_notes(session: Session) -> SyncResult:
     """Send what waits, now. ConfigurationError where nothing is tracked."""
-    found = tracker_of(session)
-    if found is None:
+    place = tracker_place(session)
+    if place is None:
         raise ConfigurationError(
             "Nothing is tracked: `tracking` is none, or the extra is not installed. Install it: pip install 'headrace[mlflow]'"
         )
-    name, uri = found
     folder = outbox_folder(session)
     if not pending(folder):
         return SyncResult()
-    return sync(folder, cast(Tracker, load("trackers", name).open(uri)))
+    return sync(folder, place.open())
 
 
 def _of_receipt(session: Session, receipt: Receipt, promotion: Receipt | None, at: datetime) -> RunNote:

@@ -6,11 +6,13 @@ import base64
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from test_trackers import a_note
 
 from headrace import plugins
+from headrace.core.connection import parse_connection
 from headrace.core.errors import ConfigurationError, HeadraceError, TransientError
 from headrace.run import outbox
 
@@ -54,6 +56,51 @@ def test_user_and_token_come_from_the_environment(server):
     server.state.password = "Basic " + base64.b64encode(b"ana:pw").decode()
     opened(server.uri, MLFLOW_TRACKING_USERNAME="ana", MLFLOW_TRACKING_PASSWORD="pw").send([a_note(server)])
     assert len(server.runs()) == 1
+
+
+def test_a_connection_has_the_address_and_the_way_in_and_a_sender_gets_it_by_a_pipe_alone(server, tmp_path, monkeypatch):
+    server.state.password = "Basic " + base64.b64encode(b"ana:p@s/s w%rd").decode()
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody-else")
+    text = server.uri.replace("://", "://ana:p%40s%2Fs%20w%25rd@")
+    connection = parse_connection("my_mlflow", text, origin="a test")
+    plugins.load("trackers", "mlflow").open(None, connection=connection).send([a_note(server)])
+
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *words, **options: started.append(popen(*words, **options)) or started[-1])
+    outbox.enqueue(tmp_path, a_note(server, identity="by a sender"))
+    outbox.start_sender(tmp_path, outbox.Place("mlflow", None, connection))
+    (sender,) = started
+    seen = [Path(f"/proc/{sender.pid}/{name}") for name in ("environ", "cmdline")]
+    assert not any(b"p@s" in path.read_bytes() or b"p%40s" in path.read_bytes() for path in seen if path.exists())
+    assert sender.wait(30) == 0
+    assert outbox.last_error(tmp_path) is None
+    assert len(server.runs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "way_in"),
+    [
+        ("mlflow://ana:pw@host:5000", "http://host:5000", {"MLFLOW_TRACKING_USERNAME": "ana", "MLFLOW_TRACKING_PASSWORD": "pw"}),
+        ("https://:t0ken@host/under/here", "https://host/under/here", {"MLFLOW_TRACKING_TOKEN": "t0ken"}),
+        ("http://https://host:443", "https://host:443", {}),
+        ("http://host/https", "https://host", {}),
+        ("http://[::1]:5000", "http://[::1]:5000", {}),
+        ('{"conn_type": "http", "host": "h", "extra": {"token": "t"}}', "http://h", {"MLFLOW_TRACKING_TOKEN": "t"}),
+        ("postgresql://ana:p%2Fw@db:5433/mlflow", "postgresql://ana:p%2Fw@db:5433/mlflow", None),
+        ('{"conn_type": "sqlite", "host": "/srv/mlflow.db"}', "sqlite:////srv/mlflow.db", None),
+    ],
+)
+def test_a_connection_as_an_address_and_a_way_in(text, address, way_in):
+    connection = parse_connection("x", text, origin="a test")
+    flavour = plugins.load("trackers", "mlflow")
+    assert flavour.address_of(connection) == address
+    assert way_in is None or flavour.credentials_of(connection) == way_in
+
+
+def test_a_connection_without_a_host_is_no_address():
+    with pytest.raises(ConfigurationError, match="`x` from a test names no host"):
+        plugins.load("trackers", "mlflow").open(None, connection=parse_connection("x", "http://ana:hunter2@", origin="a test"))
 
 
 def test_a_server_that_lets_nobody_in_says_which_variables_to_set(server):
@@ -105,7 +152,7 @@ def test_notes_wait_while_the_server_is_down_and_arrive_when_it_is_up(server, tm
 
 def test_a_sender_that_nobody_watches_leaves_its_error_without_secrets_and_keeps_the_note(server, tmp_path):
     outbox.enqueue(tmp_path, a_note(server))
-    outbox.start_sender(tmp_path, "mlflow", "http://ana:hunter2@127.0.0.1:1")
+    outbox.start_sender(tmp_path, outbox.Place("mlflow", "http://ana:hunter2@127.0.0.1:1"))
     end = time.monotonic() + 30
     while outbox.last_error(tmp_path) is None:
         assert time.monotonic() < end

@@ -81,7 +81,7 @@ def test_no_way_of_printing_a_connection_shows_a_secret(login, password, inner):
 def test_its_secrets_are_the_password_named_extras_and_what_addresses_give_away():
     extra = {"region_name": "eu-central-1", "aws_secret_access_key": "k3y", "deep": [{"token": "t0ken", "proxy": "http://u:pr0xy@p"}]}
     found = Connection("x", "http", host="https://me:h0st@host", login="ana", password="pw", extra=extra)
-    assert found.secrets == {"pw", "YW5hOnB3", "k3y", "t0ken", "pr0xy", "h0st"}
+    assert found.secrets == {"pw", "YW5hOnB3", "k3y", "t0ken", "pr0xy", "dTpwcjB4eQ", "h0st", "bWU6aDBzdA"}
 
 
 def test_a_connection_goes_to_another_process_whole():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.core.redaction import hide, is_sensitive, masked, secrets_in_environment, secrets_in_text
+from headrace.core.redaction import basic, hide, is_sensitive, masked, secrets_in_environment, secrets_in_text
 
 secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=30).map(str.strip).filter(lambda s: len(s) >= 8)
 
@@ -74,6 +74,7 @@ def test_names_that_say_secret():
 
 def test_variables_that_hold_secrets():
     environment = {
+        "MLFLOW_TRACKING_USERNAME": "bob",
         "MLFLOW_TRACKING_PASSWORD": "p4ssw0rd-1",
         "AWS_SECRET_ACCESS_KEY": "k3y-of-mine",
         "HEADRACE_TRACKING_URI": "https://ana:from%2Furi@host",
@@ -83,7 +84,7 @@ def test_variables_that_hold_secrets():
         "SHORT_TOKEN": "true",
         "AIRFLOW_CONN_X": "https://ana:read-as-a-connection@host",
     }
-    assert set(secrets_in_environment(environment)) == {"p4ssw0rd-1", "k3y-of-mine", "from/uri"}
+    assert set(secrets_in_environment(environment)) == {"p4ssw0rd-1", "k3y-of-mine", "from/uri", basic("ana", "from/uri"), basic("bob", "p4ssw0rd-1")}
 
 
 def test_addresses_give_away_passwords_and_tokens_even_when_they_are_malformed():

@@ -192,7 +192,7 @@ def told(place: Path) -> list[str]:
 
 
 def start(place: Path) -> None:
-    outbox.start_sender(place / "queue", "filed", str(place / "server"))
+    outbox.start_sender(place / "queue", outbox.Place("filed", str(place / "server")))
 
 
 def test_a_started_sender_empties_the_queue(place):
@@ -205,7 +205,7 @@ def test_a_started_sender_empties_the_queue(place):
 
 def test_a_sender_outlives_the_process_that_started_it(place):
     outbox.enqueue(place / "queue", note("a"))
-    code = f"from pathlib import Path; from headrace.run.outbox import start_sender; start_sender(Path({str(place / 'queue')!r}), 'filed', {str(place / 'server')!r})"
+    code = f"from pathlib import Path; from headrace.run.outbox import Place, start_sender; start_sender(Path({str(place / 'queue')!r}), Place('filed', {str(place / 'server')!r}))"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     until(lambda: told(place) == ["a"])
 
@@ -239,8 +239,9 @@ def test_what_could_not_be_sent_is_sent_by_the_next_sender(place):
 def test_a_killed_sender_leaves_its_note_to_the_next(place):
     (place / "server" / "slow").touch()
     outbox.enqueue(place / "queue", note("a"))
-    environment = {**os.environ, "HEADRACE_OUTBOX_URI": str(place / "server")}
-    sender = subprocess.Popen([sys.executable, "-m", "headrace.run.outbox", str(place / "queue"), "filed"], env=environment)
+    sender = subprocess.Popen([sys.executable, "-m", "headrace.run.outbox", str(place / "queue")], stdin=subprocess.PIPE, text=True)
+    with sender.stdin as pipe:
+        json.dump(outbox.Place("filed", str(place / "server")).told(), pipe)
     until((place / "server" / "began").exists)
     sender.kill()
     sender.wait()
@@ -253,7 +254,7 @@ def test_a_killed_sender_leaves_its_note_to_the_next(place):
 
 def test_a_wrong_tracker_is_told_of_in_the_queue_and_keeps_the_note(place):
     outbox.enqueue(place / "queue", note("a"))
-    outbox.start_sender(place / "queue", "mlflo", "http://ana:hunter2@127.0.0.1:1")
+    outbox.start_sender(place / "queue", outbox.Place("mlflo", "http://ana:hunter2@127.0.0.1:1"))
     until(lambda: outbox.last_error(place / "queue") is not None)
     assert "no flavour `mlflo`" in str(outbox.last_error(place / "queue"))
     assert outbox.pending(place / "queue") == 1
@@ -261,4 +262,4 @@ def test_a_wrong_tracker_is_told_of_in_the_queue_and_keeps_the_note(place):
 
 def test_no_sender_is_started_for_an_empty_queue(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
-    outbox.start_sender(tmp_path, "mlflow", "x")
+    outbox.start_sender(tmp_path, outbox.Place("mlflow", "x"))

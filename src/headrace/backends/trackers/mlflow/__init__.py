@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from headrace.backends.trackers.mlflow.address import address_of, credentials_of
+from headrace.core.connection import Connection
 from headrace.core.errors import ConfigurationError
 from headrace.core.ports import JSON, RunNote
 
@@ -62,12 +64,18 @@ class Api(Protocol):
     def unpoint(self, name: str, alias: str) -> None: ...
 
 
-def open(uri: str, *, environment: Mapping[str, str] | None = None) -> MlflowTracker:  # noqa: A001  # every flavour's module has this function
+def open(  # noqa: A001  # every flavour's module has this function
+    uri: str | None, *, environment: Mapping[str, str] | None = None, connection: Connection | None = None
+) -> MlflowTracker:
     """The tracker for a server (`http://…`, without importing MLflow) or a database (`sqlite:///…/mlflow.db`).
 
-    A server's user and password come from the address or from `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or
-    `MLFLOW_TRACKING_TOKEN`, in `environment` (the process's own unless told).
+    A server's user and password come from the address, else from the connection, else from `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`,
+    or `MLFLOW_TRACKING_TOKEN`, in `environment` (the process's own unless told). The address is the `uri`, else the connection's.
     """
+    if connection is not None:
+        uri = uri or address_of(connection)
+        environment = credentials_of(connection) or environment
+    uri = uri or ""
     scheme = uri.partition(":")[0].partition("+")[0].lower()
     if scheme in ("http", "https"):
         from headrace.backends.trackers.mlflow import rest
@@ -79,7 +87,7 @@ def open(uri: str, *, environment: Mapping[str, str] | None = None) -> MlflowTra
         return MlflowTracker(database.connect(uri), is_remote=False)
     raise ConfigurationError(
         f"Tracking with MLflow was asked for at `{masked(uri)}`, which is neither a server nor a database. "
-        "Write `http://host:5000`, or `sqlite:////path/to/mlflow.db`, as tracking_uri. (MLflow 3 refuses to track in a plain folder.)"
+        "Write `http://host:5000`, or `sqlite:////path/to/mlflow.db`, as tracking_uri, or name a tracking_connection. (MLflow 3 refuses to track in a plain folder.)"
     )
 
 

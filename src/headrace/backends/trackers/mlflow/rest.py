@@ -147,12 +147,13 @@ class Server:
     def _refused(self, error: HTTPError, path: str) -> HeadraceError:
         try:
             told = json.loads(error.read())
-            code, message = str(told["error_code"]), str(told.get("message", ""))[:500]
+            code, message = str(told["error_code"]), str(told.get("message", ""))
         except (ValueError, KeyError, TypeError):
             code, message = "", str(error.reason)
         if error.code in (401, 403):
             return ConfigurationError(
-                f"MLflow at {self._address} does not let us in ({error.code}). Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+                f"MLflow at {self._address} does not let us in ({error.code}). Name a connection with the user and password as tracking_connection, "
+                "or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
             )
         if error.code >= 500 or error.code in (408, 429):
             return TransientError(f"MLflow at {self._address} failed at {path} ({error.code}): {message}. {_KEPT}")
