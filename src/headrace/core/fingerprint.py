@@ -91,7 +91,10 @@ def _plain(value: JSON) -> JSON:
 def _declared(step: Step) -> dict[str, JSON]:
     if isinstance(step, Source):
         contract = step.contract.digest if step.contract else None
-        return {"contract": contract, "format": step.options.format, "options": dict(step.options.options), "missing": step.missing}
+        options = {
+            name: value for name, value in step.options.options.items() if name != "every"
+        }  # how often another makes it shapes nothing
+        return {"contract": contract, "format": step.options.format, "options": options, "missing": step.missing}
     if isinstance(step, Table):
         split = step.split
         return {

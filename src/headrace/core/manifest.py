@@ -19,6 +19,7 @@ from typing import Literal, cast, get_args
 from headrace.core.errors import DamageError, NewerFormatError
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON, Column, Schema
+from headrace.core.split import ROW_PARTS
 
 __all__ = ["FORMAT", "Content", "FileEntry", "InputRef", "Kind", "Manifest", "Part", "Run", "canonical_json", "digest_of", "time_text"]
 
@@ -139,6 +140,11 @@ class Content:
         if name is None and len(self.parts) == 1:
             return self.parts[0]
         return next((part for part in self.parts if part.name == (name or "rows")), None)
+
+    @property
+    def columns(self) -> Schema:
+        """The columns of its rows, which all sides of a split share; empty where it has no rows."""
+        return next((columns for name, columns in self.schema.items() if name in ROW_PARTS), ())
 
     @property
     def rows(self) -> int | None:

@@ -68,10 +68,10 @@ class Attempt:
         """A local path to write a file of a part to: `<part>-<number>.<suffix>`, unless a name is given."""
         return self._store.stage(self._add(part, layer, name or f"{part}-{number:04d}.{suffix}", None))
 
-    def copy(self, entry: FileEntry, part: str, *, layer: str) -> None:
-        """Take a file of an older commit into this one, without reading it. Raises VanishedError when it was collected meanwhile."""
+    def copy(self, entry: FileEntry, part: str, *, layer: str, name: str | None = None) -> None:
+        """Take a file of another commit into this one, without reading it. Raises VanishedError when it was collected meanwhile."""
         try:
-            self._store.copy(entry.key, self._add(part, layer, entry.name, entry))
+            self._store.copy(entry.key, self._add(part, layer, name or entry.name, entry))
         except KeyError:
             raise VanishedError(
                 f"`{entry.key}` was to be copied into version {self.version}, and is gone from {self._store.uri}."

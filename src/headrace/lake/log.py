@@ -57,7 +57,20 @@ class DatasetLog:
                 "Give the step or the pipeline another name, or use another lake."
             )
 
+    def owner(self) -> Mapping[str, JSON]:
+        """What this dataset is made by: `step`, `kind`, `every`; empty while nobody has claimed it."""
+        try:
+            found = json.loads(self._store.get(owner_key(self.pipeline, self.dataset))).get("owner")
+        except KeyError:
+            return {}
+        return found if isinstance(found, Mapping) else {}
+
     # ------------------------------------------------ looking
+
+    def first(self) -> Interval | None:
+        """The first interval that has an entry. A short listing, however long the log is."""
+        found = (parse_slot(key) for key in self._store.keys(log_prefix(self.pipeline, self.dataset)))
+        return next((slot.interval for slot in found if slot), None)
 
     def versions(self, window: Interval | None = None) -> dict[Interval, tuple[int, ...]]:
         """The versions of each interval that starts in a window (None: of all), fences included, in time's order. One listing a month."""

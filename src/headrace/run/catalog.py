@@ -57,6 +57,14 @@ class Catalog:
                 return found
         return None
 
+    def newest_by(self, dataset: str, time: datetime) -> Interval | None:
+        """The last interval that has an entry and starts before a time, as far back as the start of the month before; else the first that has one."""
+        for month in (time, _month_start(_month_index(time) - 1)):
+            earlier = [interval for interval in self._month(dataset, month) if interval.start < time]
+            if earlier:
+                return max(earlier)
+        return self.log(dataset).first()
+
     def all_intervals(self, dataset: str) -> Iterator[Interval]:
         """Every interval that has an entry, in time's order: one listing of the whole log."""
         return iter(sorted(self.log(dataset).versions(None)))

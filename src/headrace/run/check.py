@@ -15,8 +15,8 @@ from headrace.core.plan import Plan
 from headrace.core.ports import Bound, Column, Schema
 from headrace.core.signature import innermost
 from headrace.core.step import Predictions, Source, Step, Table, TrainedModel
-from headrace.run.inputs import schema_of
 from headrace.run.session import Session
+from headrace.run.upstream import look_upstream
 
 __all__ = ["check_columns"]
 
@@ -34,13 +34,21 @@ def check_columns(session: Session, plan: Plan) -> None:
         if step.name not in running:
             schemas[step.name] = _committed(session, step, plan)
         elif isinstance(step, Source):
-            schemas[step.name] = step.contract.schema if step.contract else None
+            schemas[step.name] = step.contract.schema if step.contract else _of_upstream(session, step, running[step.name])
         elif isinstance(step, Table):
             schemas[step.name] = _bound(session, step, running[step.name], schemas, problems)
         else:
             problems.extend(_unknown_columns(step, schemas))
     if problems:
         raise PipelineError(problems)
+
+
+def _of_upstream(session: Session, step: Source, interval: Interval) -> Schema | None:
+    """The columns that another pipeline's dataset has now."""
+    if not step.options.is_dataset:
+        return None
+    catalog = session.catalog_of(step.options.location.partition(".")[0])
+    return look_upstream(catalog, step.options.location, interval).columns or None
 
 
 def _committed(session: Session, step: Step, plan: Plan) -> Schema | None:
@@ -50,7 +58,7 @@ def _committed(session: Session, step: Step, plan: Plan) -> Schema | None:
     if interval is None or not isinstance(step, Source | Table):
         return None
     manifest = session.catalog.current(session.dataset(step.name), interval)
-    return schema_of(manifest) if manifest is not None else None
+    return manifest.content.columns if manifest is not None else None
 
 
 def _bound(

@@ -27,7 +27,9 @@ from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered, gather, row_paths
 from headrace.run.promotion import judge_promotion
 from headrace.run.session import Session
+from headrace.run.upstream import gather_upstream
 from headrace.steps.champions import open_champion
+from headrace.steps.datasets import take_rows
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
@@ -116,6 +118,8 @@ def _worked(worker: _Worker, job: _Job, attempt: Attempt, current: Manifest | No
 def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session, step = job.session, job.step
     assert isinstance(step, Source)
+    if step.options.is_dataset:
+        return _dataset(job, step, attempt, current)
     location = session.location(step)
     origin = session.origin(location)
     before = session.catalog.previous(session.dataset(step.name), job.interval)
@@ -143,6 +147,24 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
             return None
         job.why = "its files were written again, with the same bytes"
     return worked
+
+
+def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session = job.session
+    upstream = gather_upstream(session, step, job.interval)
+
+    def make(_: str) -> Made:
+        return take_rows(
+            step,
+            job.interval,
+            attempt=attempt,
+            upstream=upstream,
+            paths=session.lake.read_paths,
+            engine=lambda: session.engine.session(work=session.work),
+        )
+
+    fingerprint = job.recipe.fingerprint({"rows": upstream.digest})
+    return _unless_equal(job, attempt, current, Gathered({"rows": upstream.ref}, {}, {}), make, fingerprint=fingerprint)
 
 
 def _bronze(job: _Job, current: Manifest | None) -> Bronze | None:

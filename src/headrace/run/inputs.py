@@ -14,9 +14,10 @@ from headrace.core.errors import NotReadyError, TransientError
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.manifest import InputRef, Manifest
-from headrace.core.ports import InputFiles, Schema
+from headrace.core.ports import InputFiles
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import Input, Promotion, Step
+from headrace.run.past import backfill_command
 from headrace.run.session import Session
 
 __all__ = ["Gathered", "gather", "missing_inputs"]
@@ -68,11 +69,6 @@ def row_paths(session: Session, manifest: Manifest, parts: Sequence[str] = ROW_P
     return tuple(p for part in manifest.content.parts if part.name in parts for p in session.lake.read_paths(manifest, part.name))
 
 
-def schema_of(manifest: Manifest) -> Schema:
-    """The columns of a commit's rows."""
-    return next((schema for name, schema in manifest.content.schema.items() if name in ROW_PARTS), ())
-
-
 def _manifests(session: Session, step: Step, interval: Interval, read: Input, intervals: Sequence[Interval]) -> tuple[Manifest, ...]:
     dataset = session.dataset(read.dataset)
     session.catalog.list_again(dataset, intervals)
@@ -87,11 +83,8 @@ def _manifests(session: Session, step: Step, interval: Interval, read: Input, in
         shown = ", ".join(str(m) for m in missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         what = f"{len(missing)} of {len(intervals)} intervals are not made: {shown}" if intervals else "it has none by then"
         file = session.file.name if session.file else "FILE"
-        command = (
-            f"headrace backfill {file} --from {missing[0].label} --to {missing[-1].label}"
-            if missing
-            else f"headrace plan {file} --at {interval.label}"
-        )
+        pairs = [(read.dataset, gap) for gap in missing]
+        command = backfill_command(session, pairs) if missing else f"headrace plan {file} --at {interval.label}"
         raise NotReadyError(f"step `{step.name}` ({interval.label}) reads `{read.dataset}`: {what}. Make them: {command}")
     if not found:
         raise NotReadyError(
@@ -113,7 +106,7 @@ def _is_missing(manifest: Manifest | None) -> bool:
 
 def _files(session: Session, read: Input, found: Sequence[Manifest]) -> InputFiles:
     by_interval = tuple((m.interval, row_paths(session, m)) for m in found)
-    schema = next((s for s in (schema_of(m) for m in reversed(found)) if s), ())
+    schema = next((s for s in (m.content.columns for m in reversed(found)) if s), ())
     counts = [part.rows for m in found for part in m.content.parts if part.name in ROW_PARTS]
     known = [count for count in counts if count is not None]
     rows = sum(known) if len(known) == len(counts) else None

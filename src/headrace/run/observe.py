@@ -20,6 +20,7 @@ from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
 from headrace.run.session import Session
+from headrace.run.upstream import upstream_changes
 from headrace.steps.registry import is_outdated
 from headrace.steps.sources import marks_of
 
@@ -136,7 +137,11 @@ def _changes(
         found.extend(changed_parts(cast(Mapping[str, str], before.get("code_parts", {})), recipe.code_parts) or ("its code changed",))
     found.extend(changes(before, recipe))
     if isinstance(step, Source):
-        found.extend(_source_changes(look, step, interval, manifest))
+        found.extend(
+            upstream_changes(session, step, interval, manifest)
+            if step.options.is_dataset
+            else _source_changes(look, step, interval, manifest)
+        )
     refs = {ref.dataset: ref for ref in manifest.content.inputs}
     for read, intervals in reads:
         if isinstance(step, Predictions) and read.parameter == "model":

@@ -28,6 +28,7 @@ from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
 from headrace.core.signature import innermost
+from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Source, Step, Table, TrainedModel
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
@@ -69,6 +70,7 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[str, Origin] = {}
+        self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
@@ -143,6 +145,11 @@ class Session:
     @cached_property
     def catalog(self) -> Catalog:
         return Catalog(self.lake, self.graph.name)
+
+    def catalog_of(self, pipeline: str) -> Catalog:
+        """The catalog of another pipeline in the same lake."""
+        with self._lock:
+            return self._catalogs.setdefault(pipeline, Catalog(self.lake, pipeline))
 
     @cached_property
     def decisions(self) -> Decisions:
@@ -254,13 +261,18 @@ def _check_locations(graph: Graph, config: Config) -> None:
 
 
 def _placed(step: Step, pipeline: str, config: Config) -> Step:
-    """A source that lies where the settings say, if they say so."""
+    """A source that lies where the settings say, if they say so: a dataset may so become a file."""
     if not isinstance(step, Source):
         return step
     value = config.locations.get(step.name) or config.locations.get(step.name.lower())
     if value is None:
         return step
-    placed = replace(step, options=replace(step.options, location=str(value.value)))
+    location = str(value.value)
+    is_file = step.options.is_dataset and dataset_name_problem(location) != ""
+    try:
+        placed = replace(step, options=options_for(location) if is_file else replace(step.options, location=location))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{value.origin}: {error}") from None
     problem = next(source_problems(placed, pipeline), None)
     if problem is not None:
         raise ConfigurationError(f"{value.origin}: {problem.message}")

@@ -30,7 +30,6 @@ from headrace.report.data import (
     SplitSection,
 )
 from headrace.run.drawing import drawing_of
-from headrace.run.inputs import schema_of
 from headrace.run.promotion import sides_of
 from headrace.run.session import Session
 from headrace.steps.splits import likeness
@@ -102,7 +101,7 @@ def _quarantines(session: Session, receipts: Sequence[Receipt]) -> Iterator[Quar
 def _columns(session: Session, source: str, manifest: Manifest) -> set[str]:
     """What a source's columns are called, in its files and from there on."""
     step = session.graph.steps[source]
-    names = {column.name for column in schema_of(manifest)}
+    names = {column.name for column in manifest.content.columns}
     if isinstance(step, Source) and step.contract:
         names.update(alias for field in step.contract.fields for alias in (field.name, field.alias))
     undeclared = manifest.content.details.get("undeclared")
