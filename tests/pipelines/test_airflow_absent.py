@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from airflow_home import HERE, make_home, needs_airflow
 from commands import headrace
 
 import headrace as hr
@@ -84,7 +86,9 @@ def test_that_airflow_is_loaded_makes_no_dag(file: Path, made: list[str]) -> Non
 
 def test_what_airflow_reads_is_a_dag(made: list[str]) -> None:
     assert reading("dag = hr.airflow_dag(pipeline)", hr=hr, pipeline=hr.Pipeline("numbers"))["dag"] == {}
-    assert reading("dag = hr.airflow_dag(pipeline)", reader="airflow.dag_processing.dagbag", hr=hr, pipeline=hr.Pipeline("too"))["dag"] == {}
+    assert (
+        reading("dag = hr.airflow_dag(pipeline)", reader="airflow.dag_processing.dagbag", hr=hr, pipeline=hr.Pipeline("too"))["dag"] == {}
+    )
     assert made == ["numbers", "too"]
 
 
@@ -122,3 +126,72 @@ def test_a_wrong_graph_is_told_to_airflow_and_to_nobody_else(made: list[str]) ->
     assert hr.airflow_dag(wrong) is None
     with pytest.raises(hr.HeadraceError, match="can't name a pipeline"):
         reading("hr.airflow_dag(wrong)", hr=hr, wrong=wrong)
+
+
+# ---------------------------------------------------------------- with the real Airflow
+
+READER = """
+import headrace as hr
+from numbers_dag import few
+
+other = hr.Pipeline("other")
+
+
+@other.table
+def more():
+    return few()
+
+
+dag = hr.airflow_dag(other)
+"""
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the readers say of a DAGs folder: a pipeline, one that imports from it, and one whose file is elsewhere; and who imported the first."""
+    root = tmp_path_factory.mktemp("readers")
+    home = make_home(root / "home")
+    note = f"\nopen({str(root / 'seen')!r}, 'a').write(f'{{__name__}} {{dag is not None}}\\n')\n"
+    (home.dags / "numbers_dag.py").write_text(FILE + note)
+    (home.dags / "reader_dag.py").write_text(READER)
+    (home.dags / "packaged_dag.py").write_text("# airflow\nfrom packaged import dag\n")
+    (root / "lib").mkdir()
+    (root / "lib" / "packaged.py").write_text(FILE.replace('"numbers"', '"packaged"'))
+    done = subprocess.run(
+        [sys.executable, str(HERE / "airflow_readers.py"), str(home.dags)],
+        env=home.environment(PYTHONPATH=str(root / "lib")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    seen = (root / "seen").read_text().splitlines()
+    return json.loads(done.stdout.splitlines()[-1]) | {"seen": seen}  # type: ignore[no-any-return]
+
+
+@pytest.mark.integration
+@needs_airflow
+class TestWithTheRealAirflow:
+    def test_whoever_is_not_airflow_gets_none_though_it_is_loaded(self, answer: dict[str, Any]) -> None:
+        assert answer["others"] == {
+            "notebook": False,
+            "python file.py": False,
+            "headrace run": False,
+            "forked child": False,
+            "spawned child": False,
+        }
+
+    def test_each_dag_is_that_of_its_own_file(self, answer: dict[str, Any]) -> None:
+        assert answer["errors"] == {}
+        assert answer["dags"] == {"numbers": "numbers_dag.py", "other": "reader_dag.py", "packaged": "packaged_dag.py"}
+
+    def test_airflows_own_readers_find_the_dags(self, answer: dict[str, Any]) -> None:
+        assert answer["listed"] == answer["processed"] == ["numbers", "other", "packaged"]
+        assert "new_state=success" in answer["tests"][0]
+        assert "state=success" in answer["tests"][1]
+
+    def test_a_step_that_opens_the_file_again_makes_no_dag(self, answer: dict[str, Any]) -> None:
+        opened = [line for line in answer["seen"] if line.startswith("numbers_dag ")]
+        assert len(opened) >= 3  # this process's, and each tested task's
+        assert set(opened) == {"numbers_dag False"}
+        assert any(line.startswith("unusual_prefix") and line.endswith(" True") for line in answer["seen"])
