@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from types import FrameType
 
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, Asset
 
     from headrace.core.graph import Graph
 
-__all__ = ["airflow_dag"]
+__all__ = ["airflow_dag", "asset"]
 
 _READERS = ("airflow.dag_processing.dagbag", "airflow.dag_processing.importers")
 
@@ -32,7 +32,7 @@ class HasGraph(Protocol):
 def airflow_dag(
     pipeline: HasGraph,
     *,
-    timetable: Literal["partitioned", "data_interval"] = "partitioned",
+    timetable: Literal["partitioned", "data_interval", "assets"] = "partitioned",
     profile: str | None = None,
     wait: str | timedelta | None = "1h",
     steps: Mapping[str, Mapping[str, object]] | None = None,
@@ -40,9 +40,10 @@ def airflow_dag(
 ) -> DAG | None:
     """The pipeline as an Airflow DAG where Airflow reads the file, else None: nothing is imported then.
 
-    One task a step. `timetable="partitioned"` gives runs whose key is the interval; `"data_interval"` gives classic ones, for
-    templates such as `{{ ds }}`. `profile` is the one of headrace.toml. A step whose past is not made yet waits for it, without a
-    worker, as long as `wait` says. `steps={"groups": {"pool": "big"}}` hands options to one step's operator, and all others
+    One task a step, or a group of steps. `timetable="partitioned"` gives runs whose key is the interval; `"data_interval"` gives classic
+    ones, for templates such as `{{ ds }}`; `"assets"` a run once the datasets of other pipelines that it reads are made, which is also what
+    a pipeline without a schedule gets that reads some. `profile` is the one of headrace.toml. A step whose past is not made yet waits for it, without a
+    worker, as long as `wait` says. `steps={"groups": {"pool": "big"}}` hands options to one step's (or group's) operator, and all others
     (`tags`, `catchup`, `default_args`, ...) go to `airflow.sdk.DAG`.
     """
     read = _read_as()
@@ -53,6 +54,18 @@ def airflow_dag(
     from headrace.airflow.dag import make_dag
 
     return make_dag(pipeline.graph(), timetable=timetable, profile=profile, wait=wait, steps=steps or {}, options=options)
+
+
+def asset(name: str) -> Asset:
+    """The Airflow asset of a published dataset, by its full name, to schedule DAGs of your own on: `asset("shop.spending")`.
+
+    Its events have a partition key, the start of the interval in UTC, so a DAG is triggered by
+    `schedule=PartitionedAssetTimetable(assets=asset("shop.spending"))`; a plain `schedule=[asset(...)]` takes events without a key only.
+    Imports Airflow. ConfigurationError for a text that can't be a dataset's name.
+    """
+    from headrace.airflow.assets import asset as made
+
+    return made(name)
 
 
 def _read_as() -> Literal["file", "import"] | None:

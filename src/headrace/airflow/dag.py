@@ -1,4 +1,4 @@
-"""From a graph to a DAG: one task a step, grouped by layer, and one that closes the run.
+"""From a graph to a DAG: one task a step or a group of steps, grouped by layer, and one that closes the run.
 
 Only structure is made here, from what the pipeline file declares: no settings file is read and no lake is opened, so that parsing is
 quick and the same everywhere. The invariant: the same file gives the same serialized DAG, on every machine, at every parse.
@@ -8,24 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, CronPartitionTimetable, Param, TaskGroup, TriggerRule
+from airflow.sdk import DAG, TaskGroup, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
-from headrace.airflow.operator import RunRecordOperator, StepOperator
-from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
+from headrace.airflow.assets import asset
+from headrace.airflow.form import params_of
+from headrace.airflow.operator import GroupOperator, RunRecordOperator, StepOperator
+from headrace.airflow.options import check_dag_options, check_step_options, layer_of, task_options
+from headrace.airflow.schedule import schedule_of
+from headrace.core.errors import ConfigurationError
 from headrace.core.graph import Graph
+from headrace.core.grouping import Unit, units_of
 from headrace.core.interval import parse_duration
-from headrace.core.step import Predictions, Promotion, Setting, Source, Step, Table
+from headrace.core.step import Predictions, Promotion, Source, Step, Table
 
 __all__ = ["make_dag"]
 
-TIMETABLES = ("partitioned", "data_interval")
 RECORD = "run-record"  # with a hyphen, which no step's name has; so have the groups
-_RETRY_DELAY = timedelta(seconds=30)
-_LONGEST_RETRY_DELAY = timedelta(minutes=15)
-_GRACE = timedelta(minutes=1)  # the step itself ends at its timeout; this is for a task that hangs around it
+_RECORD_DOC = "Writes the run record and the report, however the steps ended. The run's state is that of its steps."
 
 
 def make_dag(
@@ -38,146 +40,82 @@ def make_dag(
     options: Mapping[str, object],
 ) -> DAG:
     """The DAG of a pipeline. ConfigurationError or UnknownNameError for what Airflow can't be told."""
-    strange = next((name for name in steps if name not in graph.steps), None)
-    if strange is not None:
-        raise UnknownNameError(
-            f"airflow_dag: steps= names `{strange}`, which `{graph.name}` does not have. {did_you_mean(strange, graph.steps)}"
-        )
+    units = units_of(graph.steps)
+    check_dag_options(options)
+    check_step_options(graph, units, steps)
     common: dict[str, Any] = {"file": graph.where.file, "pipeline": graph.name, "profile": profile}
-    longest = parse_duration(wait) if isinstance(wait, str) else wait
-    wait_s = 0.0 if longest is None else longest.total_seconds()
-    with DAG(graph.name, **{**_defaults(graph, timetable), **options}) as dag:
-        groups: dict[str, TaskGroup] = {}
-        tasks: dict[str, StepOperator] = {}
-        for step in graph.steps.values():
-            layer = _layer(step)
-            if layer not in groups:
-                groups[layer] = TaskGroup(f"layer-{layer}", group_display_name=layer, prefix_group_id=False)
-            asked = {**_task_options(step), "task_group": groups[layer], **steps.get(step.name, {})}
-            tasks[step.name] = StepOperator(task_id=step.name, step=step.name, wait_s=wait_s, **common, **asked)
-            for read in dict.fromkeys(read.dataset for read in step.inputs):
-                tasks[step.name].set_upstream(tasks[read])
+    default_args = cast("Mapping[str, object]", options.get("default_args") or {})
+    schedule = options["schedule"] if "schedule" in options else schedule_of(graph, timetable)
+    with DAG(graph.name, **{**_defaults(graph, timetable), **options, "schedule": schedule}) as dag:
+        layers: dict[str, TaskGroup] = {}
+        tasks: dict[str, StepOperator | GroupOperator] = {}
+        for unit in units.values():
+            members = [graph.steps[name] for name in unit.steps]
+            asked = {**task_options(members, default_args), **steps.get(unit.name, {})}
+            asked["wait_s"] = _seconds(asked.pop("wait", wait))
+            asked["task_group"] = _layer_group(layer_of(members), layers)
+            tasks[unit.name] = _task(graph, unit, {**common, **asked})
+        for unit in units.values():
+            for read in unit.reads:
+                tasks[unit.name].set_upstream(tasks[read])
         record = RunRecordOperator(task_id=RECORD, trigger_rule=TriggerRule.ALL_DONE, doc_md=_RECORD_DOC, **common)
         record.set_upstream(list(tasks.values()))
         # A teardown does not count for the run's state: without it, a run whose steps failed would be green since its last task is.
         record.as_teardown()
     # Only now: each task copies what the DAG has when it is made, which for a big pipeline is n times n.
-    dag.params = ParamsDict({**_params(graph), **dag.params})
+    dag.params = ParamsDict({**params_of(graph), **dag.params})
     return dag
+
+
+def _task(graph: Graph, unit: Unit, asked: dict[str, Any]) -> StepOperator | GroupOperator:
+    members = [graph.steps[name] for name in unit.steps]
+    # In the order of the steps: a set would serialize in another order at each parse.
+    asked["outlets"] = [asset(f"{graph.name}.{step.name}") for step in members if _is_published(step)]
+    asked["inlets"] = [asset(name) for name in dict.fromkeys(_read_elsewhere(step) for step in members) if name]
+    try:
+        if unit.is_group:
+            return GroupOperator(task_id=unit.name, steps=list(unit.steps), **asked)
+        return StepOperator(task_id=unit.name, step=unit.name, **asked)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # Airflow has errors of its own for each option
+        raise ConfigurationError(f"airflow_dag: Airflow can't make the task of `{unit.name}` with its options: {error}") from error
+
+
+def _layer_group(layer: str, made: dict[str, TaskGroup]) -> TaskGroup:
+    if layer not in made:
+        made[layer] = TaskGroup(f"layer-{layer}", group_display_name=layer, prefix_group_id=False)
+    return made[layer]
+
+
+def _is_published(step: Step) -> bool:
+    return isinstance(step, Table | Predictions) and step.is_published
+
+
+def _read_elsewhere(step: Step) -> str:
+    """The dataset of another pipeline that a step reads; empty if none."""
+    return step.options.location if isinstance(step, Source) and step.options.is_dataset else ""
+
+
+def _seconds(wait: str | timedelta | None) -> float:
+    longest = parse_duration(wait) if isinstance(wait, str) else wait
+    return 0.0 if longest is None else longest.total_seconds()
 
 
 def _defaults(graph: Graph, timetable: str) -> dict[str, Any]:
     """What a DAG is told unless the user says otherwise."""
+    layers = dict.fromkeys(layer_of([step]) for step in graph.steps.values())
     defaults: dict[str, Any] = {
-        "schedule": _schedule(graph, timetable),
         "catchup": False,
         "description": graph.doc.partition("\n")[0] or None,
         "doc_md": graph.doc or None,
-        "tags": ["headrace"],
+        "tags": ["headrace", graph.name, *layers],
     }
     if "rerun_with_latest_version" in DAG.__annotations__:  # from Airflow 3.3 on
         defaults["rerun_with_latest_version"] = True  # a task that is cleared runs today's code
     if graph.first is not None:
         # A partitioned run comes one tick after the start of its interval, a classic one's logical date is that start.
-        defaults["start_date"] = graph.first.end if timetable == "partitioned" else graph.first.start
+        defaults["start_date"] = graph.first.start if timetable == "data_interval" else graph.first.end
     if any(isinstance(step, Promotion) for step in graph.steps.values()):
         defaults["max_active_runs"] = 1  # models are judged in time's order
     return defaults
-
-
-def _schedule(graph: Graph, timetable: str) -> CronPartitionTimetable | CronDataIntervalTimetable | None:
-    if timetable not in TIMETABLES:
-        raise ConfigurationError(f"airflow_dag: timetable={timetable!r} is not known. {did_you_mean(timetable, TIMETABLES)}")
-    if not graph.is_scheduled:
-        return None
-    cron = graph.grid.cron
-    if cron is None:
-        raise ConfigurationError(
-            f"airflow_dag: pipeline `{graph.name}` runs every {graph.grid.label}, which cron can't say, so Airflow can't schedule it. "
-            "Choose a schedule that divides an hour or a day evenly, a day, a week or a month; or none, and trigger its runs."
-        )
-    if timetable == "partitioned":
-        return CronPartitionTimetable(cron, timezone="UTC", run_offset=-1)
-    return CronDataIntervalTimetable(cron, timezone="UTC")
-
-
-# ---------------------------------------------------------------- what the trigger form asks
-
-
-def _params(graph: Graph) -> dict[str, Param]:
-    names = [*graph.steps, "all"]
-    params = {
-        "at": Param(
-            None,
-            "The interval, by its start, such as 2026-11-20T08. Empty: that of the run, or the last complete one.",
-            type=["null", "string"],
-        ),
-        "force": Param(
-            [], "Steps to make again whatever stands already.", type="array", items={"type": "string", "enum": names}, examples=names
-        ),
-        "keep": Param(
-            False,
-            "With force or other settings, a run is an experiment, written beside the current versions; keep makes it current.",
-            type="boolean",
-        ),
-    }
-    for step in graph.steps.values():
-        for setting in step.settings:
-            said = f"Setting of `{step.name}`, {setting.default!r} in the file. Empty: as the file and headrace.toml say."
-            params[f"{step.name}.{setting.name}"] = Param(None, said, type=_types(setting), section=step.name)
-    return params
-
-
-def _types(setting: Setting) -> list[str]:
-    """What JSON may be given for a setting: nothing, or what is like its default."""
-    found = next((name for kind, name in _JSON_TYPES if isinstance(setting.default, kind)), None)
-    return ["null", *([found] if found else ["string", "number", "boolean", "array", "object"])]
-
-
-_JSON_TYPES: tuple[tuple[type, str], ...] = (
-    (bool, "boolean"),  # first: a bool is an int
-    (int, "integer"),
-    (float, "number"),
-    (str, "string"),
-    (list, "array"),
-    (tuple, "array"),
-    (dict, "object"),
-)
-
-
-# ---------------------------------------------------------------- what a task is told
-
-
-def _task_options(step: Step) -> dict[str, Any]:
-    limit = step.policy.timeout_s
-    return {
-        "doc_md": _doc(step),
-        # A step skips in the runs between those of a coarser grid; who reads it goes on with the newest.
-        "trigger_rule": TriggerRule.NONE_FAILED,
-        "retries": step.policy.retries,
-        "retry_delay": _RETRY_DELAY,
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": _LONGEST_RETRY_DELAY,
-        "execution_timeout": None if limit is None else timedelta(seconds=limit) + _GRACE,
-    }
-
-
-def _layer(step: Step) -> str:
-    if isinstance(step, Source):
-        return "bronze"
-    if isinstance(step, Table):
-        return step.layer
-    return "gold" if isinstance(step, Predictions) else "models"
-
-
-def _doc(step: Step) -> str:
-    if isinstance(step, Source):
-        return f"Collects `{step.options.location}` ({step.options.format}), every {step.grid.label}."
-    if isinstance(step, Predictions):
-        return f"All rows of `{step.data}` through the champion of `{step.model}`."
-    if isinstance(step, Promotion):
-        return f"Judges `{step.model}` against its gate and the champion, in time's order."
-    return step.doc or f"The {step.kind} `{step.name}`."
-
-
-_RECORD_DOC = "Writes the run record and the report, however the steps ended. The run's state is that of its steps."

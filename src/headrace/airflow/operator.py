@@ -1,4 +1,4 @@
-"""The operators: one step of one run, and the end of a run.
+"""The operators: one step of one run, the steps of a group, and the end of a run.
 
 What they do is in `headrace.airflow.task`, which is imported when a task runs, so that parsing costs little. The invariant: an
 operator holds plain texts and numbers only, so that a DAG serializes the same at every parse.
@@ -13,7 +13,7 @@ from airflow.sdk import Context
 from headrace.airflow.base import PipelineOperator
 from headrace.core.ports import JSON
 
-__all__ = ["RunRecordOperator", "StepOperator"]
+__all__ = ["GroupOperator", "RunRecordOperator", "StepOperator"]
 
 
 class StepOperator(PipelineOperator):
@@ -38,6 +38,30 @@ class StepOperator(PipelineOperator):
 
         self.log.info("headrace: waited; %s commits are still missing", event["missing"])
         return take_step(self, self.step, context, wait_s=0)
+
+
+class GroupOperator(PipelineOperator):
+    """The steps of a group, one after the other in the graph's order, as if each had a task of its own."""
+
+    ui_color = "#dcebf7"
+
+    def __init__(self, *, steps: list[str], wait_s: float = 0, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.steps = steps
+        self.wait_s = wait_s
+
+    def execute(self, context: Context) -> dict[str, JSON]:
+        """Take each step's turn, once its past is made."""
+        from headrace.airflow.group import take_group
+
+        return take_group(self, self.steps, context, wait_s=self.wait_s)
+
+    def resume(self, context: Context, event: Mapping[str, object]) -> dict[str, JSON]:
+        """Take the turns after waiting: what was made before stands. Nothing is waited for again once time was up."""
+        from headrace.airflow.group import take_group
+
+        self.log.info("headrace: waited; %s commits are still missing", event["missing"])
+        return take_group(self, self.steps, context, wait_s=0 if event["missing"] else self.wait_s)
 
 
 class RunRecordOperator(PipelineOperator):

@@ -13,6 +13,7 @@ from typing import Literal
 
 from headrace.core.errors import NotReadyError
 from headrace.core.graph import Graph, Pair
+from headrace.core.grouping import Unit
 from headrace.core.interval import Interval
 from headrace.core.plan import Decision, Plan, decide
 from headrace.core.ports import JSON
@@ -30,7 +31,7 @@ from headrace.run.record import record_run
 from headrace.run.session import Session
 from headrace.run.story import Story, tell_story
 
-__all__ = ["Ended", "Turn", "brief", "close_run", "is_due", "look", "take"]
+__all__ = ["EndState", "Ended", "Turn", "brief", "close_run", "endings", "is_due", "look", "take"]
 
 _LONGEST_TEXT = 500
 _MOST_METRICS = 50
@@ -131,13 +132,34 @@ def brief(session: Session, step_name: str, receipts: Sequence[Receipt]) -> dict
 # ---------------------------------------------------------------- the end of a run
 
 
+EndState = Literal["done", "failed", "blocked"]
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a step's task ended, as its orchestrator knows it: `brief` is what it told, `error` why it failed."""
 
-    state: Literal["done", "failed", "blocked"]
+    state: EndState
     brief: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     error: str = ""
+
+
+def endings(unit: Unit, state: EndState, told: Mapping[str, Mapping[str, JSON]]) -> dict[str, Ended]:
+    """How the steps of a task ended, from how the task did and what it told of each. A task that fails has one step that failed:
+    those before it are done, those after it are blocked; one that died without a word failed in the first that it did not tell of.
+    """
+    ended: dict[str, Ended] = {}
+    stopped = state == "blocked"
+    for step in unit.steps:
+        mine = told.get(step, {})
+        if stopped:
+            ended[step] = Ended("blocked", error="something that it reads failed")
+        elif state == "failed" and mine.get("state", "failed") == "failed":
+            ended[step] = Ended("failed", error=str(mine.get("error") or "its task died without a word; see its log"))
+            stopped = True
+        else:
+            ended[step] = Ended("done", mine)
+    return ended
 
 
 def close_run(session: Session, run: Interval, ended: Mapping[str, Ended], *, started: float) -> tuple[list[Receipt], Story]:
