@@ -12,6 +12,7 @@
     ├── StepError (RuntimeError)             the user's own code raised; the cause is chained
     ├── StepTimeoutError (TimeoutError)      a step ran longer than its `timeout`
     ├── ModelError (ValueError)              a model that cannot be fitted, written, read or trusted
+    │   └── ClosedQuestionError                  an answer about a challenger that nobody is asked about any more
     ├── LakeError (OSError)                  the lake can't be used as it is
     │   ├── DamageError                      bytes that differ from what their manifest says
     │   └── NewerFormatError                 written by a newer headrace
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
+    "ClosedQuestionError",
     "ConfigurationError",
     "DamageError",
     "DataError",
@@ -132,6 +134,10 @@ class StepTimeoutError(HeadraceError, TimeoutError):
 
 class ModelError(HeadraceError, ValueError):
     """A model that cannot be fitted, written, read or trusted."""
+
+
+class ClosedQuestionError(ModelError):
+    """An answer to a question about a challenger that is not open: superseded, answered, or settled otherwise."""
 
 
 class LakeError(HeadraceError, OSError):

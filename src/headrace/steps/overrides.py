@@ -1,22 +1,27 @@
-"""What a person decides about a model, whatever its gate said: promote, roll back, hold, release; each with who and why.
+"""What a person decides about a model: promote, roll back, hold, release, whatever its gate said; and yes or no to the challenger that waits.
 
-After a rollback or a hold, runs only challenge until a release. The invariant: a decision that would change nothing is refused, and says why.
+Each decision keeps who and why. After a rollback or a hold, runs only challenge until a release. The invariant: a decision that would change
+nothing, or that answers a question which is not open, is refused, and says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
-from headrace.core.errors import ModelError, UnknownNameError
+from headrace.core.errors import ClosedQuestionError, ModelError, UnknownNameError
 from headrace.core.interval import Interval
 from headrace.core.manifest import FileEntry
+from headrace.core.ports import JSON
 from headrace.lake.chain import Chain, Decision
 from headrace.lake.files import VanishedError
 from headrace.lake.lake import Lake
 from headrace.steps.champions import TRIES, Past, lost, model_files, verified_file
+from headrace.steps.questions import Question, open_question, question
 
-__all__ = ["hold", "promote_by_hand", "release", "rollback"]
+__all__ = ["Answer", "answer", "hold", "promote_by_hand", "release", "rollback"]
 
+Answer = Literal["promote", "reject"]
 _Decide = Callable[[Past], tuple[Decision, Sequence[FileEntry]]]
 
 
@@ -37,10 +42,49 @@ def promote_by_hand(
         if serving and (serving.model, serving.version) == (manifest.interval, manifest.version):
             raise ModelError(f"{manifest} is the champion already (decision {serving.number}), so there is nothing to promote.")
         judged = past.about(manifest)
-        verdict = {name: value for name, value in judged.verdict.items() if name not in ("late", "pending")} if judged else {}
+        verdict = _settled(judged.verdict) if judged else {}
         return Decision("promote", manifest.interval, manifest.version, manifest.content.digest, who, why, verdict, by_hand=True), files
 
     return _by_hand(lake.chain(pipeline, model), who, why, decide)
+
+
+def answer(lake: Lake, pipeline: str, model: str, kind: Answer, *, number: int | None = None, who: str, why: str) -> Decision:
+    """Say yes (`promote`) or no (`reject`) to the challenger that waits; `number` names the decision that asked, so that no other is meant.
+
+    The same answer of the same person again gives the decision that stands. ClosedQuestionError when the question is not open any more,
+    UnknownNameError when decision `number` asked none.
+    """
+    name = f"{pipeline}.{model}"
+
+    def decide(past: Past) -> tuple[Decision, Sequence[FileEntry]]:
+        asked = _asked(past, number, name)
+        given = asked.answer
+        if given and (given.kind, given.who, given.why) == (kind, who, why):
+            return given, ()
+        if not asked.is_open:
+            raise ClosedQuestionError(f"The question about `{name}` of decision {asked.number} is closed: {asked.closed}. {_NOW}")
+        about = asked.asked
+        files = model_files(lake.log(pipeline, model).manifest(about.model, about.version)) if kind == "promote" else ()
+        return Decision(kind, about.model, about.version, about.digest, who, why, _settled(about.verdict), by_hand=True), files
+
+    return _by_hand(lake.chain(pipeline, model), who, why, decide)
+
+
+_NOW = "What waits now: headrace pending FILE"
+
+
+def _asked(past: Past, number: int | None, name: str) -> Question:
+    found = open_question(past) if number is None else question(past, number)
+    if found:
+        return found
+    if number is None:
+        raise ClosedQuestionError(f"No challenger of `{name}` waits for a person. {_NOW}")
+    raise UnknownNameError(f"Decision {number} about `{name}` left no challenger waiting for a person. {_NOW}")
+
+
+def _settled(verdict: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A run's verdict as a person's decision keeps it: what it was compared with, and no more that it waits."""
+    return {name: value for name, value in verdict.items() if name not in ("late", "pending")}
 
 
 def rollback(lake: Lake, pipeline: str, model: str, *, to: int | None = None, who: str, why: str) -> Decision:
@@ -88,6 +132,8 @@ def _by_hand(chain: Chain, who: str, why: str, decide: _Decide) -> Decision:
     for _ in range(TRIES):
         past = Past(chain)
         decision, files = decide(past)
+        if decision.number:  # it is in the chain already
+            return decision
         added = chain.append(decision, after=past.head, files=files)
         if added:
             return added

@@ -19,6 +19,7 @@ from headrace.core.step import TrainedModel
 from headrace.lake.chain import Decision, DecisionKind
 from headrace.lake.lake import Lake
 from headrace.steps.champions import PART, TRIES, Past, champion_as_of, is_late, lost, model_files, open_champion
+from headrace.steps.questions import open_question
 
 __all__ = ["Challenge", "champion_as_of", "is_outdated", "open_champion", "promote"]
 
@@ -101,12 +102,15 @@ def _judged(lake: Lake, challenge: Challenge, backend: ModelBackend, past: Past,
     told: dict[str, JSON] = {"passed": verdict.passed, "text": verdict.text, "gates": plain(step.gates), **comparison.told()}
     kind: DecisionKind = "reject"
     why = verdict.text
-    if verdict.passed and step.needs_approval:
-        why = f"waits for a person: headrace promote FILE {step.name} --at {manifest.interval.label} --why …. {verdict.text}"
-        told["pending"] = True
-    elif verdict.passed and objection:
+    if verdict.passed and objection:
         why = f"{verdict.text}, but {objection}"
-        told["late"] = comes_late
+        told["late"] = comes_late and not step.needs_approval
+    elif verdict.passed and step.needs_approval:
+        waiting = open_question(past)
+        told["pending"] = waiting is None or waiting.asked.model.start <= manifest.interval.start
+        why = f"waits for a person: headrace approve FILE {step.name} --why …. {verdict.text}"
+        if waiting and not told["pending"]:
+            why = f"{verdict.text}, but the challenger of a later interval, {waiting.asked.model}, waits for a person"
     elif verdict.passed:
         kind = "promote"
     return Decision(kind, manifest.interval, manifest.version, manifest.content.digest, who, why, told)
