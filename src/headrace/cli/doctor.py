@@ -17,7 +17,9 @@ from headrace.config import DEFAULTS, Config, masked, read_config
 from headrace.core.errors import HeadraceError
 from headrace.core.ports import JSON
 from headrace.plugins import flavours
+from headrace.run.connections import Connections
 from headrace.run.loading import load_pipeline
+from headrace.run.redaction import redacted
 from headrace.run.session import Session, open_lake_at
 
 __all__ = ["doctor"]
@@ -68,16 +70,25 @@ def _checks(file: Path | None, config: Config) -> list[tuple[str, bool, str]]:
             Session(graph, config, open_lake_at("memory://"), file=loaded.file)
             found.append(("settings", True, "they fit the pipeline"))
         except HeadraceError as error:
-            found.append(("settings" if found else "pipeline", False, str(error)))
+            found.append(("settings" if found else "pipeline", False, redacted(str(error))))
+    connections = Connections(config)
+    for setting in ("connection", "tracking_connection"):
+        try:
+            one = connections.of(setting)
+        except HeadraceError as error:
+            found.append((setting, False, redacted(str(error))))
+            continue
+        if one is not None:
+            found.append((setting, True, f"`{one.id}`, of type {one.type or 'none'}, from {one.origin}"))
     uri = config.lake_uri
     try:
         if "://" not in uri and not Path(uri).exists():
             found.append(("lake", True, f"{uri} is not there yet; the first run makes it"))
         else:
-            open_lake_at(uri, read_only=True)
+            open_lake_at(uri, read_only=True, connection=connections.of_lake())
             found.append(("lake", True, masked(uri)))
     except HeadraceError as error:
-        found.append(("lake", False, masked(str(error))))
+        found.append(("lake", False, redacted(str(error))))
     return found
 
 

@@ -74,4 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = show_error(error)
     except BrokenPipeError:
         code = 0
+    except Exception:
+        from headrace.run.redaction import tell_crashes_redacted
+
+        tell_crashes_redacted()
+        raise
     sys.exit(code if isinstance(code, int) else 0)

@@ -14,6 +14,7 @@ import click
 
 from headrace.core.errors import ConfigurationError, HeadraceError, NotReadyError, PipelineError, UnknownNameError
 from headrace.core.ports import JSON
+from headrace.run.redaction import redacted
 
 __all__ = ["exit_code", "is_terminal", "print_json", "print_table", "rows_text", "seconds_text", "show_error", "size_text", "tell"]
 
@@ -43,7 +44,7 @@ def exit_code(error: BaseException) -> int:
 def show_error(error: HeadraceError) -> int:
     """Print an error to standard error; the exit code."""
     label = click.style("error:", fg="red", bold=True) if sys.stderr.isatty() else "error:"
-    click.echo(f"{label} {error}", err=True)
+    click.echo(f"{label} {redacted(str(error))}", err=True)
     return exit_code(error)
 
 

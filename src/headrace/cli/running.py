@@ -16,6 +16,7 @@ from headrace.core.ports import JSON
 from headrace.run.backfill import Ran, carry_out, chosen_steps, experiment_of
 from headrace.run.nearest import check_sources
 from headrace.run.observe import Request, make_plan
+from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.run.story import tell_story
 from headrace.steps.boundary import user_traceback
@@ -95,7 +96,7 @@ def _show_errors(ran: Ran) -> None:
         tell("", err=True)
         theirs = user_traceback(error)
         if theirs:
-            tell(theirs, err=True)
+            tell(redacted(theirs), err=True)
         show_error(error if isinstance(error, HeadraceError) else HeadraceError(f"{type(error).__name__}: {error}"))
     if ran.outcome.is_interrupted:
         tell("interrupted: what was committed stays; run again to go on.", err=True)

@@ -65,6 +65,11 @@ class Connection:
         }
         return {**parts, "extra": self.extra}
 
+    @classmethod
+    def of_told(cls, told: Mapping[str, Any]) -> Connection:
+        """What `told` gave."""
+        return cls(**told)
+
 
 def variable_of(identity: str) -> str:
     """The variable that holds a connection.

@@ -26,8 +26,10 @@ from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt, State
 from headrace.run.execute import execute_step
+from headrace.run.connections import Connections
 from headrace.run.loading import load_pipeline
 from headrace.run.session import Session, open_lake_at
+from headrace.run.redaction import tell_crashes_redacted
 
 __all__ = ["execute_in_child"]
 
@@ -74,6 +76,7 @@ def main() -> None:
     task = json.loads(sys.stdin.read())
     threading.Thread(target=_end_with, args=(int(task["parent"]),), daemon=True).start()
     answer_to = os.dup(1)
+    tell_crashes_redacted()
     os.dup2(2, 1)
     try:
         answer: dict[str, JSON] = {"receipt": _carry_out(task).as_json()}
@@ -89,17 +92,18 @@ def _carry_out(task: Mapping[str, JSON]) -> Receipt:
     values = cast(Mapping[str, JSON], task["values"])
     config = read_config(loaded.file, environment=os.environ, profile=cast(str, task["profile"]), overrides=values)
     start, end = cast(list[str], task["interval"])
+    given = cast(Mapping[str, Mapping[str, JSON]], task["connections"])
     now = datetime.fromisoformat(str(task["now"]))
     session = Session(
         graph=loaded.graph,
         config=config,
-        lake=open_lake_at(str(task["lake"])),
+        lake=open_lake_at(str(task["lake"]), connection=Connections(config, given=given).of_lake()),
         file=Path(str(task["file"])),
         clock=lambda: now,
         overrides=cast(Mapping[str, Mapping[str, JSON]], task["overrides"]),
         experiment=frozenset(cast(list[str], task["experiment"])),
         who=str(task["who"]),
-        given_connections=cast(Mapping[str, Mapping[str, JSON]], task["connections"]),
+        given_connections=given,
     )
     return execute_step(session, str(task["step"]), Interval.of(start, end), is_forced=bool(task["is_forced"]))
 

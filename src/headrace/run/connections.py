@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from typing import cast
 
 from headrace.config import Config
 from headrace.core.connection import Connection, parse_connection, variable_of
@@ -53,7 +52,7 @@ class Connections:
 
     def __init__(self, config: Config, *, given: Mapping[str, Mapping[str, JSON]] | None = None) -> None:
         self._config = config
-        self._found = {name: _remembered(_told(told)) for name, told in (given or {}).items()}
+        self._found = {name: _remembered(Connection.of_told(told)) for name, told in (given or {}).items()}
 
     def of(self, setting: str) -> Connection | None:
         """The connection that a setting (`tracking_connection`) names; None where it is not set."""
@@ -64,7 +63,12 @@ class Connections:
             self._found[identity] = find_connection(identity, asked=f"{setting}, {self._config.values[setting].origin}")
         return self._found[identity]
 
-    def told(self) -> dict[str, JSON]:
+    def of_lake(self) -> Connection | None:
+        """The connection that the lake is reached with; a folder needs none, and none is looked for then."""
+        uri = self._config.lake_uri
+        return None if "://" not in uri or uri.startswith(("file://", "memory://")) else self.of("connection")
+
+    def told(self) -> dict[str, Mapping[str, JSON]]:
         """Those that were found so far, with their secrets: for a child process, by a pipe."""
         return {name: connection.told() for name, connection in self._found.items()}
 
@@ -72,10 +76,6 @@ class Connections:
 def _remembered(connection: Connection) -> Connection:
     remember(connection.secrets)
     return connection
-
-
-def _told(told: Mapping[str, JSON]) -> Connection:
-    return Connection(**cast(dict[str, str], dict(told)))  # what `Connection.told` gave
 
 
 def _missing(identity: str, asked: str, variable: str) -> str:

@@ -26,6 +26,7 @@ from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered, gather, row_paths
 from headrace.run.promotion import judge_promotion
+from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.run.upstream import gather_upstream
 from headrace.steps.champions import open_champion
@@ -319,7 +320,7 @@ def _content(job: _Job, made: Made, fingerprint: str, inputs: Gathered | None) -
     counts = {"read": made.rows_read, "kept": made.rows_kept, "quarantined": made.rows_quarantined}
     details: dict[str, JSON] = {**made.details, "counts": counts}
     if made.notes:
-        details["notes"] = list(made.notes)
+        details["notes"] = [redacted(note) for note in made.notes]
     content = Content(
         kind="data",
         step_kind=job.step.kind,

@@ -24,6 +24,7 @@ from headrace.run.child import execute_in_child
 from headrace.run.execute import execute_step, receipt_of
 from headrace.run.promotion import promotion_receipt
 from headrace.run.session import Session
+from headrace.run.redaction import redacted
 
 __all__ = ["Outcome", "Watcher", "confirm_standing", "run_plan", "standing_receipt"]
 
@@ -270,8 +271,7 @@ def _why(decision: Decision, receipt: Receipt) -> str:
 
 
 def _told(error: BaseException) -> str:
-    text = str(error).strip()
-    return text or type(error).__name__
+    return redacted(str(error).strip()) or type(error).__name__
 
 
 def _pause_s(attempt: int) -> float:

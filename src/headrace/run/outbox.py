@@ -56,7 +56,7 @@ class Place:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Place:
-        return cls(told["tracker"], told["uri"], Connection(**told["connection"]) if told["connection"] else None)
+        return cls(told["tracker"], told["uri"], Connection.of_told(told["connection"]) if told["connection"] else None)
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,18 @@ and most places that tell of errors know no session. Airflow keeps its own for t
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
 
 from headrace.core.connection import parse_connection
 from headrace.core.errors import ConfigurationError
 from headrace.core.ports import JSON
 from headrace.core.redaction import hide, masked, secrets_in_environment
 
-__all__ = ["known_secrets", "on_secret", "redacted", "redacted_values", "remember", "without_secrets"]
+__all__ = ["known_secrets", "on_secret", "redacted", "redacted_values", "remember", "tell_crashes_redacted", "without_secrets"]
 
 _known: set[str] = set()
 _listeners: list[Callable[[str], None]] = []
@@ -63,6 +67,16 @@ def without_secrets(text: str) -> str:
 def redacted(text: str) -> str:
     """A message without any known secret, and without what its addresses and parameters give away."""
     return masked(without_secrets(text))
+
+
+def tell_crashes_redacted() -> None:
+    """Let this process, and its threads, print the traceback of an error that nobody caught without secrets."""
+
+    def told(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, trace))))
+
+    sys.excepthook = told
+    threading.excepthook = lambda arguments: told(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
 
 
 def redacted_values(value: JSON) -> JSON:

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import cast
 
 from headrace.config import Config
+from headrace.core.connection import Connection
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.redaction import secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Source, Step, Table, TrainedModel
@@ -37,6 +39,7 @@ from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
+from headrace.run.redaction import remember
 
 __all__ = ["Clock", "Session", "utc_now"]
 
@@ -73,6 +76,7 @@ class Session:
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
+        remember(secrets_in_values([value.value for value in (*self.config.values.values(), *self.config.locations.values())]))
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
@@ -174,6 +178,12 @@ class Session:
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             return Path(folder)
 
+    def tidy(self) -> None:
+        """Remove the work folder now: a process that is ended hard does not come to it by itself."""
+        folder = self.__dict__.pop("work", None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
     @cached_property
     def models(self) -> ModelBackend:
         with self._lock:
@@ -190,11 +200,10 @@ class Session:
         return cast(SourceFormat, load("sources", source.options.format).open())
 
     def origin(self, location: str) -> Origin:
-        scheme = location.partition("://")[0] if "://" in location else "local"
-        name = "local" if scheme == "file" else scheme
+        name = _flavour_of(location)
         with self._lock:
             if name not in self._origins:
-                self._origins[name] = cast(Origin, load("origins", name).open(self.folder))
+                self._origins[name] = open_origin(location, self.folder)
             return self._origins[name]
 
     def location(self, source: Source) -> str:
@@ -213,16 +222,31 @@ class Session:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
 
 
-def open_lake_at(uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False) -> Lake:
-    """The lake at a path or URI: made where there is none, an error with `read_only`, and taken for empty with `is_looking`."""
-    scheme = uri.partition("://")[0] if "://" in uri else "local"
-    store = cast(Store, load("stores", "local" if scheme == "file" else scheme).open(uri))
+def open_origin(location: str, folder: Path) -> Origin:
+    """What finds and opens the files of a location; a relative one starts at `folder`."""
+    return cast(Origin, load("origins", _flavour_of(location)).open(folder))
+
+
+def open_lake_at(
+    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, connection: Connection | None = None
+) -> Lake:
+    """The lake at a path or URI: made where there is none, an error with `read_only`, and taken for empty with `is_looking`.
+
+    A store that is no folder is handed the `connection`, if the settings name one.
+    """
+    flavour = load("stores", _flavour_of(uri))
+    store = cast(Store, flavour.open(uri) if connection is None else flavour.open(uri, connection=connection))
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
         if not is_looking:
             raise
         return Lake(store, clock=clock)
+
+
+def _flavour_of(uri: str) -> str:
+    scheme = uri.partition("://")[0] if "://" in uri else "local"
+    return "local" if scheme == "file" else scheme
 
 
 def names_interval(step: Table) -> bool:

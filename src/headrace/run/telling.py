@@ -31,6 +31,7 @@ from headrace.report.data import (
 )
 from headrace.run.drawing import drawing_of
 from headrace.run.promotion import sides_of
+from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.steps.splits import likeness
 
@@ -73,7 +74,7 @@ def _row(receipt: Receipt) -> ReceiptRow:
         size_bytes=receipt.size_bytes,
         seconds=receipt.seconds,
         why=receipt.why,
-        error=masked(receipt.error or ""),
+        error=redacted(receipt.error or ""),
     )
 
 
