@@ -1,4 +1,7 @@
-"""`headrace promote`, `rollback`, `hold`, `release`: what a person decides about which model serves, with who and why."""
+"""What a person decides about which model serves, with who and why: `headrace approve`, `reject`, `promote`, `rollback`, `hold`, `release`.
+
+`headrace pending` shows what waits for such a word.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,87 @@ import click
 from headrace.cli.opening import Where, interval_at, open_session, who
 from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
-from headrace.core.errors import UnknownNameError, did_you_mean
-from headrace.core.step import TrainedModel
 from headrace.lake.chain import Decision
+from headrace.run import questions
 from headrace.run.session import Session, utc_now
 from headrace.run.tracking import queue_decision
 from headrace.steps import overrides
 
-__all__ = ["hold", "promote", "release", "rollback"]
+__all__ = ["approve", "hold", "pending", "promote", "reject", "release", "rollback"]
 
 _model = click.argument("model")
 _why = click.option("--why", required=True, help="The reason; kept with the decision.")
 _who = click.option("--who", "name", default=None, help="Who decides.  [the account]")
+
+
+_question = click.option(
+    "--question", "number", type=click.IntRange(1), help="Only if it is this decision that asked.  [the one that waits]"
+)
+
+
+@click.command()
+@file_argument
+@lake_options
+@as_json
+def pending(file: Path, lake: str | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001  # click passes options by name
+    """Show the challengers that wait for a person, their metrics beside the champion's."""
+    session = open_session(Where(file, lake, profile), is_reading=True)
+    found = questions.waiting(session)
+    if as_json:
+        print_json([challenger.to_json() for challenger in found])
+        return 0
+    if not found:
+        tell(f"No challenger of `{session.graph.name}` waits for a person.")
+    for challenger in found:
+        tell(f"{questions.subject(challenger)}\n\n{questions.text(challenger)}\n")
+        tell(f"headrace approve {file} {challenger.model} --question {challenger.asked.number} --why …   or: headrace reject …")
+    return 0
+
+
+@click.command()
+@file_argument
+@_model
+@_question
+@_why
+@_who
+@lake_options
+@as_json
+def approve(
+    file: Path,
+    model: str,
+    number: int | None,
+    why: str,
+    name: str | None,
+    lake: str | None,
+    profile: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Say yes to the challenger that waits: it becomes the champion. Refused when it is not the one that waits any more."""
+    session = _session(file, lake, profile, model)
+    return _print(questions.answer(session, model, "promote", number=number, who=name or who(), why=why), as_json=as_json)
+
+
+@click.command()
+@file_argument
+@_model
+@_question
+@_why
+@_who
+@lake_options
+@as_json
+def reject(
+    file: Path,
+    model: str,
+    number: int | None,
+    why: str,
+    name: str | None,
+    lake: str | None,
+    profile: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Say no to the challenger that waits: the champion stays, and nobody is asked about this model again."""
+    session = _session(file, lake, profile, model)
+    return _print(questions.answer(session, model, "reject", number=number, who=name or who(), why=why), as_json=as_json)
 
 
 @click.command()
@@ -104,14 +176,16 @@ def release(file: Path, model: str, why: str, name: str | None, lake: str | None
 
 def _session(file: Path, lake: str | None, profile: str | None, model: str) -> Session:
     session = open_session(Where(file, lake, profile), is_reading=True)
-    models = [s.name for s in session.graph.steps.values() if isinstance(s, TrainedModel)]
-    if model not in models:
-        raise UnknownNameError(f"Pipeline `{session.graph.name}` has no model `{model}`. {did_you_mean(model, models)}")
+    questions.checked_model(session, model)
     return session
 
 
 def _told(session: Session, model: str, decision: Decision, *, as_json: bool) -> int:
     queue_decision(session, model, decision, at=utc_now())
+    return _print(decision, as_json=as_json)
+
+
+def _print(decision: Decision, *, as_json: bool) -> int:
     if as_json:
         import json
 

@@ -29,6 +29,9 @@ _COMMANDS = {
     "log": "List the versions of a dataset.",
     "files": "List the current files of a dataset.",
     "clear": "Make intervals of a dataset count as not made.",
+    "pending": "Show the challengers that wait for a person.",
+    "approve": "Say yes to the challenger that waits.",
+    "reject": "Say no to the challenger that waits.",
     "promote": "Promote a trained model by hand.",
     "rollback": "Go back to an earlier champion.",
     "hold": "Keep the champion until it is released.",
@@ -40,7 +43,7 @@ _COMMANDS = {
     "doctor": "Say where each setting came from, and what is installed.",
 }
 _OBJECTS = 100_000  # between collections of garbage: at the default of 700 they are a tenth of what importing scikit-learn costs
-_HOMES = {"promote": "champions", "rollback": "champions", "hold": "champions", "release": "champions"}
+_HOMES = dict.fromkeys(("pending", "approve", "reject", "promote", "rollback", "hold", "release"), "champions")
 
 
 @click.group(
