@@ -1,0 +1,125 @@
+"""A pipeline that has something of everything which the pages of Airflow can show, its files, and one that reads what it publishes.
+
+lay_out(folder)      writes bikes.py, rota.py and the files of six days; on the last day the file is broken
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+
+__all__ = ["BIKES", "BROKEN", "DAYS", "ROTA", "lay_out"]
+
+FIRST = date(2026, 6, 1)
+DAYS = tuple(FIRST + timedelta(days=number) for number in range(6))
+BROKEN = DAYS[-1]  # its file counts hires in words
+_STATIONS = 120
+
+BIKES = '''"""How many bikes will be hired at each station tomorrow.
+
+The model learns from the last four days. **A person promotes it**, so that the vans' drivers are never surprised.
+"""
+
+from pydantic import BaseModel, Field
+
+import headrace as hr
+
+bikes = hr.Pipeline("bikes", schedule="@daily", start="2026-06-01")
+
+
+class Station(BaseModel):
+    station: str
+    docks: int = Field(gt=0)
+    district: str
+
+
+class Hire(BaseModel):
+    station: str
+    hires: int = Field(ge=0)
+    rain_mm: float = Field(ge=0)
+
+
+bikes.source("stations", "stations.csv", contract=Station)
+bikes.source("counts", "counts/{start:%Y-%m-%d}.csv", contract=Hire)
+
+
+@bikes.table(key="station", group="prepare")
+def demand(counts, stations, busy: int = 40):
+    """One row a station and day, with its docks.
+
+    A day is `busy` from 40 hires on.
+    """
+    return "select *, (hires >= $busy)::int as was_busy from counts join stations using (station)"
+
+
+@bikes.table(key="district", layer="gold", publish=True)
+def districts(demand):
+    """Hires a district, for the planners."""
+    return "select district, sum(hires) as hires, count(*) as stations from demand group by district"
+
+
+@bikes.table(key="station", history={"demand": "4d"}, split=hr.by_key(test=0.25), group="prepare")
+def lately(demand):
+    """What each station did in the last four days, as far as there are four."""
+    return """
+        select station, any_value(docks) as docks, avg(rain_mm) as rain_mm, avg(was_busy) as busy_share, avg(hires) as hires
+        from demand group by station
+    """
+
+
+@bikes.model(
+    lately,
+    features=["docks", "rain_mm", "busy_share"],
+    target="hires",
+    gate=[hr.at_least("r2", 0.6), hr.no_worse("mae", tolerance=0.5)],
+    approval=True,
+)
+def forecast(trees: int = 40, deepest: int = 6):
+    """Hires of a station in a day, by a random forest."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(trees, max_depth=deepest)
+
+
+bikes.predict(forecast, lately, name="expected", columns=["hires"])
+dag = hr.airflow_dag(bikes, wait="1m", default_args={"owner": "ana"})
+'''
+
+ROTA = '''"""Which districts get a second van tomorrow."""
+
+import headrace as hr
+
+rota = hr.Pipeline("rota", start="2026-06-01")
+rota.source("districts", hr.dataset("bikes.districts", every="@daily"))
+
+
+@rota.table(key="district")
+def vans(districts):
+    """One row a district."""
+    return "select district, case when hires > 900 then 2 else 1 end as vans from districts"
+
+
+dag = hr.airflow_dag(rota)
+'''
+
+
+def lay_out(folder: Path) -> None:
+    """Write the pipelines and their files. One row of each file has no number where one belongs: it is put in quarantine."""
+    (folder / "counts").mkdir(parents=True, exist_ok=True)
+    docks = {f"s{number:03}": 8 + number % 25 for number in range(_STATIONS)}
+    districts = ("Harbour", "Hill", "Market", "Old town")
+    with (folder / "stations.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["station", "docks", "district"], *((s, d, districts[d % 4]) for s, d in docks.items())])
+    for day in DAYS:
+        chance = Random(day.isoformat())
+        rain = round(chance.uniform(0, 9), 1)
+        with (folder / "counts" / f"{day}.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["station", "hires", "rain_mm"])
+            for number, (station, places) in enumerate(docks.items()):
+                hires = max(0, round(places * (3.2 - 0.15 * rain) + chance.gauss(0, 6)))
+                rows.writerow([station, "many" if day == BROKEN else "n/a" if number == 7 else hires, rain])
+    (folder / "bikes.py").write_text(BIKES)
+    (folder / "rota.py").write_text(ROTA)
