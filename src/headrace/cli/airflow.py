@@ -10,6 +10,7 @@ __all__ = ["airflow"]
 
 _COMMANDS = {
     "up": "Start a local Airflow that has the pipelines of a folder or a git repository.",
+    "check": "Read a file as Airflow does: errors, warnings, what it costs, clashes.",
 }
 _HOMES = {name: f"airflow_{name}" for name in _COMMANDS}
 
