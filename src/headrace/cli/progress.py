@@ -33,6 +33,7 @@ _COLORS = {
     "failed": "red",
     "blocked": "magenta",
     "running": "bold",
+    "waiting": "yellow",
 }
 _SHOWN_LIVE = 24
 _LONGEST = 110
@@ -55,15 +56,18 @@ class Display:
         self._has_header = False
 
     def __call__(self, decision: Decision, receipt: Receipt | None) -> None:
-        if self.is_brief and decision.action != "run":
+        is_waiting = receipt is None and decision.action == "wait"
+        if self.is_brief and decision.action != "run" and not is_waiting:
             return
         with self._lock:
+            if is_waiting and decision.pair not in self._rows and not self.is_quiet and not self.is_live:
+                self._print(Receipt(decision.step, decision.kind, decision.interval, "skipped", decision.reason), "waiting")
             self._rows[decision.pair] = (decision, receipt, time.perf_counter())
             self._ended += receipt is not None and decision.action == "run"
             if receipt is not None and not self.is_quiet and not self.is_live:
                 self._print(receipt)
 
-    def _print(self, receipt: Receipt) -> None:
+    def _print(self, receipt: Receipt, state: str = "") -> None:
         if not self._has_header:
             self._has_header = True
             click.echo(self._line("step", "interval", "state", "rows", "quarantined", "seconds", "why"))
@@ -71,7 +75,7 @@ class Display:
             self._line(
                 receipt.step,
                 receipt.interval.label,
-                receipt.state,
+                state or receipt.state,
                 rows_text(receipt.rows_kept),
                 rows_text(receipt.rows_quarantined),
                 seconds_text(receipt.seconds),
@@ -99,7 +103,7 @@ class Display:
         with self._lock:
             rows = list(self._rows.values())
         for decision, receipt, since in self._chosen(rows):
-            state = receipt.state if receipt else "running"
+            state = receipt.state if receipt else "waiting" if decision.action == "wait" else "running"
             seconds = receipt.seconds if receipt else time.perf_counter() - since
             table.add_row(
                 Text(decision.step),

@@ -129,13 +129,10 @@ def options_for(location: str) -> SourceOptions:
     for suffix, options in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions("csv", location, options)
-    if _DATASET_NAME.fullmatch(location):
-        raise ConfigurationError(
-            f"The format of `{location}` can't be told from its name. If it is a dataset of another pipeline, say so: hr.dataset({location!r})."
-        )
     known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
+    other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
-        f"The format of `{location}` can't be told from its name: it ends in none of {known}. Say it: `hr.csv({location!r}, delimiter=…)`."
+        f"The format of `{location}` can't be told from its name: it ends in none of {known}. Say it: `hr.csv({location!r}, delimiter=…)`.{other}"
     )
 
 

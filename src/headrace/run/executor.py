@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from headrace.core.arrival import Late
 from headrace.core.errors import is_transient
 from headrace.core.graph import Pair
 from headrace.core.plan import Decision, Plan
@@ -23,13 +24,14 @@ from headrace.lake.layout import chain_key, slot_key
 from headrace.run.child import execute_in_child
 from headrace.run.execute import execute_step, receipt_of
 from headrace.run.promotion import promotion_receipt
-from headrace.run.session import Session
 from headrace.run.redaction import redacted
+from headrace.run.session import Session
+from headrace.run.waiting import WaitingRoom
 
 __all__ = ["Outcome", "Watcher", "confirm_standing", "run_plan", "standing_receipt"]
 
 Watcher = Callable[[Decision, Receipt | None], None]
-"""Told of each pair as it starts (no receipt yet) and as it ends."""
+"""Told of each pair as it starts (no receipt yet) and as it ends; before, with a decision to `wait`, of what a source waits for."""
 
 _BARE = "it asks for a process of its own or a timeout, which only the command line gives"
 _FIRST_PAUSE_S = 0.5
@@ -142,6 +144,7 @@ class _Run:
         self._outcome = Outcome()
         self._board = _Board(session, plan)
         self._ready = deque(self._board.ready())
+        self._room = WaitingRoom(session, lambda decision: watch(decision, None))
 
     def note(self, decision: Decision, receipt: Receipt) -> None:
         self._receipts[decision.pair] = receipt
@@ -149,9 +152,13 @@ class _Run:
 
     def serially(self) -> None:
         try:
-            while self._ready:
+            while self._ready or self._room:
+                self._let_in()
                 decision = self._started()
-                self._ended(decision, *_attempted(self._session, decision))
+                if decision is not None:
+                    self._ended(decision, *_attempted(self._session, decision, self._room.late.get(decision.pair)))
+                elif self._room:
+                    self._room.sleep()
         except KeyboardInterrupt:
             self._outcome.is_interrupted = True
 
@@ -159,11 +166,13 @@ class _Run:
         pool = ThreadPoolExecutor(workers, thread_name_prefix="headrace")
         running: dict[Future[tuple[Receipt, BaseException | None]], Decision] = {}
         try:
-            while self._ready or running:
-                while self._ready and len(running) < workers:
-                    decision = self._started()
-                    running[pool.submit(_attempted, self._session, decision)] = decision
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+            while self._ready or running or self._room:
+                self._let_in()
+                while len(running) < workers and (decision := self._started()) is not None:
+                    running[pool.submit(_attempted, self._session, decision, self._room.late.get(decision.pair))] = decision
+                if not running and self._room:
+                    self._room.sleep()
+                done, _ = wait(running, timeout=self._room.pause_s, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._ended(running.pop(future), *future.result())
         except KeyboardInterrupt:
@@ -182,10 +191,18 @@ class _Run:
         self._outcome.receipts = [self._receipts[d.pair] for d in plan.decisions if d.pair in self._receipts]
         return self._outcome
 
-    def _started(self) -> Decision:
-        decision = self._decisions[self._ready.popleft()]
-        self._watch(decision, None)
-        return decision
+    def _let_in(self) -> None:
+        """What was waited for, and is there."""
+        self._ready.extend(decision.pair for decision in self._room.leaving())
+
+    def _started(self) -> Decision | None:
+        """The next pair that can start now; what waits for something outside is put aside meanwhile."""
+        while self._ready:
+            decision = self._decisions[self._ready.popleft()]
+            if not self._room.holds(decision):
+                self._watch(decision, None)
+                return decision
+        return None
 
     def _ended(self, decision: Decision, receipt: Receipt, error: BaseException | None) -> None:
         """Note how a pair ended, and what follows from it for those that read it."""
@@ -231,14 +248,16 @@ def standing_receipt(session: Session, decision: Decision) -> Receipt:
     return replace(receipt_of(session, step, manifest), why=decision.reason)
 
 
-def _attempted(session: Session, decision: Decision) -> tuple[Receipt, BaseException | None]:
-    """One pair, tried again while its errors may pass."""
+def _attempted(session: Session, decision: Decision, late: Late | None = None) -> tuple[Receipt, BaseException | None]:
+    """One pair, tried again while its errors may pass. `late` says that it was waited for in vain."""
     policy = session.graph.steps[decision.step].policy
     started = time.perf_counter()
     attempts = 0
     while True:
         attempts += 1
         try:
+            if late is not None:
+                late.raise_if_changing(decision.step, decision.interval)
             carry_out = execute_in_child if policy.has_own_process and session.file is not None else execute_step
             receipt = carry_out(session, decision.step, decision.interval, is_forced=decision.is_forced)
         except (KeyboardInterrupt, SystemExit):
@@ -247,6 +266,8 @@ def _attempted(session: Session, decision: Decision) -> tuple[Receipt, BaseExcep
             if is_transient(error) and attempts <= policy.retries:
                 session.sleep(_pause_s(attempts))
                 continue
+            if late is not None:
+                late.add_to(error)
             seconds = time.perf_counter() - started
             failed = Receipt(
                 decision.step,

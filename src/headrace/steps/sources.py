@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -335,4 +336,13 @@ def _nothing_found(step: Source, interval: Interval, origin: Origin, location: s
         return f'{looked} The nearest interval that has one is {near.label}: run with --at {near.label}. If an interval without a file is normal, declare missing="empty".'
     if pattern_of(location) != location:
         return f"{looked} None was found for any other interval either (`{pattern_of(location)}`). Is the location right?"
-    return f"{looked} Is the location right? A relative one starts at the folder of the pipeline's file."
+    near_names = _names_near(resolve(location, interval), origin)
+    near_text = f" Beside it: {', '.join(f'`{name}`' for name in near_names)}." if near_names else ""
+    return f"{looked}{near_text} Is the location right? A relative one starts at the folder of the pipeline's file."
+
+
+def _names_near(location: str, origin: Origin) -> list[str]:
+    """The files in the folder of a location whose names are most like its own."""
+    folder, slash, name = location.rpartition("/")
+    names = [file.name for file in origin.find(f"{folder}{slash}*")]
+    return get_close_matches(name, names, n=3, cutoff=0.6)

@@ -1,0 +1,126 @@
+"""Waiting for what a source reads: what is awaited, what one look at it saw, and what follows from the looks so far. Pure.
+
+Who can look is chosen by the kind of what is awaited, so that a new kind of source brings a way to look and nothing else. The
+invariant: what still changes between two looks has not arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, cast
+
+from headrace.core.errors import HeadraceError, SourceError
+from headrace.core.interval import Interval, format_duration
+from headrace.core.ports import JSON
+
+__all__ = ["Awaited", "Late", "Sight", "Vigil"]
+
+Kind = Literal["files", "dataset"]
+
+_FIRST_PAUSE_S = 1.0
+_SETTLING_S = 2.0
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """What a source's interval waits for, at most `longest_s`, in plain texts: it can be handed to another process.
+
+    `files`: those that `location` names, a path or pattern; a relative one starts at the folder `place`. `dataset`: the dataset that
+    `location` names, in the lake `place`.
+    """
+
+    step: str
+    interval: Interval
+    kind: Kind
+    location: str
+    place: str
+    longest_s: float
+
+    def __str__(self) -> str:
+        return f"`{self.location}` ({self.interval.label})" if self.kind == "dataset" else f"`{self.location}`"
+
+    def as_json(self) -> dict[str, JSON]:
+        interval = [self.interval.start.isoformat(), self.interval.end.isoformat()]
+        return {
+            "step": self.step,
+            "interval": interval,
+            "kind": self.kind,
+            "location": self.location,
+            "place": self.place,
+            "longest_s": self.longest_s,
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, JSON]) -> Awaited:
+        start, end = cast(Sequence[str], told["interval"])
+        kind: Kind = "dataset" if told["kind"] == "dataset" else "files"
+        longest_s = float(str(told["longest_s"]))
+        return cls(str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look saw. `mark` is None while something is missing, else a text that changes when what is there does.
+
+    `is_settled` says that it can't change, as a commit, or has not for a while. `said` tells people what is missing or there.
+    """
+
+    mark: str | None
+    said: str
+    is_settled: bool = False
+
+
+@dataclass(frozen=True)
+class Vigil:
+    """The looks so far.
+
+    >>> looks = Vigil().after(Sight(None, "no file")).after(Sight("7 bytes", "7 bytes")).after(Sight("9 bytes", "9 bytes"))
+    >>> looks.has_arrived, looks.is_changing, looks.after(Sight("9 bytes", "9 bytes")).has_arrived
+    (False, True, True)
+    """
+
+    looks: int = 0
+    last: Sight | None = None
+    has_arrived: bool = False
+
+    def after(self, sight: Sight) -> Vigil:
+        before = self.last.mark if self.last else None
+        return Vigil(self.looks + 1, sight, sight.mark is not None and (sight.is_settled or sight.mark == before))
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether something is there that changed since the look before, or that was looked at once."""
+        return self.last is not None and self.last.mark is not None and not self.has_arrived
+
+    @property
+    def pause_s(self) -> float:
+        """How long until the next look."""
+        backoff: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(max(0, self.looks - 1), 8))
+        return max(backoff, _SETTLING_S) if self.is_changing else backoff
+
+
+@dataclass(frozen=True)
+class Late:
+    """Time was up at the last look: `said` is what that one saw, `is_changing` that something was there and still changed."""
+
+    said: str
+    since: datetime
+    longest_s: float
+    is_changing: bool
+
+    def __str__(self) -> str:
+        waited = f"It was waited for since {self.since:%Y-%m-%dT%H:%M:%SZ}, as long as wait= allows ({format_duration(timedelta(seconds=self.longest_s))})."
+        return f"{self.said[:1].upper()}{self.said[1:]}. {waited}" if self.is_changing else waited
+
+    def raise_if_changing(self, step: str, interval: Interval) -> None:
+        """SourceError for what still changed: it is never read half."""
+        if self.is_changing:
+            raise SourceError(f"Source `{step}` {interval}: {self} Let it be written elsewhere and moved, or wait longer.")
+
+    def add_to(self, error: BaseException) -> None:
+        """Say in an error of a step that it was waited for."""
+        if isinstance(error, HeadraceError) and not self.is_changing:
+            error.args = (f"{error}\n{self}", *error.args[1:])

@@ -1,0 +1,89 @@
+"""What a source's interval waits for, and looking whether it is there: files at their origin, or another pipeline's dataset in the lake.
+
+A look is one listing; nothing is opened. Waiting itself is done by who asks: `headrace.run.waiting` in this process, an orchestrator
+in its own way. The invariant: a look depends on what is awaited alone, so that any process can take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from headrace.core.arrival import Awaited, Sight
+from headrace.core.graph import Pair
+from headrace.core.interval import Interval
+from headrace.core.location import resolve
+from headrace.core.manifest import digest_of
+from headrace.core.plan import Decision
+from headrace.core.ports import Origin, RawFile
+from headrace.core.step import Source, Step
+from headrace.lake.lake import Lake
+from headrace.run.catalog import Catalog
+from headrace.run.session import Session, open_lake_at, open_origin
+from headrace.run.upstream import look_upstream
+
+__all__ = ["awaited", "awaited_by", "look_for", "look_from_afar"]
+
+_QUIET = timedelta(minutes=1)  # a file that nobody wrote to for so long is taken as whole at the first look
+
+
+def awaited(session: Session, step: Step, interval: Interval) -> Awaited | None:
+    """What a step waits for in an interval; None for a step that does not wait."""
+    if not isinstance(step, Source) or step.wait is None:
+        return None
+    longest_s = step.wait.total_seconds()
+    if step.options.is_dataset:
+        return Awaited(step.name, interval, "dataset", step.options.location, session.lake.uri, longest_s)
+    location = resolve(session.location(step), interval)
+    return Awaited(step.name, interval, "files", location, str(session.folder.absolute()), longest_s)
+
+
+def awaited_by(session: Session, decisions: Sequence[Decision]) -> dict[Pair, Awaited]:
+    """What those of some decisions wait for that are about to run. A source whose files landed before is read from there, and does not wait."""
+    found = {}
+    for decision in decisions:
+        step = session.graph.steps[decision.step]
+        is_landed = decision.version is not None and not decision.is_forced and isinstance(step, Source) and not step.options.is_dataset
+        waits_for = awaited(session, step, decision.interval) if decision.action == "run" and not is_landed else None
+        if waits_for is not None:
+            found[decision.pair] = waits_for
+    return found
+
+
+def look_for(session: Session, what: Awaited) -> Sight:
+    """One look, in a session. Raises what a listing raises."""
+    return _look(what, session.clock(), lake=lambda _: session.lake, origin=lambda location, _: session.origin(location))
+
+
+def look_from_afar(what: Awaited, *, now: datetime) -> Sight:
+    """One look, in a process that has not opened the pipeline."""
+    return _look(what, now, lake=lambda uri: open_lake_at(uri, is_looking=True), origin=open_origin)
+
+
+def _look(what: Awaited, now: datetime, *, lake: Callable[[str], Lake], origin: Callable[[str, Path], Origin]) -> Sight:
+    if what.kind == "dataset":
+        return _look_into(lake(what.place), what)
+    return _look_at(origin(what.location, Path(what.place)).find(what.location), what, now)
+
+
+def _look_at(files: Sequence[RawFile], what: Awaited, now: datetime) -> Sight:
+    if not files:
+        return Sight(None, f"there is no file at {what}")
+    is_quiet = all(file.modified_at is not None and file.modified_at + _QUIET <= now for file in files)
+    size = sum(file.size_bytes for file in files)
+    said = (
+        f"{what} is there with {size:,} bytes, and still changes"
+        if len(files) == 1
+        else f"{len(files)} files are at {what}, and still change"
+    )
+    return Sight(digest_of([[file.uri, file.mark] for file in files]), said, is_settled=is_quiet)
+
+
+def _look_into(lake: Lake, what: Awaited) -> Sight:
+    pipeline = what.location.partition(".")[0]
+    found = look_upstream(Catalog(lake, pipeline), what.location, what.interval)
+    if not found.missing:
+        return Sight("made", f"{what} is made", is_settled=True)
+    more = f" and {len(found.missing) - 1} more" if len(found.missing) > 1 else ""
+    return Sight(None, f"`{what.location}` is not made for {found.missing[0]}{more}")
