@@ -48,3 +48,5 @@ def forest(trees: int = 20) -> "Pipeline":
 
 
 petrol.predict(forest, consumption, name="expected", columns=["consumption"])
+
+dag = hr.airflow_dag(petrol)  # nothing, unless Airflow is reading the file

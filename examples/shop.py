@@ -50,3 +50,5 @@ def groups(clusters: int = 5) -> "Pipeline":
 
 
 shop.predict(groups, spending, name="customer_groups")
+
+dag = hr.airflow_dag(shop)  # nothing, unless Airflow is reading the file

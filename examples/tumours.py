@@ -55,3 +55,5 @@ def forest(trees: int = 100, deepest: int = 8) -> "RandomForestClassifier":
 
 
 diagnoses = tumours.predict(forest, cells, name="diagnoses", columns=["benign"])
+
+dag = hr.airflow_dag(tumours)  # nothing, unless Airflow is reading the file

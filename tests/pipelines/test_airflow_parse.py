@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Home:
     made = Home(tmp_path_factory.mktemp("parse"))
     made.dags.mkdir()
     for example in (project / "examples").glob("*.py"):
-        (made.dags / example.name).write_text(f"{example.read_text()}\ndag = hr.airflow_dag({example.stem})\n")
+        (made.dags / example.name).write_text(example.read_text())
     (made.dags / "events.py").write_text(EVENTS.replace("TIMETABLE", "partitioned"))
     (made.dags / "classic.py").write_text(EVENTS.replace("TIMETABLE", "data_interval").replace('"events"', '"classic"'))
     (made.dags / "misspelt.py").write_text(WRONG.replace("SCHEDULE", "@daily").replace("STEPS", "{'click': {}}"))

@@ -56,6 +56,8 @@ def _file(starter: Starter) -> Iterator[str]:
         yield ""
         yield ""
         yield f"# For a model of one of the columns: headrace init {seen.path.name} --target COLUMN"
+    yield ""
+    yield "dag = hr.airflow_dag(pipeline)  # nothing, unless Airflow is reading the file"
 
 
 def _tick(text: str) -> str:
