@@ -29,8 +29,11 @@ def told(dag: Any) -> dict[str, Any]:
         "groups": {task.task_id: task.task_group.group_display_name for task in dag.tasks},
         "docs": {task.task_id: task.doc_md for task in dag.tasks},
         "rules": {task.task_id: str(task.trigger_rule) for task in dag.tasks},
+        "inlets": {task.task_id: [(one.name, one.uri) for one in task.inlets] for task in dag.tasks},
+        "outlets": {task.task_id: [(one.name, one.uri) for one in task.outlets] for task in dag.tasks},
         "pools": {task.task_id: task.pool for task in dag.tasks},
         "params": {name: dag.params.get_param(name).schema for name in dag.params},
+        "said": {name: dag.params.get_param(name).description for name in dag.params},
         "max_active_runs": dag.max_active_runs,
     }
 

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import airflow.models.dagrun
 from airflow.dag_processing.dagbag import DagBag
+from airflow.models.asset import AssetEvent, PartitionedAssetKeyLog
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 
@@ -24,6 +25,9 @@ def main() -> None:
     bag = DagBag(dag_folder=asked["file"])
     assert not bag.import_errors, bag.import_errors
     answer = [run(bag.dags[one["dag"]], one) for one in asked["runs"]]
+    told = events()
+    for one in answer:
+        one["events"] = [event for event in told if event["run"] == one["run"]]
     Path(asked["answer"]).write_text(json.dumps(answer))
 
 
@@ -36,7 +40,27 @@ def run(dag: Any, asked: dict[str, Any]) -> dict[str, Any]:
     with create_session() as session:
         for found in session.query(XComModel).filter_by(dag_id=dag.dag_id, run_id=made.run_id, key="return_value"):
             tasks[found.task_id]["told"] = json.loads(found.value) if isinstance(found.value, str) else found.value
-    return {"state": str(made.state), "tasks": tasks}
+    return {"run": made.run_id, "state": str(made.state), "tasks": tasks}
+
+
+def events() -> list[dict[str, Any]]:
+    """The events of assets, and the runs of other DAGs that they ask for."""
+    with create_session() as session:
+        found = []
+        for event in session.query(AssetEvent).order_by(AssetEvent.id):
+            asked = session.query(PartitionedAssetKeyLog).filter_by(asset_event_id=event.id)
+            found.append(
+                {
+                    "run": event.source_run_id,
+                    "task": event.source_task_id,
+                    "asset": event.asset.name,
+                    "uri": event.asset.uri,
+                    "key": event.partition_key,
+                    "extra": event.extra,
+                    "asks": {one.target_dag_id: one.target_partition_key for one in asked},
+                }
+            )
+        return found
 
 
 def partitioned(key: str | None) -> Any:
