@@ -37,7 +37,13 @@ class StepOperator(PipelineOperator):
         from headrace.airflow.task import take_step
 
         self.log.info("headrace: waited; %s commits are still missing", event["missing"])
-        return take_step(self, self.step, context, wait_s=0)
+        return take_step(self, self.step, context, wait_s=0, event=event)
+
+    def arrive(self, context: Context, event: Mapping[str, object]) -> dict[str, JSON]:
+        """Take a source's turn after waiting for its files or its dataset: what is still missing now is an error that names it."""
+        from headrace.airflow.task import take_step
+
+        return take_step(self, self.step, context, wait_s=self.wait_s, event=event)
 
 
 class GroupOperator(PipelineOperator):
@@ -61,7 +67,13 @@ class GroupOperator(PipelineOperator):
         from headrace.airflow.group import take_group
 
         self.log.info("headrace: waited; %s commits are still missing", event["missing"])
-        return take_group(self, self.steps, context, wait_s=0 if event["missing"] else self.wait_s)
+        return take_group(self, self.steps, context, wait_s=0 if event["missing"] else self.wait_s, event=event)
+
+    def arrive(self, context: Context, event: Mapping[str, object]) -> dict[str, JSON]:
+        """Take the turns after waiting for what one of the steps reads from outside."""
+        from headrace.airflow.group import take_group
+
+        return take_group(self, self.steps, context, wait_s=self.wait_s, event=event)
 
 
 class RunRecordOperator(PipelineOperator):

@@ -8,64 +8,94 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
+from headrace.airflow.arrival import wait_for_arrival
+from headrace.airflow.assets import publish
 from headrace.airflow.base import PipelineOperator
+from headrace.airflow.connections import serve_connections
+from headrace.airflow.failure import fail
 from headrace.airflow.interval import RunTimes, interval_of
-from headrace.airflow.trigger import CommitsTrigger
-from headrace.core.errors import is_transient
+from headrace.airflow.waiting import check_direction, check_waited, wait_for
+from headrace.core.grouping import units_of
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.run.backfill import chosen_steps, experiment_of
+from headrace.run.brief import fitted
 from headrace.run.opening import open_pipeline
+from headrace.run.past import named
+from headrace.run.redaction import redacted
 from headrace.run.session import Session, utc_now
-from headrace.run.task import Ended, Turn, brief, close_run, look, take
-from headrace.steps.boundary import user_traceback
+from headrace.run.task import Ended, EndState, brief, close_run, endings, look, take
 
 __all__ = ["end_run", "take_step"]
 
-_LONGEST_ERROR = 2000
+_ENDS: Mapping[str, EndState] = {"failed": "failed", "upstream_failed": "blocked"}
 
 
-def take_step(operator: PipelineOperator, step: str, context: Context, *, wait_s: float) -> dict[str, JSON]:
-    """Take a step's turn in a run; what it did, as a small XCom."""
+def take_step(
+    operator: PipelineOperator, step: str, context: Context, *, wait_s: float, event: Mapping[str, object] | None = None
+) -> dict[str, JSON]:
+    """Take a step's turn in a run; what it did, as a small XCom. `event` is what a wait for the past came to."""
+    with operator.working():
+        return _take_step(operator, step, context, wait_s, event or {})
+
+
+def _take_step(operator: PipelineOperator, step: str, context: Context, wait_s: float, event: Mapping[str, object]) -> dict[str, JSON]:
+    session, run, turn = None, None, None
     try:
         session, run, again = _open(operator, context)
+        operator.log.info("headrace: step `%s` of run %s, lake %s", step, run, redacted(session.lake.uri))
+        check_direction(context, session, step)
         turn = look(session, step, run, is_forced=step in again)
+        check_waited(turn, event)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told first
-        _fail(operator, context, error)
-    operator.log.info("headrace: step `%s` of run %s, lake %s", step, run, session.lake.uri)
+        fail(operator, context, error, step=step, run=run, session=session, turn=turn)
     if turn.idle:
         raise AirflowSkipException(turn.idle)
-    if turn.past and wait_s:
-        _wait(operator, session, turn, wait_s)
+    if wait_s and (turn.past or turn.unjudged):
+        wait_for(operator, session, turn, wait_s)
+    late = wait_for_arrival(operator, session, turn, event)
+    if turn.unjudged:
+        operator.log.warning("headrace: goes on before %s, which were not judged in time; see their runs", named(turn.unjudged))
     try:
-        told = brief(session, step, take(session, turn))
+        receipts = take(session, turn, late=late)
+        told = fitted(brief(session, step, receipts))
     except Exception as error:  # noqa: BLE001
-        _fail(operator, context, error)
+        fail(operator, context, error, step=step, run=run, session=session, turn=turn)
+    finally:
+        session.tidy()
+    _tell(operator, step, run, told)
+    if told["state"] == "skipped":
+        raise AirflowSkipException(str(told["why"]))
+    publish(operator, context, session, step, told, receipts)
+    return told
+
+
+def _tell(operator: PipelineOperator, step: str, run: Interval, told: Mapping[str, JSON]) -> None:
     operator.log.info("headrace: `%s` %s: %s", step, told["state"], told["why"] or "nothing changed")
     if told["state"] == "cached":
         operator.log.info(
-            "headrace: clearing a task runs it again, and makes nothing that stands; to make it again, trigger the DAG with force"
+            "headrace: what stands is still true, so nothing was made, as when a task is cleared; to make it again in any case, "
+            'trigger the DAG with force=["%s"], at="%s" and keep=true',
+            step,
+            run.label,
         )
-    if told["state"] == "skipped":
-        raise AirflowSkipException(str(told["why"]))
-    return told
 
 
 def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
     """Write the record and the report of a run; where they are, as a small XCom."""
+    session, run = None, None
     try:
         session, run, _ = _open(operator, context)
         began = context["dag_run"].start_date
         receipts, story = close_run(session, run, _ended(context, session), started=began.timestamp() if began else time.time())
     except Exception as error:  # noqa: BLE001
-        _fail(operator, context, error)
+        fail(operator, context, error, step=operator.task_id, run=run, session=session)
     for line in story.lines:
         operator.log.info("headrace: %s", line)
     states = [receipt.state for receipt in receipts]
@@ -74,6 +104,7 @@ def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
 
 def _open(operator: PipelineOperator, context: Context) -> tuple[Session, Interval, frozenset[str]]:
     """The session and the interval of a run, and the steps to be made again, as its parameters ask."""
+    serve_connections()
     forced, settings, is_kept = _asked(dict(context["params"]))
     file = Path(operator.file).resolve()  # links are followed: settings and a lake of its own are beside the file, not beside the link
     session = open_pipeline(file, name=operator.pipeline, profile=operator.profile, overrides=settings, who="airflow")
@@ -82,26 +113,6 @@ def _open(operator: PipelineOperator, context: Context) -> tuple[Session, Interv
     if changed and not is_kept:
         session = experiment_of(session, changed)
     return session, interval_of(session.graph, _times(context), now=utc_now()), again
-
-
-def _fail(operator: PipelineOperator, context: Context, error: Exception) -> NoReturn:
-    """Tell what happened, headrace's message first, and end the task: to be tried again only where that can help."""
-    text = str(error).strip() or type(error).__name__
-    operator.log.error(text)
-    theirs = user_traceback(error)
-    if theirs:
-        operator.log.error(theirs)
-    context["ti"].xcom_push(key="return_value", value={"step": operator.task_id, "state": "failed", "error": text[:_LONGEST_ERROR]})
-    raise (AirflowException if is_transient(error) else AirflowFailException)(text) from None
-
-
-def _wait(operator: PipelineOperator, session: Session, turn: Turn, wait_s: float) -> NoReturn:
-    named = ", ".join(f"`{step}` {interval.label}" for step, interval in turn.past[:5])
-    operator.log.info("headrace: waiting up to %.0f s for %d commits of earlier runs: %s", wait_s, len(turn.past), named)
-    until = datetime.now(UTC) + timedelta(seconds=wait_s)
-    missing = [[step, i.start.isoformat(), i.end.isoformat()] for step, i in turn.past]
-    trigger = CommitsTrigger(session.lake.uri, session.graph.name, missing, until.isoformat())
-    operator.defer(trigger=trigger, method_name="resume")
 
 
 # ---------------------------------------------------------------- Airflow's words
@@ -135,16 +146,12 @@ def _times(context: Context) -> RunTimes:
 def _ended(context: Context, session: Session) -> dict[str, Ended]:
     """How the run's steps ended, by the states of their tasks and what they told."""
     ti = context["ti"]
-    names = list(session.graph.steps)
-    told = {str(t["step"]): t for t in ti.xcom_pull(task_ids=names) or () if isinstance(t, dict)}
-    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=names, run_ids=[ti.run_id]).get(ti.run_id, {})
-    ended = {}
-    for name in names:
-        state = str(states.get(name) or "")
-        if state == "upstream_failed":
-            ended[name] = Ended("blocked", error="something that it reads failed")
-        elif state == "failed":
-            ended[name] = Ended("failed", error=str(told.get(name, {}).get("error") or "its task died without a word; see its log"))
-        else:
-            ended[name] = Ended("done", told.get(name, {}))
+    units = units_of(session.graph.steps)
+    told = [t for t in ti.xcom_pull(task_ids=list(units)) or () if isinstance(t, dict)]
+    by_step = {str(one["step"]): one for t in told for one in t.get("steps", [t])}
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(units), run_ids=[ti.run_id]).get(ti.run_id, {})
+    ended: dict[str, Ended] = {}
+    for unit in units.values():
+        state = str(states.get(unit.name) or "")
+        ended |= endings(unit, _ENDS.get(state, "done"), by_step)
     return ended

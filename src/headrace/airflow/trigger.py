@@ -1,6 +1,7 @@
-"""Waiting for commits without holding a worker: it looks into the lake from Airflow's triggerer, until all are there or time is up.
+"""Waiting for the past without holding a worker: it looks into the lake from Airflow's triggerer, until all is there or time is up.
 
-The invariant: it only looks. What is still missing when time is up is told by the step itself, which takes its turn again.
+It knows the lake by its URI alone, as a triggerer on another machine does. The invariant: it only looks, and it ends: with what is
+still missing when time is up, or with the reason why it can't look. What follows is decided by the step, which takes its turn again.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from headrace.core.interval import Interval
+from headrace.core.redaction import masked
 
 __all__ = ["CommitsTrigger"]
 
-_PAUSE_S = 10.0
+_FIRST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 30.0
+_MORE = 1.5
+_MOST_FAILURES = 6  # in a row: about half a minute in which the lake can't be reached
 
 
 class CommitsTrigger(BaseTrigger):
-    """Fires when every one of `missing` (dataset, start, end) has a commit in the lake, or at the time `until`."""
+    """Fires when each of `missing` (dataset, start, end) is in the lake, or at the time `until`, or when it can't look.
+
+    A dataset `model.promotion` is there when a run has judged the model of that interval.
+    """
 
     def __init__(self, lake: str, pipeline: str, missing: list[list[str]], until: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -35,22 +43,38 @@ class CommitsTrigger(BaseTrigger):
         return "headrace.airflow.trigger.CommitsTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again; one event."""
+        """Look again and again, with longer and longer pauses; one event: how many are missing, and what was in the way."""
         until = datetime.fromisoformat(self.until)
+        pause_s, failures, still, error = _FIRST_PAUSE_S, 0, len(self.missing), ""
+        look = _Look(self.lake, self.pipeline, self.missing)
         while True:
-            still = await asyncio.to_thread(self._still_missing)
+            try:
+                still = await asyncio.to_thread(look)
+                failures, error = 0, ""
+            except Exception as problem:  # noqa: BLE001  # a lake that can't be reached now may be reached later; the step tells what it was
+                failures, error = failures + 1, masked(f"{type(problem).__name__}: {problem}")
             left_s = (until - datetime.now(UTC)).total_seconds()
-            if not still or left_s <= 0:
-                yield TriggerEvent({"missing": still})  # type: ignore[no-untyped-call]
+            if not still or left_s <= 0 or failures >= _MOST_FAILURES:
+                yield TriggerEvent({"missing": still, "error": error})  # type: ignore[no-untyped-call]
                 return
-            await asyncio.sleep(min(_PAUSE_S, left_s))
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * _MORE, _LONGEST_PAUSE_S)
 
-    def _still_missing(self) -> int:
-        from headrace.run.session import open_lake_at
 
-        lake = open_lake_at(self.lake, read_only=True)
-        found = 0
-        for dataset, start, end in self.missing:
-            manifest = lake.log(self.pipeline, dataset).current(Interval.of(start, end))
-            found += manifest is not None and manifest.kind in ("data", "expired")
-        return len(self.missing) - found
+class _Look:
+    """Looks into a lake that is opened once."""
+
+    def __init__(self, lake: str, pipeline: str, missing: list[list[str]]) -> None:
+        self._lake = lake
+        self._pipeline = pipeline
+        self._pairs = [(dataset, Interval.of(start, end)) for dataset, start, end in missing]
+        self._needs: Any = None
+
+    def __call__(self) -> int:
+        """How many are still missing."""
+        if self._needs is None:
+            from headrace.run.past import Needs
+            from headrace.run.session import open_lake_at
+
+            self._needs = Needs(open_lake_at(self._lake, read_only=True), self._pipeline, self._pairs)
+        return len(self._needs.look())

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -25,11 +26,11 @@ from headrace.core.errors import HeadraceError, StepError, StepTimeoutError, Tra
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt, State
-from headrace.run.execute import execute_step
 from headrace.run.connections import Connections
+from headrace.run.execute import execute_step
 from headrace.run.loading import load_pipeline
-from headrace.run.session import Session, open_lake_at
 from headrace.run.redaction import tell_crashes_redacted
+from headrace.run.session import Session, open_lake_at
 
 __all__ = ["execute_in_child"]
 
@@ -75,8 +76,8 @@ def main() -> None:
     """Read one task from standard input, carry it out, answer on standard output."""
     task = json.loads(sys.stdin.read())
     threading.Thread(target=_end_with, args=(int(task["parent"]),), daemon=True).start()
-    answer_to = os.dup(1)
     tell_crashes_redacted()
+    answer_to = os.dup(1)
     os.dup2(2, 1)
     try:
         answer: dict[str, JSON] = {"receipt": _carry_out(task).as_json()}
@@ -91,8 +92,8 @@ def _carry_out(task: Mapping[str, JSON]) -> Receipt:
     loaded = load_pipeline(str(task["file"]), name=str(task["pipeline"]))
     values = cast(Mapping[str, JSON], task["values"])
     config = read_config(loaded.file, environment=os.environ, profile=cast(str, task["profile"]), overrides=values)
-    start, end = cast(list[str], task["interval"])
     given = cast(Mapping[str, Mapping[str, JSON]], task["connections"])
+    start, end = cast(list[str], task["interval"])
     now = datetime.fromisoformat(str(task["now"]))
     session = Session(
         graph=loaded.graph,
@@ -113,10 +114,13 @@ def _received(answer: str, code: int, step_name: str, interval: Interval) -> Rec
         told = json.loads(answer)
     except ValueError:
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        raise StepError(
+        ended = StepError(
             f"step `{step_name}` ({interval.label}) ended {how} in its own process, without an answer; nothing of it was committed. "
             "Out of memory is the usual cause: see the system's log, and lower the engine's `memory`."
-        ) from None
+        )
+        # The system kills when memory is short, which others may have taken; a crash of its own is the same each time.
+        ended.is_transient = code == -signal.SIGKILL
+        raise ended from None
     if "error" in told:
         kind = getattr(errors, told["error"], None)
         cause = _ChildError(told["traceback"]) if told["traceback"] else None
@@ -160,14 +164,10 @@ def _end_with(parent: int) -> None:
 def _end(child: subprocess.Popen[str]) -> None:
     """End a child and all that it started."""
     for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(child.pid, kind)
+        with suppress(subprocess.TimeoutExpired):
             child.wait(_GRACE_S)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 if __name__ == "__main__":

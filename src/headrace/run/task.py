@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from headrace.core.arrival import Late, told_late
 from headrace.core.errors import NotReadyError
 from headrace.core.graph import Graph, Pair
 from headrace.core.grouping import Unit
@@ -81,8 +82,11 @@ def look(session: Session, step_name: str, run: Interval, *, is_forced: bool = F
     return replace(turn, past=tuple(dict.fromkeys(missing)), unjudged=tuple(dict.fromkeys(unjudged)))
 
 
-def take(session: Session, turn: Turn) -> list[Receipt]:
-    """Take a turn: make what is to be made, and tell what stands. Raises what the step raises, and NotReadyError for a past that is not made."""
+def take(session: Session, turn: Turn, *, late: Mapping[Pair, Late] | None = None) -> list[Receipt]:
+    """Take a turn: make what is to be made, and tell what stands. Raises what the step raises, and NotReadyError for a past that is not made.
+
+    `late` is what was waited for in vain: an error says so.
+    """
     step = session.graph.step(turn.step)
     if turn.past:
         raise _not_ready(session, turn)
@@ -94,7 +98,8 @@ def take(session: Session, turn: Turn) -> list[Receipt]:
         if decision.action != "run":
             receipts.append(standing_receipt(session, decision))
             continue
-        receipt = carry_out(session, turn.step, decision.interval, is_forced=decision.is_forced)
+        with told_late((late or {}).get(decision.pair), *decision.pair):
+            receipt = carry_out(session, turn.step, decision.interval, is_forced=decision.is_forced)
         receipts.append(replace(receipt, why=receipt.why or decision.reason))
     return receipts
 
