@@ -36,6 +36,7 @@ def airflow_dag(
     profile: str | None = None,
     wait: str | timedelta | None = "1h",
     steps: Mapping[str, Mapping[str, object]] | None = None,
+    approval_timeout: str | timedelta | None = "7d",
     **options: object,
 ) -> DAG | None:
     """The pipeline as an Airflow DAG where Airflow reads the file, else None: nothing is imported then.
@@ -44,7 +45,8 @@ def airflow_dag(
     ones, for templates such as `{{ ds }}`; `"assets"` a run once the datasets of other pipelines that it reads are made, which is also what
     a pipeline without a schedule gets that reads some. `profile` is the one of headrace.toml. A step whose past is not made yet waits for it, without a
     worker, as long as `wait` says. `steps={"groups": {"pool": "big"}}` hands options to one step's (or group's) operator, and all others
-    (`tags`, `catchup`, `default_args`, ...) go to `airflow.sdk.DAG`.
+    (`tags`, `catchup`, `default_args`, ...) go to `airflow.sdk.DAG`. A model with `approval=True` gets a DAG of its own, `<pipeline>.<model>.approval`,
+    whose runs ask a person, as long as `approval_timeout` says.
     """
     read = _read_as()
     if read is None:
@@ -53,7 +55,15 @@ def airflow_dag(
         options.setdefault("auto_register", False)  # a DAG of the importing file only if that names it: `from shop import dag`
     from headrace.airflow.dag import make_dag
 
-    return make_dag(pipeline.graph(), timetable=timetable, profile=profile, wait=wait, steps=steps or {}, options=options)
+    return make_dag(
+        pipeline.graph(),
+        timetable=timetable,
+        profile=profile,
+        wait=wait,
+        steps=steps or {},
+        options=options,
+        approval_timeout=approval_timeout,
+    )
 
 
 def asset(name: str) -> Asset:

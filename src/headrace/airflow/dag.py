@@ -13,6 +13,7 @@ from typing import Any, cast
 from airflow.sdk import DAG, TaskGroup, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
+from headrace.airflow.approval import ask_tasks, make_approval_dags
 from headrace.airflow.assets import asset
 from headrace.airflow.form import params_of
 from headrace.airflow.operator import GroupOperator, RunRecordOperator, StepOperator
@@ -38,6 +39,7 @@ def make_dag(
     wait: str | timedelta | None,
     steps: Mapping[str, Mapping[str, object]],
     options: Mapping[str, object],
+    approval_timeout: str | timedelta | None = "7d",
 ) -> DAG:
     """The DAG of a pipeline. ConfigurationError or UnknownNameError for what Airflow can't be told."""
     units = units_of(graph.steps)
@@ -59,12 +61,17 @@ def make_dag(
             for read in unit.reads:
                 tasks[unit.name].set_upstream(tasks[read])
         record = RunRecordOperator(task_id=RECORD, trigger_rule=TriggerRule.ALL_DONE, doc_md=_RECORD_DOC, **common)
-        record.set_upstream(list(tasks.values()))
+        record.set_upstream([*tasks.values(), *ask_tasks(graph, _by_step(units, tasks), common)])
         # A teardown does not count for the run's state: without it, a run whose steps failed would be green since its last task is.
         record.as_teardown()
     # Only now: each task copies what the DAG has when it is made, which for a big pipeline is n times n.
     dag.params = ParamsDict({**params_of(graph), **dag.params})
+    make_approval_dags(graph, common, timeout=approval_timeout, options=options)
     return dag
+
+
+def _by_step(units: Mapping[str, Unit], tasks: Mapping[str, StepOperator | GroupOperator]) -> dict[str, StepOperator | GroupOperator]:
+    return {step: tasks[unit.name] for unit in units.values() for step in unit.steps}
 
 
 def _task(graph: Graph, unit: Unit, asked: dict[str, Any]) -> StepOperator | GroupOperator:

@@ -78,7 +78,7 @@ def check_step_options(graph: Graph, units: Mapping[str, Unit], steps: Mapping[s
 
 def check_dag_options(options: Mapping[str, object]) -> None:
     """ConfigurationError for a keyword that is neither `airflow_dag`'s nor a DAG's."""
-    known = {*inspect.signature(DAG).parameters, "timetable", "profile", "wait", "steps"} - {"dag_id", "self"}
+    known = {*inspect.signature(DAG).parameters, "timetable", "profile", "wait", "steps", "approval_timeout"} - {"dag_id", "self"}
     strange = next((name for name in options if name not in known), None)
     if strange is not None:
         raise ConfigurationError(f"airflow_dag: `{strange}` is not an option of it, nor of an Airflow DAG. {did_you_mean(strange, known)}")

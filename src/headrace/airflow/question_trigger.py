@@ -1,0 +1,80 @@
+"""Waiting for a person without holding a worker, and without waiting longer than the question is open.
+
+It looks for the answer in Airflow and for what closes the question in the lake's chain: a newer challenger, an answer given elsewhere, a
+rollback. The invariant: it only looks; an answer that came first is told as one, and headrace decides what it is worth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from airflow.providers.standard.triggers.hitl import HITLTrigger
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from headrace.core.redaction import masked
+
+__all__ = ["QuestionTrigger"]
+
+_FIRST_PAUSE_S = 3.0
+_LONGEST_PAUSE_S = 60.0
+_MORE = 1.3
+
+
+class QuestionTrigger(BaseTrigger):
+    """Fires with a person's answer to task instance `ti`, with `closed` once decision `number` of a model asks nobody any more, or at `until`."""
+
+    def __init__(self, ti: str, lake: str, pipeline: str, model: str, number: int, until: str | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ti = ti
+        self.lake = lake
+        self.pipeline = pipeline
+        self.model = model
+        self.number = number
+        self.until = until
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and its arguments, as Airflow keeps them."""
+        names = ("ti", "lake", "pipeline", "model", "number", "until")
+        return "headrace.airflow.question_trigger.QuestionTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """One event, of what comes first."""
+        until = None if self.until is None else datetime.fromisoformat(self.until)
+        # What was answered is checked where it is carried out, so that a form that was filled in badly does not end the wait.
+        hitl = HITLTrigger(ti_id=UUID(self.ti), options=[], params={}, timeout_datetime=until)
+        answered = asyncio.ensure_future(anext(hitl.run()))
+        closed = asyncio.ensure_future(self._closed())
+        try:
+            await asyncio.wait({answered, closed}, return_when=asyncio.FIRST_COMPLETED)
+            yield answered.result() if answered.done() else closed.result()
+        finally:
+            answered.cancel()
+            closed.cancel()
+
+    async def _closed(self) -> TriggerEvent:
+        """Look again and again, with longer and longer pauses. A lake that can't be reached now may be reached later."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                reason = await asyncio.to_thread(self._look)
+            except Exception as error:  # noqa: BLE001
+                self.log.warning("headrace: can't look whether the question is open: %s", masked(f"{type(error).__name__}: {error}"))
+                reason = ""
+            if reason:
+                return TriggerEvent({"closed": reason})  # type: ignore[no-untyped-call]
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * _MORE, _LONGEST_PAUSE_S)
+
+    def _look(self) -> str:
+        """Why the question is closed; empty while it is open."""
+        from headrace.run.decisions import Decisions
+        from headrace.run.session import open_lake_at
+        from headrace.steps.questions import question
+
+        decisions = Decisions(open_lake_at(self.lake, read_only=True), self.pipeline)
+        found = question(decisions.newest_first(self.model), self.number)
+        return "its chain of decisions was replaced" if found is None else found.closed
