@@ -14,7 +14,7 @@ __all__ = ["MOST_BYTES", "fitted"]
 
 MOST_BYTES = 4_096
 _SHORTEST = 8
-_TEXTS = ("why", "error", "location", "verdict")  # names, labels and fingerprints are short by themselves
+_TEXTS = ("why", "error", "fix", "location", "verdict")  # names, labels and fingerprints are short by themselves
 
 
 def fitted(told: Mapping[str, JSON], *, most: int = MOST_BYTES) -> dict[str, JSON]:
