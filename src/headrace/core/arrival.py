@@ -6,7 +6,8 @@ invariant: what still changes between two looks has not arrived.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, cast
@@ -15,7 +16,7 @@ from headrace.core.errors import HeadraceError, SourceError
 from headrace.core.interval import Interval, format_duration
 from headrace.core.ports import JSON
 
-__all__ = ["Awaited", "Late", "Sight", "Vigil"]
+__all__ = ["Awaited", "Late", "Sight", "Vigil", "told_late"]
 
 Kind = Literal["files", "dataset"]
 
@@ -104,23 +105,35 @@ class Vigil:
 
 @dataclass(frozen=True)
 class Late:
-    """Time was up at the last look: `said` is what that one saw, `is_changing` that something was there and still changed."""
+    """Time was up at the last look: `said` is what that one saw, `is_changing` that something was there and still changed.
+
+    `trouble` is why nobody could look.
+    """
 
     said: str
     since: datetime
     longest_s: float
-    is_changing: bool
+    is_changing: bool = False
+    trouble: str = ""
 
     def __str__(self) -> str:
+        if self.trouble:
+            return f"It was waited for since {self.since:%Y-%m-%dT%H:%M:%SZ}, and could not be looked for: {self.trouble}"
         waited = f"It was waited for since {self.since:%Y-%m-%dT%H:%M:%SZ}, as long as wait= allows ({format_duration(timedelta(seconds=self.longest_s))})."
         return f"{self.said[:1].upper()}{self.said[1:]}. {waited}" if self.is_changing else waited
 
-    def raise_if_changing(self, step: str, interval: Interval) -> None:
-        """SourceError for what still changed: it is never read half."""
-        if self.is_changing:
-            raise SourceError(f"Source `{step}` {interval}: {self} Let it be written elsewhere and moved, or wait longer.")
 
-    def add_to(self, error: BaseException) -> None:
-        """Say in an error of a step that it was waited for."""
-        if isinstance(error, HeadraceError) and not self.is_changing:
-            error.args = (f"{error}\n{self}", *error.args[1:])
+@contextmanager
+def told_late(late: Late | None, step: str, interval: Interval) -> Iterator[None]:
+    """Within it a step does without what was waited for in vain: its error says so.
+
+    SourceError at once for what is there and still changed: it is never read half.
+    """
+    if late is not None and late.is_changing:
+        raise SourceError(f"Source `{step}` {interval}: {late} Let it be written elsewhere and moved, or wait longer.")
+    try:
+        yield
+    except HeadraceError as error:
+        if late is not None:
+            error.args = (f"{error}\n{late}", *error.args[1:])
+        raise

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from headrace.core.arrival import Late
+from headrace.core.arrival import Late, told_late
 from headrace.core.errors import is_transient
 from headrace.core.graph import Pair
 from headrace.core.plan import Decision, Plan
@@ -256,18 +256,15 @@ def _attempted(session: Session, decision: Decision, late: Late | None = None) -
     while True:
         attempts += 1
         try:
-            if late is not None:
-                late.raise_if_changing(decision.step, decision.interval)
             carry_out = execute_in_child if policy.has_own_process and session.file is not None else execute_step
-            receipt = carry_out(session, decision.step, decision.interval, is_forced=decision.is_forced)
+            with told_late(late, decision.step, decision.interval):
+                receipt = carry_out(session, decision.step, decision.interval, is_forced=decision.is_forced)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  # a step may raise anything (Polars panics are BaseExceptions); it becomes a receipt
             if is_transient(error) and attempts <= policy.retries:
                 session.sleep(_pause_s(attempts))
                 continue
-            if late is not None:
-                late.add_to(error)
             seconds = time.perf_counter() - started
             failed = Receipt(
                 decision.step,

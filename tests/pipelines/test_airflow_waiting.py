@@ -1,0 +1,96 @@
+"""Sources that wait under Airflow: deferred to the triggerer until the file is there, and what is told when it never comes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_home import Home, make_home, needs_airflow
+
+pytestmark = [pytest.mark.integration, needs_airflow]
+
+ARRIVALS = '''
+"""Rows that come late."""
+
+import headrace as hr
+
+late = hr.Pipeline("late", schedule="@daily", start="2026-01-01")
+late.source("orders", "orders/{start:%Y-%m-%d}.csv", wait="15s")
+
+
+@late.table
+def total(orders):
+    return "select count(*) as n from orders"
+
+
+after = hr.Pipeline("after", schedule="@daily", start="2026-01-01")
+after.source("totals", hr.dataset("late.total"), wait="2s")
+
+dag = hr.airflow_dag(late)
+other = hr.airflow_dag(after)
+'''
+
+
+def key(dag: str, day: int) -> dict[str, Any]:
+    return {"dag": dag, "key": f"2026-01-{day:02}T00:00:00"}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, list[dict[str, Any]], list[str]]:
+    """Four runs: the file comes while it is waited for; its reader in another pipeline; a file that never comes; and its reader."""
+    home = make_home(tmp_path_factory.mktemp("airflow"))
+    (home.dags / "late.py").write_text(ARRIVALS)
+    (home.dags / "orders").mkdir()
+    started = home.start("late.py", key("late", 1), key("after", 1), key("late", 2), key("after", 2))
+    _wait_for(home.folder / "log", "waits up to 15 s, without a worker")
+    with (home.dags / "orders" / "2026-01-01.csv").open("w") as file:  # it grows for three seconds
+        for n in ("id\n", "1\n", "2\n"):
+            file.write(n)
+            file.flush()
+            time.sleep(1.5)
+    runs, logs = home.answer(started)
+    return home, runs, logs
+
+
+def test_a_file_that_arrives_while_it_is_waited_for_is_read_whole(ran: tuple[Home, list[dict[str, Any]], list[str]]) -> None:
+    _, runs, logs = ran
+    assert runs[0]["state"] == "success", logs[0][-4000:]
+    assert runs[0]["tasks"]["orders"]["told"]["rows_kept"] == 2
+    assert "`orders` waits up to 15 s, without a worker: there is no file at `" in logs[0]
+
+
+def test_a_file_that_never_comes_fails_the_task_with_what_was_missing_and_since_when(
+    ran: tuple[Home, list[dict[str, Any]], list[str]],
+) -> None:
+    _, runs, logs = ran
+    assert (runs[2]["state"], runs[2]["tasks"]["orders"]["state"], runs[2]["tasks"]["total"]["state"]) == (
+        "failed",
+        "failed",
+        "upstream_failed",
+    )
+    error = str(runs[2]["tasks"]["orders"]["told"]["error"])
+    assert "There is no file at `orders/2026-01-02.csv`. The nearest interval that has one is 2026-01-01" in error.replace(
+        str(ran[0].dags) + "/", ""
+    )
+    assert "It was waited for since 20" in error
+    assert "as long as wait= allows (15s)" in error
+    assert runs[2]["tasks"]["orders"]["tries"] == 1
+
+
+def test_a_dataset_of_another_pipeline_is_read_or_waited_for_in_vain(ran: tuple[Home, list[dict[str, Any]], list[str]]) -> None:
+    _, runs, logs = ran
+    assert runs[1]["state"] == "success", logs[1][-4000:]
+    assert "waits up to" not in logs[1]
+    assert runs[3]["state"] == "failed"
+    error = str(runs[3]["tasks"]["totals"]["told"]["error"])
+    assert "reads `late.total`: 1 of 1 intervals is not made: [2026-01-02, 2026-01-03)" in error
+    assert "It was waited for since" in error
+
+
+def _wait_for(log: Path, text: str) -> None:
+    until = time.monotonic() + 120
+    while not (log.exists() and text in log.read_text()):
+        assert time.monotonic() < until, log.read_text()[-4000:]
+        time.sleep(0.2)
