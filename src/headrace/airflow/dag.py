@@ -23,7 +23,7 @@ from headrace.core.errors import ConfigurationError
 from headrace.core.graph import Graph
 from headrace.core.grouping import Unit, units_of
 from headrace.core.interval import parse_duration
-from headrace.core.step import Predictions, Promotion, Source, Step, Table
+from headrace.core.step import Promotion, Source, Step, is_published
 
 __all__ = ["make_dag"]
 
@@ -77,12 +77,12 @@ def _by_step(units: Mapping[str, Unit], tasks: Mapping[str, StepOperator | Group
 def _task(graph: Graph, unit: Unit, asked: dict[str, Any]) -> StepOperator | GroupOperator:
     members = [graph.steps[name] for name in unit.steps]
     # In the order of the steps: a set would serialize in another order at each parse.
-    asked["outlets"] = [asset(f"{graph.name}.{step.name}") for step in members if _is_published(step)]
+    asked["outlets"] = [asset(f"{graph.name}.{step.name}") for step in members if is_published(step)]
     asked["inlets"] = [asset(name) for name in dict.fromkeys(_read_elsewhere(step) for step in members) if name]
     try:
         if unit.is_group:
             return GroupOperator(task_id=unit.name, steps=list(unit.steps), **asked)
-        return StepOperator(task_id=unit.name, step=unit.name, **asked)
+        return StepOperator(task_id=unit.name, step=unit.name, kind=members[0].kind, **asked)
     except ConfigurationError:
         raise
     except Exception as error:  # Airflow has errors of its own for each option
@@ -93,10 +93,6 @@ def _layer_group(layer: str, made: dict[str, TaskGroup]) -> TaskGroup:
     if layer not in made:
         made[layer] = TaskGroup(f"layer-{layer}", group_display_name=layer, prefix_group_id=False)
     return made[layer]
-
-
-def _is_published(step: Step) -> bool:
-    return isinstance(step, Table | Predictions) and step.is_published
 
 
 def _read_elsewhere(step: Step) -> str:

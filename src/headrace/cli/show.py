@@ -12,6 +12,7 @@ from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
 from headrace.config import read_config
 from headrace.core.ports import JSON
+from headrace.core.step import is_published
 from headrace.run.drawing import drawing_of
 from headrace.run.loading import load_pipeline
 
@@ -37,6 +38,8 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
                 "every": s.grid.label,
                 "reads": [i.dataset for i in s.inputs],
                 "settings": {p.name: p.default for p in s.settings},
+                "publish": is_published(s),
+                "group": s.policy.group,
                 "defined": str(s.where),
             }
             for s in graph.steps.values()
@@ -56,4 +59,7 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
     is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
     tell(f"{graph.name}: every {graph.grid.label}" + (f" from {graph.start:%Y-%m-%d %H:%M}" if graph.start else ""))
     tell(graph_text(nodes, edges, is_ascii=is_ascii))
+    published = [f"{graph.name}.{s.name}" for s in graph.steps.values() if is_published(s)]
+    if published:
+        tell(f"publishes: {', '.join(published)}")
     return 0

@@ -32,6 +32,7 @@ __all__ = [
     "Step",
     "Table",
     "TrainedModel",
+    "is_published",
 ]
 
 Kind = Literal["source", "table", "model", "promotion", "predictions"]
@@ -218,3 +219,8 @@ class Predictions:
 
 
 Step = Source | Table | TrainedModel | Promotion | Predictions
+
+
+def is_published(step: Step) -> bool:
+    """Whether schedulers of other pipelines are told of each interval of a step's dataset."""
+    return isinstance(step, Table | Predictions) and step.is_published
