@@ -21,8 +21,9 @@ class StepOperator(PipelineOperator):
 
     ui_color = "#dcebf7"
 
-    def __init__(self, *, step: str, wait_s: float = 0, **options: object) -> None:
+    def __init__(self, *, step: str, kind: str = "step", wait_s: float = 0, **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
+        self.custom_operator_name = kind  # what the graph shows below the task's name
         self.step = step
         self.wait_s = wait_s
 
@@ -50,6 +51,7 @@ class GroupOperator(PipelineOperator):
     """The steps of a group, one after the other in the graph's order, as if each had a task of its own."""
 
     ui_color = "#dcebf7"
+    custom_operator_name = "group"
 
     def __init__(self, *, steps: list[str], wait_s: float = 0, **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
@@ -80,6 +82,7 @@ class RunRecordOperator(PipelineOperator):
     """The end of a run, however its steps ended: the run record and the report."""
 
     ui_color = "#e8e8e8"
+    custom_operator_name = "record, report"
 
     def execute(self, context: Context) -> dict[str, JSON]:
         """Write the run record and the report."""

@@ -41,6 +41,7 @@ class AskOperator(PipelineOperator, TriggerDagRunOperator):
     """Starts the run that asks about the challenger that waits: once, however often this is tried or cleared."""
 
     ui_color = "#ffe9c7"
+    custom_operator_name = "asks a person"
 
     def __init__(self, *, model: str, trigger_dag_id: str, **options: object) -> None:
         given: dict[str, object] = {"trigger_dag_id": trigger_dag_id, "logical_date": None, "skip_when_already_exists": True}
@@ -66,6 +67,7 @@ class QuestionOperator(PipelineOperator, HITLOperator):
     """Shows a challenger beside the champion and waits for a person, without a worker. Skipped once nobody is asked any more."""
 
     ui_color = "#ffe9c7"
+    custom_operator_name = "a person answers"
 
     def __init__(self, *, model: str, subject: str, **options: object) -> None:
         super().__init__(subject=subject, **{"options": [APPROVE, REJECT], **options})  # type: ignore[arg-type]
@@ -114,6 +116,7 @@ class DecisionOperator(PipelineOperator):
     """Writes a person's answer into the chain of decisions: once, however often it is tried."""
 
     ui_color = "#ffe9c7"
+    custom_operator_name = "keeps the answer"
 
     def __init__(self, *, model: str, question: str, **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
