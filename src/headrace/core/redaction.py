@@ -38,13 +38,16 @@ _SENSITIVE = re.compile(
 _VARIABLES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|FERNET_KEY)(?:_|$)", re.IGNORECASE
 )
+_CUT = re.compile(r"(\.{3}|…)")
 _NO_VALUES = re.compile(r"_(?:FILE|PATH|DIR|URL|CMD|NAME|ALGORITHM|SECONDS|TTL)$", re.IGNORECASE)
 
 
 def hide(text: str, secrets: frozenset[str]) -> str:
-    """The text with every known secret, in any spelling, as `***`."""
-    pattern = _pattern(secrets)
-    return pattern.sub("***", text) if pattern is not None else text
+    """The text with every known secret, in any spelling, as `***`; also one that an ellipsis or the end of the text cut off."""
+    spelt = _all_spellings(secrets)
+    if not spelt:
+        return text
+    return _without_pieces(_pattern(spelt).sub("***", text), spelt)
 
 
 def masked(text: str) -> str:
@@ -128,14 +131,33 @@ def _encoded(text: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=8)
-def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    spelt: set[str] = set()
-    for secret in secrets:
-        if len(secret) >= SHORTEST:
-            spelt |= spellings(secret)
-    if not spelt:
-        return None
-    return re.compile("|".join(re.escape(one) for one in sorted(spelt, key=lambda one: (-len(one), one))))
+def _all_spellings(secrets: frozenset[str]) -> tuple[str, ...]:
+    """The longest first, so that it is hidden whole."""
+    spelt = {one for secret in secrets if len(secret) >= SHORTEST for one in spellings(secret)}
+    return tuple(sorted(spelt, key=lambda one: (-len(one), one)))
+
+
+@lru_cache(maxsize=8)
+def _pattern(spelt: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, spelt)))
+
+
+def _without_pieces(text: str, spelt: tuple[str, ...]) -> str:
+    """Without the beginnings of secrets before a cut, and the ends of them after one: an engine shows a part of a long line of SQL."""
+    parts = _CUT.split(text)
+    for at in range(0, len(parts), 2):
+        parts[at] = _without_end(parts[at], spelt)
+        if at > 0:
+            parts[at] = _without_end(parts[at][::-1], tuple(one[::-1] for one in spelt))[::-1]
+    return "".join(parts)
+
+
+def _without_end(text: str, spelt: tuple[str, ...]) -> str:
+    for one in spelt:
+        for length in range(min(len(one) - 1, len(text)), SHORTEST, -1):
+            if text.endswith(one[:length]):
+                return f"{text[:-length]}***"
+    return text
 
 
 def secrets_in_values(values: Iterable[object], *, is_secret: bool = False) -> Iterator[str]:

@@ -54,6 +54,14 @@ def test_of_two_secrets_the_longer_is_hidden_whole():
     assert hide("hunter2-and-more hunter2", frozenset(["hunter2", "hunter2-and-more"])) == "*** ***"
 
 
+@given(secret=secrets, cut=st.integers(6, 29), mark=st.sampled_from(["...", "…", ""]))
+def test_a_secret_that_was_cut_off_is_hidden_too(secret, cut, mark):
+    piece = secret[:cut]
+    assert piece not in hide(f"line 1: select {piece}{mark}", frozenset([secret])).partition("select ")[2] or len(piece) <= 5
+    end = secret[-cut:]
+    assert hide(f"...{end} from here", frozenset([secret])).startswith("...***")
+
+
 def test_a_secret_of_many_lines_is_hidden_line_by_line():
     key = "-----BEGIN KEY-----\nMIIEvAIBADANB\nkqhkiG9w0BAQE\n-----END KEY-----"
     assert hide("raised ValueError: MIIEvAIBADANB", frozenset([key])) == "raised ValueError: ***"
@@ -84,7 +92,13 @@ def test_variables_that_hold_secrets():
         "SHORT_TOKEN": "true",
         "AIRFLOW_CONN_X": "https://ana:read-as-a-connection@host",
     }
-    assert set(secrets_in_environment(environment)) == {"p4ssw0rd-1", "k3y-of-mine", "from/uri", basic("ana", "from/uri"), basic("bob", "p4ssw0rd-1")}
+    assert set(secrets_in_environment(environment)) == {
+        "p4ssw0rd-1",
+        "k3y-of-mine",
+        "from/uri",
+        basic("ana", "from/uri"),
+        basic("bob", "p4ssw0rd-1"),
+    }
 
 
 def test_addresses_give_away_passwords_and_tokens_even_when_they_are_malformed():
