@@ -74,14 +74,16 @@ def check_file(file: Path, *, folder: Path | None = None) -> Checked:
 
 
 def _has_airflow() -> bool:
-    return importlib.util.find_spec("airflow") is not None and importlib.util.find_spec("airflow.sdk") is not None
+    """Whether Airflow 3 is installed; looked for as a folder, since asking Python for `airflow.sdk` would import Airflow."""
+    found = importlib.util.find_spec("airflow")
+    return found is not None and any((Path(folder) / "sdk").is_dir() for folder in found.submodule_search_locations or ())
 
 
 def _read_twice(file: Path, root: Path, scratch: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both readings, at once."""
-    home = os.environ.get("AIRFLOW_HOME") or os.path.expanduser("~/airflow")
-    has_home = Path(home, "airflow.cfg").exists()
-    environment = {**os.environ, **_settings(), "AIRFLOW_HOME": home if has_home else str(scratch / "home")}
+    home = Path(os.environ.get("AIRFLOW_HOME") or Path("~/airflow").expanduser())
+    has_home = (home / "airflow.cfg").exists()
+    environment = {**os.environ, **_settings()}
     started = []
     for number, cwd in enumerate((None, scratch)):
         command = [
@@ -98,7 +100,8 @@ def _read_twice(file: Path, root: Path, scratch: Path) -> tuple[dict[str, Any], 
             started.append(
                 subprocess.Popen(
                     [*command, "--others"] if number else command,
-                    env={**environment, "PYTHONHASHSEED": str(number + 1)},
+                    env=environment
+                    | {"PYTHONHASHSEED": str(number + 1), "AIRFLOW_HOME": str(home if has_home else scratch / f"home-{number}")},
                     cwd=cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=output,

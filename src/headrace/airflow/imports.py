@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from headrace.core.ports import JSON
 
@@ -39,7 +39,7 @@ class ImportCosts:
     _below: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     _real: Callable[..., Any] = builtins.__import__
 
-    def __enter__(self) -> ImportCosts:
+    def __enter__(self) -> Self:
         self._real = builtins.__import__
         builtins.__import__ = self._timed
         return self
@@ -61,7 +61,7 @@ class ImportCosts:
     ) -> Any:
         if not _is_own(globals or {}):
             return self._real(name, globals, locals, fromlist, level)
-        what = name if name else ", ".join(fromlist or ())
+        what = name or ", ".join(fromlist or ())
         key = (str((globals or {}).get("__file__")), sys._getframe(1).f_lineno, what)  # noqa: SLF001  # the line is nowhere else
         self._below.append((0.0, 0.0))
         cpu, wall = time.process_time(), time.perf_counter()
