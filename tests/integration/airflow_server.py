@@ -230,17 +230,24 @@ def airflow_server(
     try:
         wait_until_up(airflow)
         yield airflow
+        is_asked = airflow.process.poll() is None
+        code = airflow.stop()
+        assert code == 0 or not is_asked, airflow.output
+        assert airflow.processes() == []
+        assert not is_open(airflow.address)
     finally:
-        try:
-            airflow.stop()
-        finally:
-            airflow.process.kill()
-            if airflow.session:
-                end_session(airflow.session)
+        airflow.process.kill()
+        airflow.process.wait()
+        if airflow.session:
+            end_session(airflow.session)
 
 
 def start_server(
-    folder: Path, pipelines: Mapping[str, str] | None = None, *arguments: str, environment: Mapping[str, str] | None = None
+    folder: Path,
+    pipelines: Mapping[str, str] | None = None,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    output: str = "up.txt",
 ) -> Airflow:
     """The same, without waiting; whoever calls it stops it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "HEADRACE_"))}
@@ -252,7 +259,7 @@ def start_server(
     if "--git" not in arguments:
         command.append(str(folder / "pipelines"))
     command += ["--home", str(folder / "home"), "--lake", str(folder / "lake"), "--port", str(free_port()), *arguments]
-    with (folder / "up.txt").open("wb") as out:
+    with (folder / output).open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=used, cwd=folder)
     return Airflow(folder, process, used)
 
@@ -261,6 +268,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def is_open(address: str) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0
 
 
 def wait_until_up(airflow: Airflow) -> None:

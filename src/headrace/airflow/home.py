@@ -125,13 +125,23 @@ class Home:
 
     def _end_what_is_left(self, note: dict[str, object]) -> None:
         session = note.get("session")
-        if isinstance(session, int) and any(_is_airflow(pid) for pid in processes_of(session)):
+        if isinstance(session, int) and _is_left(session):
             end_session(session)
         self.clear()
 
 
+def _is_left(session: int) -> bool:
+    """Whether a session is one of Airflow's whose keeper was killed.
+
+    Its keeper led it, and would hold the lock. A session's number is not used again while it has processes, so another session of
+    that number has its leader; and one that has lost its leader as well is not touched unless it runs Airflow.
+    """
+    left = processes_of(session)
+    return session not in left and session != os.getsid(0) and any(_is_airflow(pid) for pid in left)
+
+
 def _is_airflow(pid: int) -> bool:
-    """Whether a process is one of Airflow's, by its command line: ids of processes are used again."""
+    """Whether a process says that it is one of Airflow's."""
     try:
         return b"airflow" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
