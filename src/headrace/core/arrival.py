@@ -43,6 +43,11 @@ class Awaited:
     def __str__(self) -> str:
         return f"`{self.location}` ({self.interval.label})" if self.kind == "dataset" else f"`{self.location}`"
 
+    @property
+    def longest(self) -> str:
+        """How long, in words: `2h`."""
+        return format_duration(timedelta(seconds=self.longest_s))
+
     def as_json(self) -> dict[str, JSON]:
         interval = [self.interval.start.isoformat(), self.interval.end.isoformat()]
         return {
@@ -83,13 +88,14 @@ class Vigil:
     (False, True, True)
     """
 
-    looks: int = 0
     last: Sight | None = None
     has_arrived: bool = False
+    alike: int = 0  # looks in a row that found nothing, or that found something
 
     def after(self, sight: Sight) -> Vigil:
         before = self.last.mark if self.last else None
-        return Vigil(self.looks + 1, sight, sight.mark is not None and (sight.is_settled or sight.mark == before))
+        has_arrived = sight.mark is not None and (sight.is_settled or sight.mark == before)
+        return Vigil(sight, has_arrived, self.alike + 1 if (before is None) == (sight.mark is None) else 1)
 
     @property
     def is_changing(self) -> bool:
@@ -99,8 +105,8 @@ class Vigil:
     @property
     def pause_s(self) -> float:
         """How long until the next look."""
-        backoff: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(max(0, self.looks - 1), 8))
-        return max(backoff, _SETTLING_S) if self.is_changing else backoff
+        first_s = _SETTLING_S if self.is_changing else _FIRST_PAUSE_S
+        return float(min(_LONGEST_PAUSE_S, first_s * 2.0 ** min(max(0, self.alike - 1), 8)))
 
 
 @dataclass(frozen=True)

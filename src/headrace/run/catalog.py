@@ -9,13 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
+from headrace.core.ports import JSON
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 
 __all__ = ["Catalog"]
+
+T = TypeVar("T")
 
 
 class Catalog:
@@ -25,6 +29,8 @@ class Catalog:
         self._lake = lake
         self._pipeline = pipeline
         self._months: dict[tuple[str, int], dict[Interval, tuple[int, ...]]] = {}
+        self._firsts: dict[str, Interval | None] = {}
+        self._owners: dict[str, Mapping[str, JSON]] = {}
         self._lock = threading.Lock()
 
     def log(self, dataset: str) -> DatasetLog:
@@ -63,7 +69,19 @@ class Catalog:
             earlier = [interval for interval in self._month(dataset, month) if interval.start < time]
             if earlier:
                 return max(earlier)
-        return self.log(dataset).first()
+        return self.first(dataset)
+
+    def first(self, dataset: str) -> Interval | None:
+        """The first interval that has an entry."""
+        with self._lock:
+            found = self._firsts.get(dataset)
+        return found or self._remembered(self._firsts, dataset, self.log(dataset).first())
+
+    def owner(self, dataset: str) -> Mapping[str, JSON]:
+        """What a dataset is made by; empty while nobody has claimed it."""
+        with self._lock:
+            found = self._owners.get(dataset)
+        return found or self._remembered(self._owners, dataset, self.log(dataset).owner())
 
     def all_intervals(self, dataset: str) -> Iterator[Interval]:
         """Every interval that has an entry, in time's order: one listing of the whole log."""
@@ -81,6 +99,12 @@ class Catalog:
     def note(self, dataset: str, manifest: Manifest) -> None:
         """Add a commit of our own."""
         self._add(dataset, _month_index(manifest.interval.start), {manifest.interval: (manifest.version,)})
+
+    def _remembered(self, known: dict[str, T], dataset: str, found: T) -> T:
+        with self._lock:
+            if found:
+                known[dataset] = found
+        return found
 
     def _month(self, dataset: str, time: datetime) -> dict[Interval, tuple[int, ...]]:
         key = (dataset, _month_index(time))

@@ -24,7 +24,7 @@ def check_sources(session: Session, interval: Interval, *, is_default: bool) -> 
     hint = ""
     for source in sources:
         own = session.graph.interval_for(source, interval)
-        if own is None:
+        if own is None or source.wait is not None:
             continue
         location = session.location(source)
         origin = session.origin(location)

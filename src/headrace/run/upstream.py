@@ -36,10 +36,10 @@ def look_upstream(catalog: Catalog, name: str, interval: Interval, *, parts: Seq
     """What there is of a dataset (`pipeline.dataset`) for an interval of any grid. What `catalog` has listed already is not listed again."""
     dataset = name.partition(".")[2]
     known = catalog.newest_by(dataset, interval.end)
-    first = catalog.log(dataset).first() if known else None
+    first = catalog.first(dataset) if known else None
     if known is None or first is None:
         return Upstream(name, (interval,), missing=(interval,), parts=tuple(parts))
-    owner = catalog.log(dataset).owner()
+    owner = catalog.owner(dataset)
     if owner.get("kind") == "model":
         raise SourceError(f"`{name}` is a model, and a source is rows. Read its predictions, which are a dataset of their own.")
     wanted = intervals_read(grid_from(str(owner.get("every", "")), known), first, interval)

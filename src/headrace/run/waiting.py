@@ -94,7 +94,7 @@ class WaitingRoom:
             return self._passes(guest)
         guest.next_s = min(now_s + guest.vigil.pause_s, guest.until_s)
         if sight.said != said:
-            self._tell(replace(guest.decision, action="wait", reason=f"waiting: {sight.said}"))
+            self._tell(replace(guest.decision, action="wait", reason=f"waiting up to {guest.what.longest}: {sight.said}"))
         return False
 
     def _passes(self, guest: _Guest) -> bool:

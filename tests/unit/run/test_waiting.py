@@ -89,7 +89,7 @@ class TestAFile:
         assert [(r.step, r.state) for r in ran.receipts] == [("orders", "made"), ("other", "made"), ("total", "made")]
         path = world.folder / "2026-01-05.csv"
         assert (
-            world.told.index(f"orders waiting: there is no file at `{path}`")
+            world.told.index(f"orders waiting up to 2h: there is no file at `{path}`")
             < world.told.index("other made")
             < world.told.index("orders starts")
         )
@@ -155,7 +155,7 @@ class TestADataset:
         world.write()
         world.on[2] = lambda: World(world.folder).run(pipeline(world))
         assert world.run(self.consumer()).receipts[0].rows_kept == 1
-        assert world.told[0] == "orders waiting: `shop.orders` is not made for [2026-01-05, 2026-01-06)"
+        assert world.told[0] == "orders waiting up to 2h: `shop.orders` is not made for [2026-01-05, 2026-01-06)"
 
     def test_that_is_never_made_is_named_with_its_interval_and_the_command(self, world: World) -> None:
         (error,) = world.run(self.consumer("10m")).outcome.errors.values()
