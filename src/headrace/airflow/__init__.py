@@ -7,9 +7,9 @@ pipeline file loads, imports nothing. The invariant: who is not Airflow gets Non
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -37,6 +37,8 @@ def airflow_dag(
     wait: str | timedelta | None = "1h",
     steps: Mapping[str, Mapping[str, object]] | None = None,
     approval_timeout: str | timedelta | None = "7d",
+    alert: str | Callable[[Any], object] | Sequence[str | Callable[[Any], object]] | None = None,
+    deadline: str | timedelta | None = None,
     **options: object,
 ) -> DAG | None:
     """The pipeline as an Airflow DAG where Airflow reads the file, else None: nothing is imported then.
@@ -47,6 +49,9 @@ def airflow_dag(
     worker, as long as `wait` says. `steps={"groups": {"pool": "big"}}` hands options to one step's (or group's) operator, and all others
     (`tags`, `catchup`, `default_args`, ...) go to `airflow.sdk.DAG`. A model with `approval=True` gets a DAG of its own, `<pipeline>.<model>.approval`,
     whose runs ask a person, as long as `approval_timeout` says.
+
+    `alert` tells of each task that fails: the id of an Airflow connection to a webhook, a notifier or a callback of Airflow's, or several.
+    `deadline="2h"` tells of a run that is not done two hours after it was queued.
     """
     read = _read_as()
     if read is None:
@@ -63,6 +68,8 @@ def airflow_dag(
         steps=steps or {},
         options=options,
         approval_timeout=approval_timeout,
+        alert=alert,
+        deadline=deadline,
     )
 
 

@@ -6,15 +6,17 @@ quick and the same everywhere. The invariant: the same file gives the same seria
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import DAG, TaskGroup, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
+from headrace.airflow.alerts import AlertTo, with_alerts
 from headrace.airflow.approval import ask_tasks, make_approval_dags
 from headrace.airflow.assets import asset
+from headrace.airflow.direction import refuse_backwards
 from headrace.airflow.form import params_of
 from headrace.airflow.operator import GroupOperator, RunRecordOperator, StepOperator
 from headrace.airflow.options import check_dag_options, check_step_options, layer_of, task_options
@@ -40,10 +42,13 @@ def make_dag(
     steps: Mapping[str, Mapping[str, object]],
     options: Mapping[str, object],
     approval_timeout: str | timedelta | None = "7d",
+    alert: AlertTo | Sequence[AlertTo] | None = None,
+    deadline: str | timedelta | None = None,
 ) -> DAG:
     """The DAG of a pipeline. ConfigurationError or UnknownNameError for what Airflow can't be told."""
     units = units_of(graph.steps)
     check_dag_options(options)
+    options = with_alerts(graph, options, alert=alert, deadline=deadline)
     check_step_options(graph, units, steps)
     common: dict[str, Any] = {"file": graph.where.file, "pipeline": graph.name, "profile": profile}
     default_args = cast("Mapping[str, object]", options.get("default_args") or {})
@@ -60,6 +65,7 @@ def make_dag(
         for unit in units.values():
             for read in unit.reads:
                 tasks[unit.name].set_upstream(tasks[read])
+        refuse_backwards(graph, units, tasks, schedule=schedule)
         record = RunRecordOperator(task_id=RECORD, trigger_rule=TriggerRule.ALL_DONE, doc_md=_RECORD_DOC, **common)
         record.set_upstream([*tasks.values(), *ask_tasks(graph, _by_step(units, tasks), common)])
         # A teardown does not count for the run's state: without it, a run whose steps failed would be green since its last task is.
