@@ -1,7 +1,7 @@
 """A process that keeps others: it starts Airflow's, and ends them all when one of them ends, or when its own parent is gone.
 
 `python -m headrace.airflow.keeper` reads a line of JSON from standard input: `logs`, `first` (a command that has to end well before the
-others start) and `then` (commands by name). When its input ends, however its parent ended, it stops everything. It answers with one
+others start) and `then` (commands by name), and may have `grace_s`. When its input ends, however its parent ended, it stops everything. It answers with one
 line of JSON: `ended`, the name of the command that ended by itself or null, and its `code`. It needs a session of its own.
 
 The invariant: when it is gone, so are all the processes of its session.
@@ -31,10 +31,10 @@ def processes_of(session: int) -> list[int]:
     return [pid for pid in _all_processes() if pid != 0 and _session(pid) == session]
 
 
-def end_session(session: int, *, but: int = 0) -> None:
+def end_session(session: int, *, but: int = 0, grace_s: float = _GRACE_S) -> None:
     """End all processes of a session: ask first, then kill."""
-    for sign, grace_s in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _LAST_GRACE_S)):
-        until = time.monotonic() + grace_s
+    for sign, longest_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, _LAST_GRACE_S)):
+        until = time.monotonic() + longest_s
         told: set[int] = set()
         while left := [pid for pid in processes_of(session) if pid != but]:
             for pid in left:
@@ -59,7 +59,7 @@ def main() -> None:
         pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_session(os.getsid(0), but=os.getpid())
+        end_session(os.getsid(0), but=os.getpid(), grace_s=float(asked.get("grace_s", _GRACE_S)))
     sys.stdout.write(json.dumps({"ended": ended[0], "code": ended[1]}) + "\n")
 
 

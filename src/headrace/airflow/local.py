@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from headrace.airflow.discovery import pipeline_files
 from headrace.airflow.home import Home
 from headrace.airflow.rest import Rest
 from headrace.airflow.surroundings import Wanted, surroundings
@@ -130,17 +131,17 @@ def start(wanted: Wanted, *, environment: Mapping[str, str], tell: Callable[[str
     installed = airflow_version()
     if wanted.git is not None:
         _version_of("apache-airflow-providers-git", "apache-airflow-providers-git", "--git needs Airflow's provider for git")
+    elif not pipeline_files(wanted.folder):
+        raise ConfigurationError(
+            f"No file in {wanted.folder} calls `airflow_dag`. End a pipeline file with: dag = hr.airflow_dag(…); "
+            "or name the folder: headrace airflow up FOLDER"
+        )
     home = Home(wanted.home)
     home.make()
     lock = home.lock()
     try:
         if wanted.git is None:
             home.show(wanted.folder)
-            if not home.files(None):
-                raise ConfigurationError(
-                    f"No file in {wanted.folder} calls `airflow_dag`. End a pipeline file with: dag = hr.airflow_dag(…); "
-                    "or name the folder: headrace airflow up FOLDER"
-                )
         port = _free_port(wanted.port)
         tell(f"starting Airflow {installed}, which takes half a minute; its logs: {home.logs}")
         return _launch(home, wanted, port, surroundings(wanted, home, port=port, environment=environment), lock)
