@@ -27,6 +27,7 @@ class PipelineOperator(BaseOperator):
         self.file = file
         self.pipeline = pipeline
         self.profile = profile
+        self.links: dict[str, str] = {}  # found while the task runs, for the buttons of its page
         self._is_working = False
 
     @contextmanager

@@ -18,6 +18,7 @@ from headrace.airflow.approval import ask_tasks, make_approval_dags
 from headrace.airflow.assets import asset
 from headrace.airflow.direction import refuse_backwards
 from headrace.airflow.form import params_of
+from headrace.airflow.links import add_links
 from headrace.airflow.operator import GroupOperator, RunRecordOperator, StepOperator
 from headrace.airflow.options import check_dag_options, check_step_options, layer_of, task_options
 from headrace.airflow.schedule import schedule_of
@@ -68,6 +69,7 @@ def make_dag(
         refuse_backwards(graph, units, tasks, schedule=schedule)
         record = RunRecordOperator(task_id=RECORD, trigger_rule=TriggerRule.ALL_DONE, doc_md=_RECORD_DOC, **common)
         record.set_upstream([*tasks.values(), *ask_tasks(graph, _by_step(units, tasks), common)])
+        add_links(graph, units, tasks, record)
         # A teardown does not count for the run's state: without it, a run whose steps failed would be green since its last task is.
         record.as_teardown()
     # Only now: each task copies what the DAG has when it is made, which for a big pipeline is n times n.

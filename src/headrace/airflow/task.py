@@ -20,6 +20,7 @@ from headrace.airflow.base import PipelineOperator
 from headrace.airflow.connections import serve_connections
 from headrace.airflow.failure import fail
 from headrace.airflow.interval import RunTimes, interval_of
+from headrace.airflow.links import model_url, report_url
 from headrace.airflow.waiting import check_direction, check_waited, wait_for
 from headrace.core.grouping import units_of
 from headrace.core.interval import Interval
@@ -30,7 +31,9 @@ from headrace.run.opening import open_pipeline
 from headrace.run.past import named
 from headrace.run.redaction import redacted
 from headrace.run.session import Session, utc_now
+from headrace.run.story import report_key
 from headrace.run.task import Ended, EndState, brief, close_run, endings, look, take
+from headrace.run.tracking import tracker_page
 
 __all__ = ["end_run", "take_step"]
 
@@ -70,6 +73,7 @@ def _take_step(operator: PipelineOperator, step: str, context: Context, wait_s: 
     finally:
         session.tidy()
     _tell(operator, step, run, told)
+    _link(operator, session, step, run)
     if told["state"] == "skipped":
         raise AirflowSkipException(str(told["why"]))
     publish(operator, context, session, step, told, receipts)
@@ -87,6 +91,13 @@ def _tell(operator: PipelineOperator, step: str, run: Interval, told: Mapping[st
         )
 
 
+def _link(operator: PipelineOperator, session: Session, step: str, run: Interval) -> None:
+    """Where the buttons of the task lead: only the tasks of models have some, and the last one's."""
+    if operator.operator_extra_links:
+        operator.links["report"] = report_url(report_key(session, [run]))
+        operator.links["model"] = model_url(tracker_page(session), f"{session.graph.name}.{step.removesuffix('.promotion')}")
+
+
 def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
     """Write the record and the report of a run; where they are, as a small XCom."""
     session, run = None, None
@@ -96,6 +107,8 @@ def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
         receipts, story = close_run(session, run, _ended(context, session), started=began.timestamp() if began else time.time())
     except Exception as error:  # noqa: BLE001
         fail(operator, context, error, step=operator.task_id, run=run, session=session)
+    if story.report is not None:
+        operator.links["report"] = report_url(report_key(session, [run]))
     for line in story.lines:
         operator.log.info("headrace: %s", line)
     states = [receipt.state for receipt in receipts]

@@ -20,7 +20,7 @@ from headrace.run.outbox import Place, SyncResult, enqueue, pending, start_sende
 from headrace.run.record import git_commit
 from headrace.run.session import Session
 
-__all__ = ["outbox_folder", "queue_decision", "queue_notes", "sync_notes", "tracker_name", "tracker_place"]
+__all__ = ["outbox_folder", "queue_decision", "queue_notes", "sync_notes", "tracker_name", "tracker_page", "tracker_place"]
 
 
 def tracker_name(session: Session) -> str | None:
@@ -45,6 +45,12 @@ def tracker_place(session: Session) -> Place | None:
             )
         uri = f"sqlite:///{session.lake.uri}/mlflow.db"
     return Place(name, uri, connection)
+
+
+def tracker_page(session: Session) -> str | None:
+    """The address of the tracker as far as the settings tell it, without looking for a connection; None where nothing is tracked."""
+    uri = session.config.text("tracking_uri")
+    return uri if tracker_name(session) is not None else None
 
 
 def outbox_folder(session: Session) -> Path:
