@@ -125,12 +125,18 @@ def commands() -> str:
     group = next(value for value in vars(cli).values() if isinstance(value, click.Group))
     context = click.Context(group, info_name="headrace")
     parts = [CLI + "\n".join(f"| {code} | {' '.join(meaning.split())} |" for code, meaning in codes) + "\n"]
+    return "\n".join([*parts, *helps(group, context)])
+
+
+def helps(group: click.Group, context: click.Context) -> Iterator[str]:
+    """The help of each command of a group, and of the commands below it."""
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         inner = click.Context(command, info_name=name, parent=context, terminal_width=100)
-        parts.append(f"## `headrace {name}`\n\n```text\n{command.get_help(inner)}\n```\n")
-    return "\n".join(parts)
+        yield f"## `{inner.command_path}`\n\n```text\n{command.get_help(inner)}\n```\n"
+        if isinstance(command, click.Group):
+            yield from helps(command, inner)
 
 
 def main() -> None:
