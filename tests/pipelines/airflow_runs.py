@@ -1,7 +1,8 @@
 """Runs of DAGs in a process of their own, without a scheduler: `python airflow_runs.py ASKED`, asked and answered in JSON.
 
 The file ASKED has `file`, `answer` (the file to write) and `runs`: each with `dag`, and a partition `key`, a `logical_date` or
-neither, and `conf`. A run is Airflow's `dag.test()`, which makes manual runs only; a partition is put on the run as it is made.
+neither, `conf`, and `meanwhile` (commands, see `airflow_person`). A run is
+Airflow's `dag.test()`, which makes manual runs only; a partition is put on the run as it is made.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.models.asset import AssetEvent, PartitionedAssetKeyLog
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
+from airflow_person import questions, runs_of, while_asking
 
 
 def main() -> None:
@@ -34,13 +36,16 @@ def main() -> None:
 def run(dag: Any, asked: dict[str, Any]) -> dict[str, Any]:
     print(f"=== run {asked}", flush=True)
     date = asked.get("logical_date")
-    with patch.object(airflow.models.dagrun, "get_or_create_dagrun", partitioned(asked.get("key"))):
+    known = len(questions(dag.dag_id))
+    given = patch.object(airflow.models.dagrun, "get_or_create_dagrun", partitioned(asked.get("key")))
+    with given, while_asking(dag.dag_id, asked.get("meanwhile", ())):
         made = dag.test(logical_date=None if date is None else at(date), run_after=at(asked.get("after")), run_conf=asked.get("conf"))
     tasks = {ti.task_id: {"state": str(ti.state), "tries": ti.try_number} for ti in made.get_task_instances()}
     with create_session() as session:
         for found in session.query(XComModel).filter_by(dag_id=dag.dag_id, run_id=made.run_id, key="return_value"):
             tasks[found.task_id]["told"] = json.loads(found.value) if isinstance(found.value, str) else found.value
-    return {"run": made.run_id, "state": str(made.state), "tasks": tasks}
+    asking = {other: runs_of(other) for other in asked.get("runs_of", ())}
+    return {"run": made.run_id, "state": str(made.state), "tasks": tasks, "questions": questions(dag.dag_id)[known:], "runs_of": asking}
 
 
 def events() -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ class QuestionOperator(PipelineOperator, HITLOperator):
         if found is None:
             raise AirflowSkipException(f"no challenger of `{self.model}` waits for a person")
         if not found.is_open:
-            raise AirflowSkipException(f"the question of decision {found.number} is closed: {found.closed}")
+            raise AirflowSkipException(f"nobody is asked any more: {found.closed}")
         challenger = challenger_of(session, self.model, found)
         self.subject, self.body = subject(challenger), text(challenger)
         self.log.info("headrace: %s\n%s", self.subject, self.body)
@@ -97,7 +97,7 @@ class QuestionOperator(PipelineOperator, HITLOperator):
     def resume(self, context: Context, event: Mapping[str, object], number: int = 0) -> dict[str, JSON]:  # noqa: ARG002  # Airflow gives it
         """The answer, who gave it and why, as an XCom."""
         if event.get("closed"):
-            raise AirflowSkipException(f"the question of decision {number} is closed: {event['closed']}")
+            raise AirflowSkipException(f"nobody is asked any more: {event['closed']}")
         if event.get("error_type") == "timeout":
             raise AirflowSkipException(
                 f"nobody answered within {self.response_timeout}; the challenger waits on: headrace approve FILE {self.model}, or clear this task"

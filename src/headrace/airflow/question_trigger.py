@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ __all__ = ["QuestionTrigger"]
 _FIRST_PAUSE_S = 3.0
 _LONGEST_PAUSE_S = 60.0
 _MORE = 1.3
+_AGAIN_S = 15.0  # after Airflow could not be asked
 
 
 class QuestionTrigger(BaseTrigger):
@@ -43,10 +44,7 @@ class QuestionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event, of what comes first."""
-        until = None if self.until is None else datetime.fromisoformat(self.until)
-        # What was answered is checked where it is carried out, so that a form that was filled in badly does not end the wait.
-        hitl = HITLTrigger(ti_id=UUID(self.ti), options=[], params={}, timeout_datetime=until)
-        answered = asyncio.ensure_future(anext(hitl.run()))
+        answered = asyncio.ensure_future(self._answered())
         closed = asyncio.ensure_future(self._closed())
         try:
             await asyncio.wait({answered, closed}, return_when=asyncio.FIRST_COMPLETED)
@@ -54,6 +52,21 @@ class QuestionTrigger(BaseTrigger):
         finally:
             answered.cancel()
             closed.cancel()
+
+    async def _answered(self) -> TriggerEvent:
+        """Airflow's own trigger looks for the answer; when it breaks (the API is away, or none is there, as in `dag.test()`), it looks again."""
+        until = None if self.until is None else datetime.fromisoformat(self.until)
+        while True:
+            # What was answered is checked where it is carried out, so that a form that was filled in badly does not end the wait.
+            hitl = HITLTrigger(ti_id=UUID(self.ti), options=[], params={}, timeout_datetime=until)
+            try:
+                return await anext(hitl.run())
+            except Exception as error:  # noqa: BLE001
+                self.log.warning("headrace: can't look for an answer in Airflow: %s", masked(f"{type(error).__name__}: {error}"))
+            left_s = _AGAIN_S if until is None else (until - datetime.now(UTC)).total_seconds()
+            if left_s <= 0:
+                return TriggerEvent({"error": "time is up", "error_type": "timeout"})  # type: ignore[no-untyped-call]
+            await asyncio.sleep(min(left_s, _AGAIN_S))
 
     async def _closed(self) -> TriggerEvent:
         """Look again and again, with longer and longer pauses. A lake that can't be reached now may be reached later."""
