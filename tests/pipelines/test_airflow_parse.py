@@ -217,8 +217,8 @@ def test_settings_are_parameters_of_their_type_that_may_be_left_empty(parsed: di
     types = {name: schema["type"] for name, schema in params.items()}
     assert types == {
         "at": ["null", "string"],
-        "force": "array",
-        "keep": "boolean",
+        "force": ["null", "array"],
+        "keep": ["null", "boolean"],
         "visits.gap": ["null", "integer"],
         "visits.zone": ["null", "string"],
         "visits.ratio": ["null", "number"],

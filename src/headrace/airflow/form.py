@@ -38,7 +38,7 @@ def params_of(graph: Graph) -> dict[str, Param]:
         "force": Param(
             [],
             "Steps to make again whatever stands already.",
-            type="array",
+            type=["null", "array"],  # else the form would mark it as required
             items={"type": "string", "enum": names},
             examples=names,
             title="Make again",
@@ -46,7 +46,7 @@ def params_of(graph: Graph) -> dict[str, Param]:
         "keep": Param(
             False,
             "With steps to make again or other settings, a run is an experiment, written beside the current versions; this makes it current.",
-            type="boolean",
+            type=["null", "boolean"],
             title="Keep as current",
         ),
     }

@@ -132,7 +132,7 @@ def text(challenger: Challenger) -> str:
         + (f", {asked.decided_at:%Y-%m-%d %H:%M} UTC" if asked.decided_at else ""),
     ]
     doc = [_plain(challenger.doc), ""] if challenger.doc else []
-    return "\n".join([*doc, *_table(challenger), "", "Its gate:", "", *checks, "", *facts])
+    return "\n".join([*doc, *_table(challenger), "", "Its gate:", "", *checks, "", "What it is:", "", *facts])
 
 
 def _table(challenger: Challenger) -> list[str]:
