@@ -18,6 +18,7 @@ from headrace.core.ports import JSON
 __all__ = ["Wanted", "surroundings"]
 
 _REFRESH_S = 5
+_DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _ADMINS = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
@@ -42,7 +43,7 @@ class Wanted:
 
 def surroundings(wanted: Wanted, home: Home, *, port: int, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment: ours by default, over it the user's own, over that what has to be so."""
-    return {**_defaults(), **environment, **_own(wanted, home, port, environment)}
+    return {**_defaults(), **_sqlite(home, environment), **environment, **_own(wanted, home, port, environment)}
 
 
 def _defaults() -> dict[str, str]:
@@ -59,6 +60,16 @@ def _defaults() -> dict[str, str]:
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",  # at the default of 5 s tasks fail before they start on a busy machine
     }
+
+
+def _sqlite(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
+    """A database in the home, unless the user has named one, in any of Airflow's ways.
+
+    A writer waits a minute for the others: at SQLite's five seconds the API answers "database is locked" on a busy machine.
+    """
+    if any(name in environment for name in (_DATABASE, f"{_DATABASE}_CMD", f"{_DATABASE}_SECRET")):
+        return {}
+    return {_DATABASE: f"sqlite:///{home.folder / 'airflow.db'}?timeout=60"}
 
 
 def _own(wanted: Wanted, home: Home, port: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -81,7 +92,7 @@ def _own(wanted: Wanted, home: Home, port: int, environment: Mapping[str, str]) 
     own["no_proxy"] = own["NO_PROXY"]
     if wanted.git is None:  # Airflow looks for modules in the folder that it was given, which is a link's parent
         own["PYTHONPATH"] = _joined(os.pathsep, str(wanted.folder), environment.get("PYTHONPATH"))
-    asked = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": wanted.database, "HEADRACE_LAKE": wanted.lake, "HEADRACE_PROFILE": wanted.profile}
+    asked = {_DATABASE: wanted.database, "HEADRACE_LAKE": wanted.lake, "HEADRACE_PROFILE": wanted.profile}
     return own | {name: value for name, value in asked.items() if value is not None}
 
 

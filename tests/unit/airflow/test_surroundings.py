@@ -48,7 +48,11 @@ def test_a_database_a_lake_and_a_profile_are_passed_on_when_they_are_named() -> 
     environment = told(Wanted(Path("/flows"), HOME.folder, database=url, lake="/lake", profile="prod"), HEADRACE_LAKE="/other")
     assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == url
     assert (environment["HEADRACE_LAKE"], environment["HEADRACE_PROFILE"]) == ("/lake", "prod")
-    assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in told()
+
+
+def test_without_a_database_it_is_sqlite_in_the_home() -> None:
+    assert told()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "sqlite:////flows/.airflow/airflow.db?timeout=60"
+    assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in told(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD="pass show airflow")
 
 
 def test_a_folder_is_shown_through_the_home_and_its_modules_are_found() -> None:
