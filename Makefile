@@ -35,7 +35,7 @@ check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock
 	./scripts/check-wheel
 
 integration: $(VENV)/.with-tests ## the tests that start whole processes and real servers
-	$(RUN) pytest -q -n $(JOBS) --dist worksteal -m integration
+	$(RUN) pytest -q -n $(JOBS) --dist loadgroup -m integration
 
 bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/chain.py
