@@ -6,12 +6,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from headrace.backends.stores import local
-from headrace.core.interval import Interval
+from headrace.core.errors import Where
+from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content, InputRef, Manifest
+from headrace.core.ports import Column, EngineSession
+from headrace.core.source_options import dataset
+from headrace.core.step import Source
 from headrace.lake.collect import collect, plan_collection
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
+from headrace.run.catalog import Catalog
+from headrace.run.upstream import look_upstream
+from headrace.steps.datasets import take_rows
 
 HOUR = Interval.of("2026-11-20T08", "2026-11-20T09")
 PARTS = ("rows", "quarantine")
@@ -103,3 +110,52 @@ def check_whole(folder: Path) -> None:
 def files_in(folder: Path) -> set[str]:
     """The data files in a lake, whatever names them."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")}
+
+
+# ---------------------------------------------------------------- another pipeline's dataset as a source
+
+
+SOURCE = Source("sums", Where("crm.py", 1), Grid.parse("@hourly"), dataset("shop.purchases"))
+
+
+def make_upstream(folder: Path, text: str) -> Manifest:
+    """A version of the dataset that `take` reads: two sides of a split."""
+    log = open_lake(folder).log("shop", "purchases")
+    log.claim({"step": "purchases", "kind": "table", "every": "1h"})
+
+    def work(attempt: Attempt, current: Manifest | None):
+        parts = []
+        for side in ("test", "train"):
+            attempt.file(side, layer="silver").write_bytes(f"{side} of {text}".encode())
+            parts.append(attempt.part(side, "silver", rows=2))
+        schema = dict.fromkeys(("test", "train"), (Column("id", "BIGINT"),))
+        return Content("data", "table", tuple(parts), schema, fingerprint=text), {}
+
+    return log.commit(HOUR, work)
+
+
+def take(folder: Path) -> Manifest:
+    """What a run of a source does whose location is another pipeline's dataset."""
+    lake = open_lake(folder)
+    log = lake.log("crm", "sums")
+    log.claim({"step": "sums"})
+
+    def work(attempt: Attempt, current: Manifest | None):
+        upstream = look_upstream(Catalog(lake, "shop"), "shop.purchases", HOUR)
+        if current and current.content.fingerprint == upstream.digest:
+            return None
+        made = take_rows(SOURCE, HOUR, attempt=attempt, upstream=upstream, paths=lake.read_paths, engine=_no_engine)
+        return Content("data", "source", made.parts, made.schema, fingerprint=upstream.digest, inputs=(upstream.ref,)), {}
+
+    return log.commit(HOUR, work)
+
+
+def taken(folder: Path) -> list[bytes] | None:
+    """What a reader of that source gets: the bytes of its files, verified."""
+    lake = open_lake(folder)
+    current = lake.log("crm", "sums").current(HOUR)
+    return None if current is None else [path.read_bytes() for path in lake.read_paths(current, "rows", verify=True)]
+
+
+def _no_engine() -> EngineSession:
+    raise AssertionError("rows are copied, and not read")

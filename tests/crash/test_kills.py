@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from disk import Shim
-from lake_work import HOUR, check_whole, collect_all, commit, files_in, log_of, make_input, open_lake, read
+from lake_work import HOUR, check_whole, collect_all, commit, files_in, log_of, make_input, make_upstream, open_lake, read, take, taken
 
 from headrace.backends.stores import local
 
@@ -100,3 +100,30 @@ def test_a_collection_killed_at_any_call_deletes_nothing_kept_and_is_finished_by
         assert files_in(folder) == files_in(undisturbed)
         assert read(folder) == "third"
         check_whole(folder)
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["for the first time", "over an older version"])
+def test_taking_another_pipelines_rows_killed_at_any_call_leaves_the_old_or_the_new(
+    is_old: bool,
+    killer: Killer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = tmp_path / "before"
+    if is_old:
+        make_upstream(before, "yesterday")
+        take(before)
+    make_upstream(before, "today")
+    old, new = taken(before), [b"train of today", b"test of today"]
+    undisturbed = Path(shutil.copytree(before, tmp_path / "undisturbed"))
+    calls = calls_of(lambda: take(undisturbed), monkeypatch)
+    assert taken(undisturbed) == new
+    seen = []
+    for k in range(1, calls + 1):
+        folder = Path(shutil.copytree(before, tmp_path / f"killed at {k}"))
+        assert killer.kill(k, "take", folder) == "killed"
+        seen.append(taken(folder))
+        take(folder)
+        collect_all(folder)
+        assert taken(folder) == new, "the other pipeline's older versions are collected, and nothing of ours with them"
+    assert [one for n, one in enumerate(seen) if n == 0 or one != seen[n - 1]] == [old, new]
