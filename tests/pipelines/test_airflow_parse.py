@@ -32,6 +32,8 @@ hr.airflow_dag(events, steps={"visits": {"pool": "big"}}, tags=["web"], default_
 '''
 READERS = """
 'How many, where the days of others are counted.'
+from airflow.sdk import Asset
+
 import headrace as hr
 
 daily = hr.Pipeline("daily", start="2026-01-01")
@@ -57,7 +59,7 @@ def two(one):
 
 
 hr.airflow_dag(daily)
-hr.airflow_dag(own, steps={"g": {"pool": "small", "queue": "q", "priority_weight": 7, "wait": "5m", "owner": "eva"}}, default_args={"retry_delay": 7})
+hr.airflow_dag(own, steps={"g": {"pool": "small", "queue": "q", "priority_weight": 7, "wait": "5m", "owner": "eva", "outlets": [Asset("mine")]}}, default_args={"retry_delay": 7})
 """
 UNEVEN = """
 import headrace as hr
@@ -140,7 +142,7 @@ def test_what_is_wrong_with_a_file_is_its_import_error(parsed: dict[str, Any]) -
 
 
 def test_a_published_dataset_is_an_outlet_and_one_of_another_pipeline_an_inlet(parsed: dict[str, Any]) -> None:
-    assert parsed["dags"]["own"]["outlets"]["g"] == [["own.one", "headrace://own/one"]]
+    assert parsed["dags"]["own"]["outlets"]["g"] == [["own.one", "headrace://own/one"], ["mine", "mine"]]
     assert parsed["dags"]["own"]["inlets"]["prices"] == [["days.prices", "headrace://days/prices"]]
     assert not any(parsed["dags"]["events"]["outlets"].values())
 

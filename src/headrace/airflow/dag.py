@@ -85,8 +85,9 @@ def _by_step(units: Mapping[str, Unit], tasks: Mapping[str, StepOperator | Group
 def _task(graph: Graph, unit: Unit, asked: dict[str, Any]) -> StepOperator | GroupOperator:
     members = [graph.steps[name] for name in unit.steps]
     # In the order of the steps: a set would serialize in another order at each parse.
-    asked["outlets"] = [asset(f"{graph.name}.{step.name}") for step in members if is_published(step)]
-    asked["inlets"] = [asset(name) for name in dict.fromkeys(_read_elsewhere(step) for step in members) if name]
+    published = [asset(f"{graph.name}.{step.name}") for step in members if is_published(step)]
+    read = [asset(name) for name in dict.fromkeys(_read_elsewhere(step) for step in members) if name]
+    asked |= {"outlets": [*published, *asked.get("outlets", ())], "inlets": [*read, *asked.get("inlets", ())]}
     try:
         if unit.is_group:
             return GroupOperator(task_id=unit.name, steps=list(unit.steps), **asked)

@@ -14,7 +14,7 @@ from headrace.core.graph import Graph
 from headrace.core.interval import Interval, parse_time, to_utc
 from headrace.run.opening import checked_interval
 
-__all__ = ["RunTimes", "interval_of"]
+__all__ = ["RunTimes", "interval_of", "is_too_early"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ def interval_of(graph: Graph, times: RunTimes, *, now: datetime) -> Interval:
     now = max(now, to_utc(times.run_after))
     start, asked = _start(graph, times)
     return checked_interval(graph, start, now=now, asked=asked)
+
+
+def is_too_early(graph: Graph, times: RunTimes) -> bool:
+    """Whether a run is about a time before the pipeline's start: a dataset of another pipeline may begin earlier than its reader."""
+    return graph.first is not None and graph.grid.at(_start(graph, times)[0]).start < graph.first.start
 
 
 def _start(graph: Graph, times: RunTimes) -> tuple[datetime, str]:

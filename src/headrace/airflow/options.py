@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TriggerRule
 
+from headrace.airflow import airflow_dag
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
 from headrace.core.graph import Graph
 from headrace.core.grouping import Unit
@@ -19,7 +20,7 @@ from headrace.core.step import Policy, Predictions, Promotion, Source, Step, Tab
 
 __all__ = ["check_dag_options", "check_step_options", "layer_of", "task_options"]
 
-_OURS = frozenset({"dag", "file", "pipeline", "profile", "self", "step", "steps", "task_group", "task_id", "outlets", "inlets", "kwargs"})
+_OURS = frozenset({"dag", "file", "pipeline", "profile", "self", "step", "steps", "task_group", "task_id", "kwargs"})
 _RETRY_DELAY = timedelta(seconds=30)
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
 _GRACE = timedelta(minutes=1)  # the step itself ends at its timeout; this is for a task that hangs around it
@@ -78,7 +79,7 @@ def check_step_options(graph: Graph, units: Mapping[str, Unit], steps: Mapping[s
 
 def check_dag_options(options: Mapping[str, object]) -> None:
     """ConfigurationError for a keyword that is neither `airflow_dag`'s nor a DAG's."""
-    known = {*inspect.signature(DAG).parameters, "timetable", "profile", "wait", "steps", "approval_timeout"} - {"dag_id", "self"}
+    known = {*inspect.signature(DAG).parameters, *inspect.signature(airflow_dag).parameters} - {"dag_id", "self", "pipeline", "options"}
     strange = next((name for name in options if name not in known), None)
     if strange is not None:
         raise ConfigurationError(f"airflow_dag: `{strange}` is not an option of it, nor of an Airflow DAG. {did_you_mean(strange, known)}")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.airflow.assets import key_of, uri_of
-from headrace.airflow.interval import RunTimes, interval_of
+from headrace.airflow.interval import RunTimes, interval_of, is_too_early
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Grid, Interval, parse_time
 from headrace.pipeline import Pipeline
@@ -32,3 +32,12 @@ def test_a_consumers_run_with_the_key_is_about_the_producers_interval(schedule: 
     graph = Pipeline("taker", schedule=schedule).graph()
     later = interval.end
     assert interval_of(graph, RunTimes(later, partition_key=key_of(interval)), now=later) == interval
+
+
+def test_what_others_made_before_a_consumer_starts_is_not_for_it() -> None:
+    graph = Pipeline("taker", start="2026-01-05").graph()
+    early = [
+        day for day in range(1, 9) if is_too_early(graph, RunTimes(parse_time("2026-02-01"), partition_key=f"2026-01-{day:02}T00:00:00"))
+    ]
+    assert early == [1, 2, 3, 4]
+    assert not is_too_early(Pipeline("always").graph(), RunTimes(parse_time("2026-02-01"), partition_key="1999-01-01T00:00:00"))
