@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ needs_airflow = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Home:
-    """Where Airflow keeps its things; the DAG files are in `dags`, the lake in `lake`."""
+    """Where Airflow keeps its things; the DAG files are in `dags`, the lake in `lake`. `more` goes into the environment of its processes."""
 
     folder: Path
+    more: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def dags(self) -> Path:
@@ -44,6 +45,7 @@ class Home:
             "HEADRACE_LAKE": str(self.folder / "lake"),
             "HEADRACE_TRACKING": "none",
             "NO_COLOR": "1",
+            **self.more,
             **more,
         }
 

@@ -90,11 +90,18 @@ def with_alerts(
         defaults["on_failure_callback"] = [*(theirs if isinstance(theirs, list | tuple) else [theirs]), *ours]
         found["default_args"] = defaults
     if isinstance(deadline, str | timedelta):
-        longest = parse_duration(deadline) if isinstance(deadline, str) else deadline
+        longest = _time(deadline) if isinstance(deadline, str) else deadline
         found["deadline"] = _deadline(graph, longest, [to for to in alerts if isinstance(to, str)])
     elif deadline is not None:
         found["deadline"] = deadline  # Airflow's own
     return found
+
+
+def _time(deadline: str) -> timedelta:
+    try:
+        return parse_duration(deadline)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"airflow_dag: deadline={deadline!r}: {error}") from None
 
 
 def _deadline(graph: Graph, longest: timedelta, connections: list[str]) -> DeadlineAlert:

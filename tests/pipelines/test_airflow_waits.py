@@ -1,0 +1,153 @@
+"""Order and alerts, as Airflow's own code sees them: backfills that run backwards, deadlines, and the trigger that looks into the lake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_home import HERE, Home, make_home, needs_airflow
+
+pytestmark = [pytest.mark.integration, needs_airflow]
+
+DAYS = """
+import headrace as hr
+
+{name} = hr.Pipeline("{name}", schedule="@daily", start="2026-01-01")
+
+
+@{name}.table
+def events(when: hr.Interval) -> list[dict[str, int]]:
+    return [{{"day": when.start.day}}]
+
+
+@{name}.table(history={{"events": "{history}"}})
+def recent(events: hr.Frame) -> str:
+    return f"select * from {{events}}"
+
+
+dag = hr.airflow_dag({name}, {options})
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_home(tmp_path_factory.mktemp("airflow")).folder
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Home:
+    return make_home(tmp_path / "home", template)
+
+
+def inside(home: Home, name: str, file: str, dag: str, **environment: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(HERE / "airflow_inside.py"), name, str(home.dags / file), dag],
+        env=home.environment(**environment),
+        cwd=home.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return json.loads((home.folder / "answer").read_text())  # type: ignore[no-any-return]
+
+
+def write(home: Home, name: str, *, history: str = "2d", options: str = "") -> str:
+    (home.dags / f"{name}.py").write_text(DAYS.format(name=name, history=history, options=options))
+    return f"{name}.py"
+
+
+def test_a_backfill_that_runs_backwards_is_refused_where_steps_need_their_past_and_its_runs_do_not_wait_for_each_other(home: Home) -> None:
+    found = inside(home, "backfills", write(home, "past"), "past")
+    assert found["backwards"].startswith("InvalidBackfillDirection")
+    assert found["forwards"] == "created"
+    assert found["keys"] == [f"2026-01-0{day}T00:00:00" for day in (2, 3, 4)]
+    assert found["blocked"] == []
+
+
+def test_classic_runs_are_not_blocked_by_earlier_ones_and_the_run_before_has_the_id_by_which_a_task_asks_for_it(home: Home) -> None:
+    found = inside(home, "backfills", write(home, "classic", options='timetable="data_interval"'), "classic")
+    assert found["backwards"] == "created"  # the task refuses: tests/unit/airflow/test_waiting.py
+    assert found["blocked"] == []
+    assert found["runs"] == [f"backfill__2026-01-0{day}T00:00:00+00:00" for day in (3, 4, 5)]  # the end of its interval
+
+
+# ---------------------------------------------------------------- telling people
+
+
+@pytest.fixture
+def posted() -> Iterator[tuple[str, list[tuple[str | None, dict[str, Any]]]]]:
+    """A webhook's address, and what was posted there: the authorization and the document."""
+    found: list[tuple[str | None, dict[str, Any]]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.append((self.headers.get("Authorization"), json.loads(body)))
+            self.send_response(200 if self.path == "/tell" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def hook(address: str, path: str = "/tell") -> dict[str, str]:
+    told = {"conn_type": "http", "host": address, "password": "hunter2hunter2", "extra": {"path": path}}
+    return {"AIRFLOW_CONN_HOOK": json.dumps(told)}
+
+
+def test_a_late_run_is_told_with_its_interval_and_what_to_type_and_the_dag_has_one_version(
+    home: Home, posted: tuple[str, list[tuple[str | None, dict[str, Any]]]]
+) -> None:
+    address, documents = posted
+    found = inside(home, "deadlines", write(home, "late", options='deadline="2h", alert="hook"'), "late", **hook(address))
+    assert (found["versions"], found["after_s"]) == (1, 7200)
+    assert [event["state"] for event in found["events"]] == ["running", "success"]
+    ((key, told),) = documents
+    assert key == "Bearer hunter2hunter2"
+    assert told["text"].startswith("Pipeline `late`: the run of 2026-01-02T00:00 is late.\nIt is not done 2h after it was queued")
+    assert "headrace plan late.py --at 2026-01-02T00:00" in told["headrace"]["fix"]
+
+
+def test_a_failed_task_is_told_to_the_webhook_and_to_a_callback_and_the_secret_is_nowhere(
+    home: Home, posted: tuple[str, list[tuple[str | None, dict[str, Any]]]]
+) -> None:
+    address, documents = posted
+    file = write(home, "told", options='wait=None, alert=["hook", say]')
+    text = (home.dags / file).read_text()
+    say = 'def say(context):\n    print("SAID", context["headrace"]["step"], context["headrace"]["fix"])\n\n\n'
+    (home.dags / file).write_text(text.replace("dag = ", say + "dag = "))
+    home.more.update(hook(address))
+    (run,), (log,) = home.run(file, {"dag": "told", "key": "2026-01-03T00:00:00"})
+    assert run["tasks"]["recent"]["state"] == "failed"
+    ((_, told),) = documents
+    command = "headrace backfill told.py --from 2026-01-02 --to 2026-01-02"
+    assert (told["headrace"]["pipeline"], told["headrace"]["step"], told["headrace"]["interval"]) == ("told", "recent", "2026-01-03")
+    assert told["headrace"]["fix"] == f"{command}, then clear the task."
+    assert "are not made: `events` 2026-01-02" in told["headrace"]["error"]
+    assert f"SAID recent {command}" in log
+    assert "hunter2" not in log
+    assert run["tasks"]["recent"]["told"]["fix"] == told["headrace"]["fix"]
+
+
+def test_a_webhook_that_is_not_there_changes_nothing(home: Home, posted: tuple[str, list[tuple[str | None, dict[str, Any]]]]) -> None:
+    home.more.update(hook(posted[0], path="/secret/gone"))
+    (run,), (log,) = home.run(write(home, "gone", options='wait=None, alert="hook"'), {"dag": "gone", "key": "2026-01-03T00:00:00"})
+    assert run["tasks"]["events"]["state"] == "success"
+    assert "the webhook of connection `hook` answered 404" in log
+    assert "/secret/gone" not in log
