@@ -21,6 +21,7 @@ from headrace.core.errors import ConfigurationError, HeadraceError
 
 __all__ = ["Home", "RunsAlreadyError"]
 
+_LAKE = "lake"
 _NAME = "pipelines"  # of the DAG bundle, and of the folder that shows the pipelines
 
 
@@ -72,7 +73,9 @@ class Home:
         shutil.rmtree(self.shown, ignore_errors=True)  # a link in it is removed, never what it leads to
         self.shown.mkdir()
         patterns = [".*/", *(f"{name}/" for name in IGNORED)]
-        patterns += [f"/{pipelines.name}/{other.as_posix()}/" for other in unsearched(pipelines)]
+        others = {other.as_posix() for other in unsearched(pipelines)}
+        others |= set() if (pipelines / _LAKE).exists() else {_LAKE}  # the lake that the first run will make, unless told otherwise
+        patterns += [f"/{pipelines.name}/{other}/" for other in sorted(others)]
         (self.shown / ".airflowignore").write_text("\n".join(patterns) + "\n")
         (self.shown / pipelines.name).symlink_to(pipelines, target_is_directory=True)
 

@@ -57,6 +57,16 @@ def test_the_pipelines_are_shown_by_a_link_and_nothing_is_written_among_them(fol
     assert {".*/", "/project/env/", "/project/lake/"} <= set(ignored)
 
 
+def test_a_lake_that_the_first_run_will_make_is_not_searched_but_a_folder_of_that_name_is(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    home.show(write(tmp_path / "new" / "shop.py").parent)
+    assert "/new/lake/" in (home.shown / ".airflowignore").read_text()
+    home.show(write(tmp_path / "old" / "lake" / "levels.py").parents[1])
+    assert "/old/lake/" not in (home.shown / ".airflowignore").read_text()
+    assert home.files(None) == [Path("old/lake/levels.py")]
+
+
 def test_git_does_not_see_a_home(tmp_path: Path) -> None:
     home = Home(tmp_path / ".airflow")
     home.make()
