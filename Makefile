@@ -35,6 +35,7 @@ check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock
 	./scripts/check-wheel
 
 integration: $(VENV)/.with-tests ## the tests that start whole processes and real servers
+	./scripts/browser
 	$(RUN) pytest -q -n $(JOBS) --dist loadgroup -m integration
 
 bench: $(VENV)/.with-tests ## prints the tables that the docs quote
