@@ -28,7 +28,7 @@ def failed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("leaks")
     (folder / "leaks.py").write_text(PIPELINE)
     (folder / "spoilt.py").write_text(SPOILT)
-    (folder / "headrace.toml").write_text('[local]\ntracking = "mlflow"\ntracking_connection = "my_tracker"\n')
+    (folder / "headrace.toml").write_text('[local]\ntracking = "mlflow"\ntracking_connection = "my_tracker"\nlineage = "file:lineage.jsonl"\n')
     with echoing_server() as (server, seen):
         mine = {"AIRFLOW_CONN_MY_TRACKER": json.dumps(connection(server))}
         printed = {
@@ -74,6 +74,7 @@ def test_messages_still_say_what_happened(failed):
 def test_nothing_that_was_written_holds_a_secret(failed):
     folder, _, _ = failed
     assert (folder / "lake/reports/leaks").is_dir()
+    assert "errorMessage" in (folder / "lineage.jsonl").read_text()
     assert not leaks_under(folder)
 
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowTaskTimeout
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from headrace.airflow.lineage import Taken
 
 __all__ = ["PipelineOperator"]
 
@@ -27,8 +32,21 @@ class PipelineOperator(BaseOperator):
         self.file = file
         self.pipeline = pipeline
         self.profile = profile
+        self.turns: dict[str, Taken] = {}  # what was taken while the task ran, for its lineage
         self.links: dict[str, str] = {}  # found while the task runs, for the buttons of its page
         self._is_working = False
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """What Airflow's OpenLineage provider tells when the task starts; it alone calls this, where it is installed and set up."""
+        from headrace.airflow.lineage import lineage_before
+
+        return lineage_before(self.file)
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002  # the provider's signature
+        """What it tells when the task has ended, well or not: schemas, rows, checks and commits of what was read and made."""
+        from headrace.airflow.lineage import lineage_of
+
+        return lineage_of(self.turns)
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from headrace.run.redaction import on_secret
 try:
     from airflow.sdk.exceptions import AirflowNotFoundException
 except ImportError:  # Airflow 3.2
-    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined, no-redef]
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
 
 __all__ = ["airflow_connection", "serve_connections"]
 

@@ -14,6 +14,7 @@ from headrace.core.plan import Plan
 from headrace.core.receipt import Receipt
 from headrace.run.check import check_columns
 from headrace.run.executor import Outcome, Watcher, run_plan
+from headrace.run.lineage_events import told_lineage
 from headrace.run.observe import Request, make_plan
 from headrace.run.record import record_run
 from headrace.run.session import Session
@@ -27,6 +28,7 @@ class Ran:
 
     plan: Plan
     outcome: Outcome
+    notes: tuple[str, ...] = ()
 
     @property
     def receipts(self) -> Sequence[Receipt]:
@@ -44,10 +46,13 @@ def carry_out(
     """Look, decide, check, run and record. Errors of single steps are in the outcome; those of the pipeline itself are raised."""
     plan = plan or make_plan(session, request)
     check_columns(session, plan)
-    outcome = run_plan(session, plan, jobs=jobs, watch=watch)
+    with told_lineage(session, plan) as lineage:
+        outcome = run_plan(session, plan, jobs=jobs, watch=lineage.beside(watch) if lineage else watch)
+        if lineage:
+            lineage.has_failed = outcome.failed
     for run, receipts in _by_run(session, request, outcome.receipts).items():
         record_run(session, run, receipts)
-    return Ran(plan, outcome)
+    return Ran(plan, outcome, tuple(lineage.notes) if lineage else ())
 
 
 def chosen_steps(session: Session, names: Sequence[str]) -> frozenset[str] | None:

@@ -15,6 +15,7 @@ from headrace.core.interval import parse_time
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
 from headrace.run.backfill import carry_out, experiment_of
+from headrace.run.connections import Connections
 from headrace.run.observe import Request
 from headrace.run.session import Clock, Session, open_lake_at, utc_now
 from headrace.run.story import tell_story
@@ -30,7 +31,13 @@ def run_inline(
     real = file if file.is_file() else None
     config = read_config(real, environment=os.environ, overrides={"lake": lake})
     session = Session(
-        graph, config, open_lake_at(config.lake_uri, clock=clock), file=None, clock=clock, overrides=_by_step(settings), who="notebook"
+        graph,
+        config,
+        open_lake_at(config.lake_uri, clock=clock, connection=Connections(config).of_lake()),
+        file=None,
+        clock=clock,
+        overrides=_by_step(settings),
+        who="notebook",
     )
     interval = graph.grid.last_complete(clock()) if at is None else graph.grid.at(parse_time(at))
     if settings:

@@ -37,7 +37,7 @@ class Story:
 
 def tell_story(session: Session, ran: Ran, runs: Sequence[Interval], *, started: float, has_report: bool) -> Story:
     """Write the report of a run and queue its models for the tracker."""
-    story = Story()
+    story = Story(lines=list(ran.notes))
     news = [r for r in ran.receipts if r.state in ("made", "copied", "failed")]
     if news:
         _track(session, ran.receipts, story)
