@@ -12,7 +12,7 @@ from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
 from headrace.config import read_config
 from headrace.core.ports import JSON
-from headrace.core.step import is_published
+from headrace.core.step import Source, is_published
 from headrace.run.drawing import drawing_of
 from headrace.run.loading import load_pipeline
 
@@ -62,4 +62,7 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
     published = [f"{graph.name}.{s.name}" for s in graph.steps.values() if is_published(s)]
     if published:
         tell(f"publishes: {', '.join(published)}")
+    others = [f"{s.name} is {s.options.location}" for s in graph.steps.values() if isinstance(s, Source) and s.options.is_dataset]
+    if others:
+        tell(f"of other pipelines: {', '.join(others)}")
     return 0
