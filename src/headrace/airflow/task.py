@@ -19,7 +19,8 @@ from headrace.airflow.assets import publish
 from headrace.airflow.base import PipelineOperator
 from headrace.airflow.connections import serve_connections
 from headrace.airflow.failure import fail
-from headrace.airflow.interval import RunTimes, interval_of
+from headrace.airflow.interval import RunTimes, interval_of, is_too_early
+from headrace.airflow.lineage import Taken
 from headrace.airflow.links import model_url, report_url
 from headrace.airflow.waiting import check_direction, check_waited, wait_for
 from headrace.core.grouping import units_of
@@ -54,8 +55,11 @@ def _take_step(operator: PipelineOperator, step: str, context: Context, wait_s: 
         session, run, again = _open(operator, context)
         operator.log.info("headrace: step `%s` of run %s, lake %s", step, run, redacted(session.lake.uri))
         check_direction(context, session, step)
+        operator.turns[step] = Taken(session, run)
         turn = look(session, step, run, is_forced=step in again)
         check_waited(turn, event)
+    except AirflowSkipException:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told first
         fail(operator, context, error, step=step, run=run, session=session, turn=turn)
     if turn.idle:
@@ -67,6 +71,7 @@ def _take_step(operator: PipelineOperator, step: str, context: Context, wait_s: 
         operator.log.warning("headrace: goes on before %s, which were not judged in time; see their runs", named(turn.unjudged))
     try:
         receipts = take(session, turn, late=late)
+        operator.turns[step].receipts = receipts
         told = fitted(brief(session, step, receipts))
     except Exception as error:  # noqa: BLE001
         fail(operator, context, error, step=step, run=run, session=session, turn=turn)
@@ -81,7 +86,7 @@ def _take_step(operator: PipelineOperator, step: str, context: Context, wait_s: 
 
 
 def _tell(operator: PipelineOperator, step: str, run: Interval, told: Mapping[str, JSON]) -> None:
-    operator.log.info("headrace: `%s` %s: %s", step, told["state"], told["why"] or "nothing changed")
+    operator.log.info("headrace: `%s` %s%s: %s", step, told["state"], _figures(told), told["why"] or "nothing changed")
     if told["state"] == "cached":
         operator.log.info(
             "headrace: what stands is still true, so nothing was made, as when a task is cleared; to make it again in any case, "
@@ -89,6 +94,16 @@ def _tell(operator: PipelineOperator, step: str, run: Interval, told: Mapping[st
             step,
             run.label,
         )
+
+
+def _figures(told: Mapping[str, JSON]) -> str:
+    """What a step made, in figures: rows, and what a model measured."""
+    if told["state"] not in ("made", "copied"):
+        return ""
+    metrics = told.get("metrics")
+    said = [f"{told[key]:,} {what}" for key, what in (("rows_kept", "rows"), ("rows_quarantined", "in quarantine")) if told.get(key)]
+    said += [f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float)] if isinstance(metrics, Mapping) else []
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _link(operator: PipelineOperator, session: Session, step: str, run: Interval) -> None:
@@ -105,6 +120,8 @@ def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
         session, run, _ = _open(operator, context)
         began = context["dag_run"].start_date
         receipts, story = close_run(session, run, _ended(context, session), started=began.timestamp() if began else time.time())
+    except AirflowSkipException:
+        raise
     except Exception as error:  # noqa: BLE001
         fail(operator, context, error, step=operator.task_id, run=run, session=session)
     if story.report is not None:
@@ -125,7 +142,10 @@ def _open(operator: PipelineOperator, context: Context) -> tuple[Session, Interv
     changed = frozenset(settings) | again
     if changed and not is_kept:
         session = experiment_of(session, changed)
-    return session, interval_of(session.graph, _times(context), now=utc_now()), again
+    times = _times(context)
+    if str(context["dag_run"].run_type) == "asset_triggered" and is_too_early(session.graph, times):
+        raise AirflowSkipException(f"a dataset was made for {times.partition_key}, which is before pipeline `{session.graph.name}` starts")
+    return session, interval_of(session.graph, times, now=utc_now()), again
 
 
 # ---------------------------------------------------------------- Airflow's words
