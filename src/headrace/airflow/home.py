@@ -86,6 +86,21 @@ class Home:
             return [Path(link.name, file) for link in found for file in pipeline_files(link)]
         return pipeline_files(self.bundles / _NAME / "tracking_repo" / git_folder)
 
+    @property
+    def database(self) -> str:
+        """The URL of the database that is here unless another was named. A writer waits a minute for the others: at SQLite's five
+        seconds Airflow's API answers "database is locked" on a busy machine.
+        """
+        return f"sqlite:///{self.folder / 'airflow.db'}?timeout=60"
+
+    def is_prepared(self, version: str) -> bool:
+        """Whether the database that is here is one of this version of Airflow: preparing one again takes it some seconds."""
+        mark = self.folder / "prepared"
+        return (self.folder / "airflow.db").exists() and mark.exists() and mark.read_text() == version
+
+    def note_prepared(self, version: str) -> None:
+        (self.folder / "prepared").write_text(version)
+
     # ------------------------------------------------------------ who uses it
 
     def lock(self) -> int:

@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from headrace.airflow.discovery import pipeline_files
 from headrace.airflow.home import Home
 from headrace.airflow.rest import Rest
-from headrace.airflow.surroundings import Wanted, surroundings
+from headrace.airflow.surroundings import DATABASE, Wanted, surroundings
 from headrace.core.errors import ConfigurationError, HeadraceError, MissingLibraryError
 
 __all__ = ["AirflowEndedError", "LocalAirflow", "Seen", "airflow_version", "start"]
@@ -61,6 +61,7 @@ class LocalAirflow:
     wanted: Wanted
     keeper: subprocess.Popen[str]
     began: datetime
+    prepared: str | None  # the version for which the database in the home is prepared once all is well
 
     def wait_until_up(self) -> Seen:
         """Wait until it is healthy and has read the files. AirflowEndedError if it ends, or is not healthy in time."""
@@ -75,6 +76,8 @@ class LocalAirflow:
                     f"Allow more with --timeout.\n{self._last_lines(name)}"
                 )
             time.sleep(_PAUSE_S)
+        if self.prepared is not None:
+            self.home.note_prepared(self.prepared)
         until = time.monotonic() + _PARSE_S
         while (seen := self.seen(rest)).silent or not (seen.dags or seen.errors):
             self.check()
@@ -144,16 +147,17 @@ def start(wanted: Wanted, *, environment: Mapping[str, str], tell: Callable[[str
             home.show(wanted.folder)
         port = _free_port(wanted.port)
         tell(f"starting Airflow {installed}, which takes half a minute; its logs: {home.logs}")
-        return _launch(home, wanted, port, surroundings(wanted, home, port=port, environment=environment), lock)
+        return _launch(home, wanted, installed, port, surroundings(wanted, home, port=port, environment=environment), lock)
     finally:
         os.close(lock)  # the keeper has it by now
 
 
-def _launch(home: Home, wanted: Wanted, port: int, environment: Mapping[str, str], lock: int) -> LocalAirflow:
+def _launch(home: Home, wanted: Wanted, installed: str, port: int, environment: Mapping[str, str], lock: int) -> LocalAirflow:
+    is_own = environment.get(DATABASE) == home.database
     airflow = (sys.executable, "-P", "-m", "airflow")  # -P: what lies in the current folder is no module of Airflow's
     asked = {
         "logs": str(home.logs),
-        "first": {"database": (*airflow, "db", "migrate")},
+        "first": {} if is_own and home.is_prepared(installed) else {"database": (*airflow, "db", "migrate")},
         "then": {name: (*airflow, *arguments) for name, arguments in _COMMANDS.items()},
     }
     began = datetime.now(UTC)
@@ -172,7 +176,7 @@ def _launch(home: Home, wanted: Wanted, port: int, environment: Mapping[str, str
     keeper.stdin.flush()
     address = f"http://127.0.0.1:{port}"
     home.write(address=address, session=keeper.pid)
-    return LocalAirflow(home, address, wanted, keeper, began)
+    return LocalAirflow(home, address, wanted, keeper, began, installed if is_own else None)
 
 
 def _version_of(package: str, extra: str, why: str) -> str:

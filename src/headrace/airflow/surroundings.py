@@ -15,10 +15,10 @@ from pathlib import Path
 from headrace.airflow.home import Home
 from headrace.core.ports import JSON
 
-__all__ = ["Wanted", "surroundings"]
+__all__ = ["DATABASE", "Wanted", "surroundings"]
 
 _REFRESH_S = 5
-_DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _ADMINS = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
@@ -63,13 +63,9 @@ def _defaults() -> dict[str, str]:
 
 
 def _sqlite(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
-    """A database in the home, unless the user has named one, in any of Airflow's ways.
-
-    A writer waits a minute for the others: at SQLite's five seconds the API answers "database is locked" on a busy machine.
-    """
-    if any(name in environment for name in (_DATABASE, f"{_DATABASE}_CMD", f"{_DATABASE}_SECRET")):
-        return {}
-    return {_DATABASE: f"sqlite:///{home.folder / 'airflow.db'}?timeout=60"}
+    """A database in the home, unless the user has named one, in any of Airflow's ways."""
+    is_named = any(name in environment for name in (DATABASE, f"{DATABASE}_CMD", f"{DATABASE}_SECRET"))
+    return {} if is_named else {DATABASE: home.database}
 
 
 def _own(wanted: Wanted, home: Home, port: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -92,7 +88,7 @@ def _own(wanted: Wanted, home: Home, port: int, environment: Mapping[str, str]) 
     own["no_proxy"] = own["NO_PROXY"]
     if wanted.git is None:  # Airflow looks for modules in the folder that it was given, which is a link's parent
         own["PYTHONPATH"] = _joined(os.pathsep, str(wanted.folder), environment.get("PYTHONPATH"))
-    asked = {_DATABASE: wanted.database, "HEADRACE_LAKE": wanted.lake, "HEADRACE_PROFILE": wanted.profile}
+    asked = {DATABASE: wanted.database, "HEADRACE_LAKE": wanted.lake, "HEADRACE_PROFILE": wanted.profile}
     return own | {name: value for name, value in asked.items() if value is not None}
 
 

@@ -67,6 +67,15 @@ def test_a_lake_that_the_first_run_will_make_is_not_searched_but_a_folder_of_tha
     assert home.files(None) == [Path("old/lake/levels.py")]
 
 
+def test_a_database_is_prepared_once_for_a_version(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.note_prepared("3.3.2")
+    assert not home.is_prepared("3.3.2")  # the database is gone
+    write(tmp_path / "airflow.db", "")
+    assert home.is_prepared("3.3.2")
+    assert not home.is_prepared("3.4.0")
+
+
 def test_git_does_not_see_a_home(tmp_path: Path) -> None:
     home = Home(tmp_path / ".airflow")
     home.make()
