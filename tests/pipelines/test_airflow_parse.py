@@ -167,8 +167,8 @@ def test_the_steps_of_a_group_are_one_task_with_the_most_of_their_retries_and_th
     assert own["docs"]["g"] == "**one**: One.\n\nMore.\n\n**two**: The table `two`."
 
 
-def test_tags_name_the_pipeline_and_its_layers(parsed: dict[str, Any]) -> None:
-    assert parsed["dags"]["shop"]["serialized"]["dag"]["tags"] == ["bronze", "gold", "headrace", "models", "shop", "silver"]
+def test_tags_name_headrace_and_the_pipeline(parsed: dict[str, Any]) -> None:
+    assert parsed["dags"]["shop"]["serialized"]["dag"]["tags"] == ["headrace", "shop"]
 
 
 def test_a_task_follows_the_tasks_of_what_it_reads_and_the_record_follows_all(parsed: dict[str, Any]) -> None:
