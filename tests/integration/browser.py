@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,12 @@ class Page:
         """Open a page and wait until it says something; its text."""
         self.driver.get(self.address + path)
         return self.wait_for(until)
+
+    def remember(self, **choices: object) -> None:
+        """Set what the web site's pages keep in the browser, such as `default_dag_view`; from the next page on."""
+        self.driver.get(f"{self.address}/static/pin_32.png")
+        for name, value in choices.items():
+            self.driver.execute_script("localStorage.setItem(arguments[0], JSON.stringify(arguments[1]))", name, value)
 
     @property
     def text(self) -> str:
@@ -142,8 +148,8 @@ class Page:
 
 
 @contextmanager
-def browser(address: str, *, remember: Mapping[str, str] | None = None) -> Iterator[Page]:
-    """A browser, in light mode and UTC; `remember` is what the web site's pages shall find in their local storage."""
+def browser(address: str) -> Iterator[Page]:
+    """A browser, in light mode and UTC."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
 
@@ -159,8 +165,6 @@ def browser(address: str, *, remember: Mapping[str, str] | None = None) -> Itera
             light: dict[str, Any] = {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", light)
             driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "UTC"})
-            script = "".join(f"localStorage.setItem({name!r}, {value!r});" for name, value in (remember or {}).items())
-            driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": f"try {{ {script} }} catch (e) {{}}"})
             yield Page(driver, address)
         finally:
             driver.quit()

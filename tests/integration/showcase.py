@@ -6,15 +6,22 @@ lay_out(folder)      writes bikes.py, rota.py and the files of six days; on the 
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
-__all__ = ["BIKES", "BROKEN", "DAYS", "ROTA", "lay_out"]
+from airflow_server import Airflow, until
+
+__all__ = ["BROKEN", "DAYS", "GOOD", "Story", "begin", "lay_out", "play"]
 
 FIRST = date(2026, 6, 1)
 DAYS = tuple(FIRST + timedelta(days=number) for number in range(6))
+GOOD = DAYS[1]
 BROKEN = DAYS[-1]  # its file counts hires in words
+APPROVAL = "bikes.forecast.approval"
 _STATIONS = 120
 
 BIKES = '''"""How many bikes will be hired at each station tomorrow.
@@ -105,6 +112,15 @@ dag = hr.airflow_dag(rota)
 '''
 
 
+@dataclass(frozen=True)
+class Story:
+    """The runs that were: of the good day, of the broken one, and the one in which a person is asked."""
+
+    good: str
+    broken: str
+    asking: str
+
+
 def lay_out(folder: Path) -> None:
     """Write the pipelines and their files. One row of each file has no number where one belongs: it is put in quarantine."""
     (folder / "counts").mkdir(parents=True, exist_ok=True)
@@ -123,3 +139,29 @@ def lay_out(folder: Path) -> None:
                 rows.writerow([station, "many" if day == BROKEN else "n/a" if number == 7 else hires, rain])
     (folder / "bikes.py").write_text(BIKES)
     (folder / "rota.py").write_text(ROTA)
+
+
+def begin(folder: Path, lake: Path) -> None:
+    """Make the first day and promote its model, from the command line."""
+    for command in (
+        ("run", "bikes.py", "--at", str(FIRST), "--no-report"),
+        ("approve", "bikes.py", "forecast", "--who", "eva", "--why", "the first one"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "headrace", *command, "--lake", str(lake)], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def play(airflow: Airflow) -> Story:
+    """Run the good day and the broken one, and wait until the challenger of the good day asks."""
+    for dag in ("bikes", "rota", APPROVAL):
+        airflow.dag(dag)
+    good = airflow.trigger("bikes", key=f"{GOOD}T00:00:00")
+    broken = airflow.trigger("bikes", key=f"{BROKEN}T00:00:00")
+    assert airflow.wait("bikes", good) == "success", airflow.story("bikes", good)
+    assert airflow.wait("bikes", broken) == "failed", airflow.story("bikes", broken)
+    asking = until(lambda: [run["dag_run_id"] for run in airflow.runs(APPROVAL)], "a question", 60)[0]
+    airflow.wait_for(APPROVAL, asking, "question", "deferred", "awaiting_input")
+    until(lambda: [run for run in airflow.runs("rota") if run["state"] == "success"], "a run that the published dataset starts", 60)
+    return Story(good, broken, asking)
