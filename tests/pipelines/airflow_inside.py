@@ -110,7 +110,119 @@ async def fired(path: str, kwargs: dict[str, Any]) -> list[Any]:
     return [event.payload async for event in CallbackTrigger(path, kwargs).run()]
 
 
+# ---------------------------------------------------------------- our own parts that need Airflow
+
+
+def triggers(file: str, pipeline: str) -> dict[str, Any]:
+    """What comes of waiting for commits that are there, not there, made meanwhile, and in a lake that can't be reached."""
+    import headrace.airflow.trigger as module
+    from headrace.core.interval import Interval
+    from headrace.run.execute import execute_step
+    from headrace.run.opening import open_pipeline
+
+    module._FIRST_PAUSE_S = 0.05
+    session = open_pipeline(Path(file))
+    lake = session.lake.uri
+    days = [[f"2026-01-0{day}T00:00:00+00:00", f"2026-01-0{day + 1}T00:00:00+00:00"] for day in (1, 2, 3)]
+    execute_step(session, "events", Interval.of(*days[0]))
+
+    async def event(where: str, day: int, *, wait_s: float, meanwhile: bool = False) -> Any:
+        until = datetime.now(UTC) + timedelta(seconds=wait_s)
+        path, arguments = module.CommitsTrigger(where, pipeline, [["events", *days[day]]], until.isoformat()).serialize()
+        trigger = getattr(module, path.rpartition(".")[2])(**arguments)
+        waiting = asyncio.ensure_future(anext(trigger.run()))
+        if meanwhile:
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            await asyncio.to_thread(execute_step, session, "events", Interval.of(*days[day]))
+        return (await waiting).payload
+
+    async def events() -> dict[str, Any]:
+        return {
+            "there": await event(lake, 0, wait_s=60),
+            "not there": await event(lake, 1, wait_s=0.5),
+            "made meanwhile": await event(lake, 1, wait_s=60, meanwhile=True),
+            "no lake": await event(f"{lake}-elsewhere", 2, wait_s=60),
+        }
+
+    return asyncio.run(events())
+
+
+def directions(file: str, _: str) -> dict[str, Any]:
+    """What a step of a classic run says of the backfill that it is in."""
+    from types import SimpleNamespace
+
+    from headrace.airflow.waiting import check_direction
+    from headrace.core.errors import ConfigurationError
+    from headrace.run.opening import open_pipeline
+
+    session = open_pipeline(Path(file))
+    asked = []
+
+    def said(step: str, run_type: str, queued: int) -> str:
+        def count(**what: Any) -> int:
+            asked.append(what["run_ids"])
+            return queued
+
+        ti = SimpleNamespace(dag_id="classic", get_dr_count=count)
+        run = SimpleNamespace(run_type=run_type, data_interval_start=datetime(2026, 1, 3, tzinfo=UTC))
+        try:
+            check_direction({"ti": ti, "dag_run": run}, session, step)  # type: ignore[typeddict-item]
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    return {
+        "backwards": said("recent", "backfill", 1),
+        "forwards": said("recent", "backfill", 0),
+        "needs no past": said("events", "backfill", 1),
+        "scheduled": said("recent", "scheduled", 1),
+        "asked": asked,
+    }
+
+
+def reports(file: str, pipeline: str) -> dict[str, Any]:
+    """What Airflow's server answers to who asks for a report, and for other things."""
+    import os
+
+    from airflow.api_fastapi.app import create_app, get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from starlette.testclient import TestClient
+
+    stored(file)
+    lake = Path(os.environ["HEADRACE_LAKE"])
+    client = TestClient(create_app(apps="core"), raise_server_exceptions=False)
+    month = lake / "reports" / pipeline / "2026" / "01"
+    report = next(month.rglob("*.html"))
+    name = str(report.relative_to(lake))
+    linked = month / "09" / "00" / "00-1440m.html"
+    linked.parent.mkdir(parents=True)
+    linked.symlink_to("/etc/hostname")
+
+    def asked(path: str, role: str | None) -> list[Any]:
+        headers = {}
+        if role is not None:
+            token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role, role=role if role != "nobody" else None))
+            headers = {"Authorization": f"Bearer {token}"}
+        answer = client.get(f"/headrace/{path}", headers=headers)
+        return [answer.status_code, answer.headers.get("Content-Security-Policy", ""), answer.text]
+
+    found = {
+        "viewer": asked(name, "viewer"),
+        "nobody": asked(name, "nobody"),
+        "unknown": asked(name, None),
+        "link out": asked(str(linked.relative_to(lake)), "viewer"),
+        "other file": asked("headrace.json", "viewer"),
+        "upwards": asked(f"reports/{pipeline}/..%2F..%2Fheadrace.json", "viewer"),
+        "not written": asked(name.replace("-1440m", "-1441m"), "viewer"),
+    }
+    os.environ.pop("HEADRACE_LAKE")
+    return found | {"no lake told": asked(name, "viewer")}
+
+
+CASES = {"backfills": backfills, "deadlines": deadlines, "directions": directions, "reports": reports, "triggers": triggers}
+
 if __name__ == "__main__":
     name, file, dag_id = sys.argv[1:]
-    answer = {"backfills": backfills, "deadlines": deadlines}[name](file, dag_id)
+    answer = CASES[name](file, dag_id)
     Path("answer").write_text(json.dumps(answer, default=str))

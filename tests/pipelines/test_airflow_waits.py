@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from airflow_home import HERE, Home, make_home, needs_airflow
+from commands import headrace
 
 pytestmark = [pytest.mark.integration, needs_airflow]
 
@@ -74,9 +75,41 @@ def test_a_backfill_that_runs_backwards_is_refused_where_steps_need_their_past_a
 
 def test_classic_runs_are_not_blocked_by_earlier_ones_and_the_run_before_has_the_id_by_which_a_task_asks_for_it(home: Home) -> None:
     found = inside(home, "backfills", write(home, "classic", options='timetable="data_interval"'), "classic")
-    assert found["backwards"] == "created"  # the task refuses: tests/unit/airflow/test_waiting.py
+    assert found["backwards"] == "created"  # a task of the first one refuses, see below
     assert found["blocked"] == []
     assert found["runs"] == [f"backfill__2026-01-0{day}T00:00:00+00:00" for day in (3, 4, 5)]  # the end of its interval
+
+
+def test_a_step_refuses_a_classic_backfill_that_runs_backwards(home: Home) -> None:
+    found = inside(home, "directions", write(home, "classic", options='timetable="data_interval"'), "classic")
+    assert found["backwards"].startswith(
+        "This backfill of `classic` runs backwards: the run of the interval before, backfill__2026-01-03T00:00:00+00:00,"
+    )
+    assert (found["forwards"], found["needs no past"], found["scheduled"]) == ("", "", "")
+    assert found["asked"] == [["backfill__2026-01-03T00:00:00+00:00"]] * 2
+
+
+def test_the_trigger_fires_when_all_is_made_when_time_is_up_and_when_it_can_not_look(home: Home) -> None:
+    found = inside(home, "triggers", write(home, "waits"), "waits")
+    assert found["there"] == {"missing": 0, "error": ""}
+    assert found["not there"] == {"missing": 1, "error": ""}
+    assert found["made meanwhile"] == {"missing": 0, "error": ""}
+    assert found["no lake"]["missing"] == 1
+    assert found["no lake"]["error"].startswith("UnknownNameError: There is no lake at ")
+
+
+def test_airflows_server_shows_reports_to_who_may_read_logs_and_nothing_else(home: Home) -> None:
+    file = write(home, "shown")
+    said = headrace("run", file, "--at", "2026-01-01", cwd=home.dags, env={"HEADRACE_LAKE": str(home.folder / "lake")})
+    assert said.code == 0, said.err
+    found = inside(home, "reports", file, "shown")
+    status, policy, text = found["viewer"]
+    assert (status, "sandbox" in policy, "default-src 'none'" in policy) == (200, True, True)
+    assert "<h1" in text
+    assert found["nobody"][0] == 403
+    assert found["unknown"][0] == 401
+    assert [found[name][0] for name in ("link out", "other file", "upwards", "not written", "no lake told")] == [404] * 5
+    assert "AIRFLOW__HEADRACE__LAKES" in found["no lake told"][2]
 
 
 # ---------------------------------------------------------------- telling people
@@ -120,8 +153,8 @@ def test_a_late_run_is_told_with_its_interval_and_what_to_type_and_the_dag_has_o
     assert [event["state"] for event in found["events"]] == ["running", "success"]
     ((key, told),) = documents
     assert key == "Bearer hunter2hunter2"
-    assert told["text"].startswith("Pipeline `late`: the run of 2026-01-02T00:00 is late.\nIt is not done 2h after it was queued")
-    assert "headrace plan late.py --at 2026-01-02T00:00" in told["headrace"]["fix"]
+    assert told["text"].startswith("Pipeline `late`: the run of 2026-01-02 is late.\nIt is not done 2h after it was queued")
+    assert "headrace plan late.py --at 2026-01-02" in told["headrace"]["fix"]
 
 
 def test_a_failed_task_is_told_to_the_webhook_and_to_a_callback_and_the_secret_is_nowhere(

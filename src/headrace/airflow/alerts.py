@@ -20,7 +20,7 @@ from airflow.sdk import BaseNotifier, Connection, Context
 
 from headrace.core.errors import ConfigurationError
 from headrace.core.graph import Graph
-from headrace.core.interval import format_duration, parse_duration
+from headrace.core.interval import format_duration, parse_duration, parse_time, short_time
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.deadline import DeadlineAlert
@@ -154,7 +154,10 @@ def _interval_of(run: Mapping[str, Any]) -> str:
     """A run's interval by its start, as far as Airflow's own fields tell."""
     time: Any = run.get("partition_key") or run.get("data_interval_start") or run.get("run_after") or ""
     text = str(time.isoformat() if hasattr(time, "isoformat") else time)
-    return text.removesuffix("Z").removesuffix("+00:00").removesuffix(":00")
+    try:
+        return short_time(parse_time(text))
+    except ConfigurationError:  # a key that somebody made up
+        return text
 
 
 # ---------------------------------------------------------------- the webhook

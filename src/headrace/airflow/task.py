@@ -124,6 +124,9 @@ def end_run(operator: PipelineOperator, context: Context) -> dict[str, JSON]:
         raise
     except Exception as error:  # noqa: BLE001
         fail(operator, context, error, step=operator.task_id, run=run, session=session)
+    finally:
+        if session is not None:
+            session.tidy()
     if story.report is not None:
         operator.links["report"] = report_url(report_key(session, [run]))
     for line in story.lines:
