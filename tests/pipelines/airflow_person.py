@@ -21,7 +21,7 @@ from airflow.utils.session import create_session
 @contextmanager
 def while_asking(dag: str, commands: Sequence[Sequence[str]]) -> Iterator[None]:
     is_over = threading.Event()
-    thread = threading.Thread(target=_wait_and_act, args=(dag, commands, is_over), daemon=True)
+    thread = threading.Thread(target=_wait_and_act, args=(dag, _ids(dag), commands, is_over), daemon=True)
     if commands:
         thread.start()
     try:
@@ -33,11 +33,13 @@ def while_asking(dag: str, commands: Sequence[Sequence[str]]) -> Iterator[None]:
 
 
 def questions(dag: str) -> list[dict[str, Any]]:
-    """What a DAG's runs have asked."""
+    """What a DAG's runs have asked: of those that are still there, since `dag.test()` replaces the run before."""
     with create_session() as session:
         found = session.query(HITLDetail).join(TaskInstance, HITLDetail.ti_id == TaskInstance.id)
         found = found.filter(TaskInstance.dag_id == dag).order_by(HITLDetail.created_at)
-        return [{"subject": one.subject, "body": one.body, "options": one.options, "params": one.params} for one in found]
+        return [
+            {"id": str(one.ti_id), "subject": one.subject, "body": one.body, "options": one.options, "params": one.params} for one in found
+        ]
 
 
 def runs_of(dag: str) -> list[dict[str, Any]]:
@@ -47,10 +49,13 @@ def runs_of(dag: str) -> list[dict[str, Any]]:
         return [{"run": one.run_id, "state": str(one.state), "conf": one.conf} for one in found]
 
 
-def _wait_and_act(dag: str, commands: Sequence[Sequence[str]], is_over: threading.Event) -> None:
-    known = len(questions(dag))
+def _ids(dag: str) -> set[str]:
+    return {one["id"] for one in questions(dag)}
+
+
+def _wait_and_act(dag: str, known: set[str], commands: Sequence[Sequence[str]], is_over: threading.Event) -> None:
     while not is_over.wait(0.3):
-        if len(questions(dag)) > known:
+        if _ids(dag) - known:
             for command in commands:
                 subprocess.run(command, check=True)
             return

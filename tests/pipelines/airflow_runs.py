@@ -36,7 +36,6 @@ def main() -> None:
 def run(dag: Any, asked: dict[str, Any]) -> dict[str, Any]:
     print(f"=== run {asked}", flush=True)
     date = asked.get("logical_date")
-    known = len(questions(dag.dag_id))
     given = patch.object(airflow.models.dagrun, "get_or_create_dagrun", partitioned(asked.get("key")))
     with given, while_asking(dag.dag_id, asked.get("meanwhile", ())):
         made = dag.test(logical_date=None if date is None else at(date), run_after=at(asked.get("after")), run_conf=asked.get("conf"))
@@ -45,7 +44,7 @@ def run(dag: Any, asked: dict[str, Any]) -> dict[str, Any]:
         for found in session.query(XComModel).filter_by(dag_id=dag.dag_id, run_id=made.run_id, key="return_value"):
             tasks[found.task_id]["told"] = json.loads(found.value) if isinstance(found.value, str) else found.value
     asking = {other: runs_of(other) for other in asked.get("runs_of", ())}
-    return {"run": made.run_id, "state": str(made.state), "tasks": tasks, "questions": questions(dag.dag_id)[known:], "runs_of": asking}
+    return {"run": made.run_id, "state": str(made.state), "tasks": tasks, "questions": questions(dag.dag_id), "runs_of": asking}
 
 
 def events() -> list[dict[str, Any]]:
