@@ -52,6 +52,14 @@ def joined(things, more):
 dag = hr.airflow_dag(taker)
 """
 
+LATER = """
+import headrace as hr
+
+later = hr.Pipeline("later", start="2026-02-01")
+later.source("things", hr.dataset("maker.things"))
+dag = hr.airflow_dag(later)
+"""
+
 HOURS = """
 import headrace as hr
 
@@ -85,9 +93,9 @@ with DAG("own", schedule=PartitionedAssetTimetable(assets=asset("maker.things"))
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    files = {"maker.py": MAKER + OWN, "taker.py": TAKER, "hours.py": HOURS}
+    files = {"maker.py": MAKER + OWN, "taker.py": TAKER, "hours.py": HOURS, "later.py": LATER}
     with airflow_server(tmp_path_factory.mktemp("airflow"), files) as started:
-        for dag in ("maker", "taker", "hours", "own"):
+        for dag in ("maker", "taker", "hours", "later", "own"):
             started.dag(dag)
         yield started
 
@@ -125,6 +133,11 @@ def test_a_consumer_runs_once_for_the_interval_of_all_that_it_reads(airflow: Air
 def test_a_daily_consumer_of_an_hourly_dataset_waits_for_the_hours_of_the_day(airflow: Airflow, made: str) -> None:
     triggered(airflow, "hours")
     assert hr.open_lake(airflow.lake).read("hours.counted", at="2026-01-05").to_pylist() == [{"n": 24}]
+
+
+def test_an_interval_before_a_consumers_start_is_skipped_by_it(airflow: Airflow, made: str) -> None:
+    run = triggered(airflow, "later")
+    assert airflow.states("later", run["dag_run_id"]) == {"things": "skipped", "run-record": "skipped"}
 
 
 def test_a_dag_of_ones_own_is_triggered_with_the_key_and_what_was_made(airflow: Airflow, made: str) -> None:

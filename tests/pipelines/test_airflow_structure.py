@@ -61,6 +61,31 @@ made = hr.airflow_dag(maker, steps={"prepare": {"priority_weight": 5}})
 taken = hr.airflow_dag(taker)
 rolled = hr.airflow_dag(weekly, timetable="assets")
 '''
+WAITS = """
+from datetime import timedelta
+
+import headrace as hr
+
+waits = hr.Pipeline("waits", schedule="@daily", start="2026-01-01")
+
+
+@waits.table(group="g")
+def days(when: hr.Interval):
+    return [{"day": when.start.day}]
+
+
+@waits.table(history={"days": "2d"}, group="g")
+def recent(days):
+    return "select * from days"
+
+
+@waits.table(group="g")
+def last(recent):
+    return "select * from recent"
+
+
+dag = hr.airflow_dag(waits, steps={"g": {"wait": timedelta(seconds=1)}})
+"""
 TOLD = {
     "step",
     "state",
@@ -103,6 +128,20 @@ def broken(home: Home, runs: list[dict[str, Any]]) -> dict[str, Any]:
     (home.dags / "broken").touch()
     (found,), _ = home.run("both.py", key(4))
     return found
+
+
+def test_a_step_of_a_group_waits_for_its_past_and_its_failure_is_told_as_its_own(home: Home, broken: dict[str, Any]) -> None:
+    (home.dags / "waits.py").write_text(WAITS)
+    (run,), (log,) = home.run("waits.py", {"dag": "waits", "key": "2026-01-05T00:00:00"})
+    assert run["state"] == "failed"
+    steps = {one["step"]: one for one in run["tasks"]["g"]["told"]["steps"]}
+    assert {name: one["state"] for name, one in steps.items()} == {
+        "days": "cached",
+        "recent": "failed",
+    }  # cached: it was made before the wait
+    assert "waited; 1 commits are still missing" in log
+    assert "headrace backfill waits.py --from 2026-01-04 --to 2026-01-04" in str(steps["recent"])
+    assert run["tasks"]["run-record"]["told"]["states"] == {"blocked": 1, "cached": 1, "failed": 1}
 
 
 def told(run: dict[str, Any]) -> dict[str, set[str]]:
