@@ -28,7 +28,9 @@ def failed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("leaks")
     (folder / "leaks.py").write_text(PIPELINE)
     (folder / "spoilt.py").write_text(SPOILT)
-    (folder / "headrace.toml").write_text('[local]\ntracking = "mlflow"\ntracking_connection = "my_tracker"\nlineage = "file:lineage.jsonl"\n')
+    (folder / "headrace.toml").write_text(
+        '[local]\ntracking = "mlflow"\ntracking_connection = "my_tracker"\nlineage = "file:lineage.jsonl"\n'
+    )
     with echoing_server() as (server, seen):
         mine = {"AIRFLOW_CONN_MY_TRACKER": json.dumps(connection(server))}
         printed = {

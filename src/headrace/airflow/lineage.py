@@ -6,6 +6,8 @@ it is told what `headrace run` would tell, of the commits that the task made or 
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.interval import Interval
 from headrace.core.receipt import Receipt
-from headrace.run.lineage import Lineage, facet, step_lineage
+from headrace.run.lineage import PRODUCER, Lineage, facet, step_lineage
 from headrace.run.lineage_events import code_at, facts_of
 from headrace.run.session import Session
 
@@ -58,13 +60,35 @@ def _theirs(lineage: Lineage) -> OperatorLineage[Any, Any]:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset
 
-    # Plain facets will do: the client writes its own classes as the same JSON.
-    inputs = [InputDataset(**{"inputFacets": {}, **_plain(one)}) for one in lineage.inputs]
-    outputs = [OutputDataset(**_plain(one)) for one in lineage.outputs]
-    run, job = _plain(lineage.run_facets), _plain(lineage.job_facets)
+    run, job = _facets(lineage.run_facets), _facets(lineage.job_facets)
     job.pop("jobType", None)  # the provider's own: a task of Airflow
-    return OperatorLineage(inputs=inputs, outputs=outputs, run_facets=run, job_facets=job)
+    return OperatorLineage(
+        inputs=[_dataset(InputDataset, one) for one in lineage.inputs],
+        outputs=[_dataset(OutputDataset, one) for one in lineage.outputs],
+        run_facets=run,
+        job_facets=job,
+    )
 
 
-def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(told)
+def _dataset(kind: type, told: Mapping[str, Any]) -> Any:
+    facets = {name: _facets(value) for name, value in told.items() if isinstance(value, Mapping)}
+    return kind(**{**told, **facets})
+
+
+def _facets(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Facets in the classes of the client, which merges some of them with its own; those that it does not know are left out."""
+    made = ((name, _facet(value)) for name, value in told.items())
+    return {name: one for name, one in made if one is not None}
+
+
+def _facet(told: Mapping[str, Any]) -> Any:
+    kind = str(told["_schemaURL"]).rpartition("/")[2]
+    home = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.removesuffix("Facet")).lower()
+    try:
+        module = importlib.import_module(f"openlineage.client.generated.{home}")
+    except ImportError:  # the client is older than the facet
+        return None
+    values = {name: value for name, value in told.items() if not name.startswith("_")}
+    if kind == "TagsRunFacet":
+        values["tags"] = [module.TagsRunFacetFields(**tag) for tag in values["tags"]]
+    return getattr(module, kind)(**values, producer=PRODUCER)
