@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param
@@ -103,7 +104,7 @@ def _dag_options(graph: Graph, model: TrainedModel, timeout: timedelta | None, o
         "description": f"Shall a challenger of {model.name} serve?",
         "doc_md": (
             f"One run a question: shall this challenger of `{graph.name}.{model.name}` become the champion? Runs of `{graph.name}` start them; a run that "
-            f"is started by hand asks about the challenger that waits. A question is open {closes}, or until a newer challenger supersedes it.\n\n{model.doc}"
+            f"is started by hand asks about the challenger that waits. A question is open {closes}, or until a newer challenger supersedes it.\n\n{cleandoc(model.doc)}"
         ).strip(),
         "tags": ["headrace", graph.name, "approval"],
     }

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import cleandoc
 
 from headrace.core.errors import UnknownNameError, did_you_mean
 from headrace.core.ports import JSON
 from headrace.core.step import TrainedModel
 from headrace.lake.chain import Decision
+from headrace.run.redaction import redacted
 from headrace.run.session import Session, utc_now
 from headrace.run.tracking import queue_decision
 from headrace.steps import overrides
@@ -84,11 +86,11 @@ def challenger_of(session: Session, model: str, asked: Question) -> Challenger:
     return Challenger(
         session.graph.name,
         model,
-        step.doc if isinstance(step, TrainedModel) else "",
+        cleandoc(step.doc) if isinstance(step, TrainedModel) else "",
         asked,
         _numbers(verdict.get("metrics")),
         tuple((bool(o.get("passed")), str(o.get("text"))) for o in map(_mapping, outcomes if isinstance(outcomes, list) else ())),
-        f"{session.lake.uri}/{part.files[0].folder}" if part and part.files else "",
+        redacted(f"{session.lake.uri}/{part.files[0].folder}") if part and part.files else "",
         f"{champion['interval']} v{champion['version']} (decision {champion['number']})" if champion else "",
         _numbers(theirs) if isinstance(theirs, Mapping) else None,
         str(champion.get("not_comparable") or ""),
