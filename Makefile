@@ -42,6 +42,7 @@ bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/chain.py
 	$(VENV)/bin/python benchmarks/petrol.py
 	$(VENV)/bin/python benchmarks/intervals.py
+	$(VENV)/bin/python benchmarks/on_airflow.py
 
 reference: $(VENV)/.with-tests ## writes the generated pages of docs/reference
 	$(RUN:-m=) scripts/reference.py

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
         ("chain.py", ["--steps", "3", "--rounds", "1"], ["first run", "cached run", "durable step"]),
         ("petrol.py", ["--rounds", "1"], ["bare script", "headrace run, until its results are shown", "headrace run, cached"]),
         ("intervals.py", ["--sizes", "3", "6", "--rounds", "1"], ["3", "6"]),
+        ("on_airflow.py", ["--steps", "20", "--rounds", "1"], ["a pipeline of 20 steps, over that", "a step, over both"]),
     ],
 )
 def test_a_benchmark_prints_its_table(project: Path, script: str, arguments: list[str], rows: list[str]) -> None:
