@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow_home import Home, make_home, needs_airflow
+
+from headrace.core.interval import Interval
+
+DAY = Interval.of("2026-01-05", "2026-01-06")
 
 pytestmark = [pytest.mark.integration, needs_airflow]
 
@@ -64,7 +71,7 @@ def test_a_file_that_arrives_while_it_is_waited_for_is_read_whole(ran: tuple[Hom
 def test_a_file_that_never_comes_fails_the_task_with_what_was_missing_and_since_when(
     ran: tuple[Home, list[dict[str, Any]], list[str]],
 ) -> None:
-    _, runs, logs = ran
+    _, runs, _logs = ran
     assert (runs[2]["state"], runs[2]["tasks"]["orders"]["state"], runs[2]["tasks"]["total"]["state"]) == (
         "failed",
         "failed",
@@ -94,3 +101,50 @@ def _wait_for(log: Path, text: str) -> None:
     while not (log.exists() and text in log.read_text()):
         assert time.monotonic() < until, log.read_text()[-4000:]
         time.sleep(0.2)
+
+
+TRIGGERED = """
+import asyncio, json, sys
+from datetime import UTC, datetime
+from importlib import import_module
+
+def event(awaited, since):
+    place, arguments = ArrivalTrigger(awaited, since or datetime.now(UTC).isoformat()).serialize()
+    module, _, name = place.rpartition(".")
+    async def first():
+        async for one in getattr(import_module(module), name)(**json.loads(json.dumps(arguments))).run():
+            return one.payload
+    return asyncio.run(first())
+
+from headrace.airflow import arrival
+from headrace.airflow.arrival import ArrivalTrigger
+arrival._MOST_FAILURES = 2
+print(json.dumps([event(*asked) for asked in json.loads(sys.argv[1])]))
+"""
+
+
+def test_the_trigger_tells_what_came_what_did_not_and_why_it_could_not_look(tmp_path: Path) -> None:
+    day = ["2026-01-05T00:00:00+00:00", "2026-01-06T00:00:00+00:00"]
+    (tmp_path / "here.csv").write_text("id\n1\n")
+
+    def awaited(location: str, longest_s: float = 60, kind: str = "files") -> dict[str, Any]:
+        return {"step": "orders", "interval": day, "kind": kind, "location": location, "place": str(tmp_path), "longest_s": longest_s}
+
+    now = None
+    asked = [
+        [[awaited("here.csv")], now],
+        [[awaited("here.csv"), awaited("gone.csv", 5)], now],
+        [[awaited("gone.csv")], "2026-01-01T00:00:00+00:00"],
+        [[awaited("shop.orders", 1, "dataset")], now],
+        [[awaited("nowhere://user:hunter2@there/x.csv")], now],
+    ]
+    command = [sys.executable, "-c", TRIGGERED, json.dumps(asked)]
+    done = subprocess.run(command, env=Home(tmp_path).environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    events = json.loads(done.stdout.splitlines()[-1])
+    assert [one["arrival"] for one in events] == ["orders"] * 5
+    assert events[0]["late"] == []
+    said = [[late["said"] for late in one["late"]] for one in events[1:4]]
+    assert said == [["there is no file at `gone.csv`"], ["there is no file at `gone.csv`"], [f"`shop.orders` is not made for {DAY}"]]
+    assert "nowhere" in events[4]["late"][0]["trouble"]
+    assert "hunter2" not in str(events[4]["late"][0]["trouble"])

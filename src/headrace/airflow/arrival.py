@@ -20,6 +20,7 @@ from headrace.core.graph import Pair
 from headrace.core.ports import JSON
 from headrace.core.redaction import masked
 from headrace.run.arrival import awaited_by, look_for, look_from_afar
+from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.run.task import Turn
 
@@ -38,7 +39,9 @@ def wait_for_arrival(operator: PipelineOperator, session: Session, turn: Turn, e
     if absent:
         what, sight = absent[0]
         more = f", and {len(absent) - 1} more" if len(absent) > 1 else ""
-        operator.log.info("headrace: `%s` waits up to %.0f s, without a worker: %s%s", turn.step, what.longest_s, sight.said, more)
+        operator.log.info(
+            "headrace: `%s` waits up to %.0f s, without a worker: %s%s", turn.step, what.longest_s, redacted(sight.said), more
+        )
         trigger = ArrivalTrigger([one.as_json() for one, _ in absent], datetime.now(UTC).isoformat())
         operator.defer(trigger=trigger, method_name="arrive", timeout=timedelta(seconds=what.longest_s) + _GRACE)
     return {}

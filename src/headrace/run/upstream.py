@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.core.errors import NotReadyError, SourceError, did_you_mean
-from headrace.core.interval import Interval
+from headrace.core.errors import ConfigurationError, NotReadyError, SourceError, did_you_mean
+from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Manifest
 from headrace.core.step import Source
 from headrace.lake.lake import Lake
@@ -21,8 +21,10 @@ __all__ = ["gather_upstream", "look_upstream", "missing_text", "upstream_changes
 
 def gather_upstream(session: Session, step: Source, interval: Interval) -> Upstream:
     """What a source's interval reads, listed now. NotReadyError for what is missing, unless the source says `missing="empty"`."""
-    pipeline, _, _ = step.options.location.partition(".")
-    found = look_upstream(Catalog(session.lake, pipeline), step.options.location, interval, parts=parts_of(step))
+    pipeline, _, dataset = step.options.location.partition(".")
+    catalog = Catalog(session.lake, pipeline)
+    found = look_upstream(catalog, step.options.location, interval, parts=parts_of(step))
+    _check_grid(step, str(catalog.owner(dataset).get("every", "")))
     if found.missing and step.missing == "fail":
         raise NotReadyError(f"source `{step.name}` ({interval.label}) reads `{found.name}`: {missing_text(session.lake, found)}")
     if found.expired and not found.found:
@@ -69,6 +71,16 @@ def missing_text(lake: Lake, upstream: Upstream) -> str:
         f"{len(missing)} of {len(upstream.wanted)} intervals {'are' if len(missing) > 1 else 'is'} not made: {shown}.{nothing} With the file of pipeline "
         f"`{pipeline}`: headrace backfill FILE --from {missing[0].label} --to {missing[-1].label} --only {dataset}"
     )
+
+
+def _check_grid(step: Source, every: str) -> None:
+    """ConfigurationError where the source says that the dataset is made more or less often than it is: an orchestrator would wait for the wrong runs."""
+    said = step.options.options.get("every")
+    if said is not None and every and Grid.parse(str(said)).label != every:
+        name = step.options.location
+        raise ConfigurationError(
+            f"source `{step.name}` says that `{name}` is made every {said}, and it is made every {every}. Mend dataset({name!r}, every=…)."
+        )
 
 
 def upstream_changes(session: Session, step: Source, interval: Interval, manifest: Manifest) -> list[str]:

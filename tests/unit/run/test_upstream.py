@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import headrace as hr
-from headrace.core.errors import DataError, NotReadyError, PipelineError, SourceError
+from headrace.core.errors import ConfigurationError, DataError, NotReadyError, PipelineError, SourceError
 from headrace.core.interval import Grid, Interval, parse_time
 from headrace.core.receipt import Receipt
 from headrace.lake.collect import collect, plan_collection
@@ -250,6 +250,11 @@ class TestGrids:
         start = parse_time(known)
         one = Interval(start, start + timedelta(days=1))
         assert [i.label for i in intervals_read(grid_from(every, one), one, Interval.of(*asked))] == read
+
+    def test_that_a_source_says_and_are_not_so_are_an_error(self, lake: str) -> None:
+        run(producer(), lake)
+        with pytest.raises(ConfigurationError, match=r"`spent` says that `shop\.spending` is made every 1h, and it is made every 1d"):
+            run(consumer(hr.dataset("shop.spending", every="1h")), lake)
 
     def test_finer_intervals_before_the_first_are_not_asked_for(self) -> None:
         hours = Grid.parse("@hourly")
