@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow_home import Home, needs_airflow
 
-pytestmark = [pytest.mark.integration, needs_airflow]
+pytestmark = [pytest.mark.integration, needs_airflow, pytest.mark.xdist_group("parse")]  # the files are read once
 
 EVENTS = '''
 """What people do.

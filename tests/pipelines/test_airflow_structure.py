@@ -11,7 +11,7 @@ from airflow_home import Home, make_home, needs_airflow
 
 from headrace.run.session import open_lake_at
 
-pytestmark = [pytest.mark.integration, needs_airflow]
+pytestmark = [pytest.mark.integration, needs_airflow, pytest.mark.xdist_group("structure")]  # their runs are made once
 
 FILE = '''
 """Prices of three days at a time, and who reads them."""
