@@ -55,7 +55,7 @@ class AskOperator(PipelineOperator, TriggerDagRunOperator):
         session = _session(self, context)
         found = find_question(session, self.model)
         if found is None:
-            raise AirflowSkipException(f"no challenger of `{self.model}` waits for a person")
+            _skip(self, f"no challenger of `{self.model}` waits for a person")
         asked = found.asked
         self.trigger_run_id = f"{asked.model.label}-v{asked.version}-decision-{asked.number}-{asked.nonce[:8]}"
         self.conf = {"question": asked.number}
@@ -82,9 +82,9 @@ class QuestionOperator(PipelineOperator, HITLOperator):
         session = _session(self, context)
         found = find_question(session, self.model, number if isinstance(number, int) else None)
         if found is None:
-            raise AirflowSkipException(f"no challenger of `{self.model}` waits for a person")
+            _skip(self, f"no challenger of `{self.model}` waits for a person")
         if not found.is_open:
-            raise AirflowSkipException(f"nobody is asked any more: {found.closed}")
+            _skip(self, f"nobody is asked any more: {found.closed}")
         challenger = challenger_of(session, self.model, found)
         self.subject, self.body = subject(challenger), text(challenger)
         self.log.info("headrace: %s\n%s", self.subject, self.body)
@@ -97,10 +97,11 @@ class QuestionOperator(PipelineOperator, HITLOperator):
     def resume(self, context: Context, event: Mapping[str, object], number: int = 0) -> dict[str, JSON]:  # noqa: ARG002  # Airflow gives it
         """The answer, who gave it and why, as an XCom."""
         if event.get("closed"):
-            raise AirflowSkipException(f"nobody is asked any more: {event['closed']}")
+            _skip(self, f"nobody is asked any more: {event['closed']}")
         if event.get("error_type") == "timeout":
-            raise AirflowSkipException(
-                f"nobody answered within {self.response_timeout}; the challenger waits on: headrace approve FILE {self.model}, or clear this task"
+            _skip(
+                self,
+                f"nobody answered within {self.response_timeout}; the challenger waits on: headrace approve FILE {self.model}, or clear this task",
             )
         chosen = event.get("chosen_options")
         if not isinstance(chosen, list | tuple) or not chosen or chosen[0] not in _KINDS:
@@ -135,13 +136,18 @@ class DecisionOperator(PipelineOperator):
             kind: Answer = "promote" if given["decision"] == "promote" else "reject"
             decision = answer(session, self.model, kind, number=int(given["question"]), who=str(given["who"]), why=str(given["why"]))
         except ClosedQuestionError as closed:
-            self.log.warning("headrace: nothing was decided. %s", closed)
-            raise AirflowSkipException(str(closed)) from None
+            _skip(self, f"nothing was decided. {closed}")
         except Exception as error:  # noqa: BLE001  # whatever it is, it is told first
             fail(self, context, error, step=f"{self.model}.promotion", session=session)
         self.log.info("headrace: decision %s: %s %s, by %s", decision.number, decision.kind, decision.model.label, decision.who)
         told: dict[str, JSON] = {"decision": decision.kind, "number": decision.number, "who": decision.who, "why": decision.why}
         return told | {"model": self.model, "interval": decision.model.label, "version": decision.version}
+
+
+def _skip(operator: PipelineOperator, why: str) -> NoReturn:
+    """End a task as skipped, with the reason in its log."""
+    operator.log.info("headrace: %s", why)
+    raise AirflowSkipException(why)
 
 
 def _session(operator: PipelineOperator, context: Context) -> Session:
