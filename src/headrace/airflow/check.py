@@ -83,7 +83,7 @@ def _read_twice(file: Path, root: Path, scratch: Path) -> tuple[dict[str, Any], 
     """Both readings, at once."""
     home = Path(os.environ.get("AIRFLOW_HOME") or Path("~/airflow").expanduser())
     has_home = (home / "airflow.cfg").exists()
-    environment = {**os.environ, **_settings()}
+    environment = {**os.environ, **_settings(root)}
     started = []
     for number, cwd in enumerate((None, scratch)):
         command = [
@@ -118,8 +118,9 @@ def _read_twice(file: Path, root: Path, scratch: Path) -> tuple[dict[str, Any], 
     return _answer(scratch, 0, codes[0]), _answer(scratch, 1, codes[1])
 
 
-def _settings() -> dict[str, str]:
+def _settings(root: Path) -> dict[str, str]:
     return {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(root),  # it is part of a serialized DAG
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "100",
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACKS": "True",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
