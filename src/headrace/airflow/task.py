@@ -146,7 +146,7 @@ def _open(operator: PipelineOperator, context: Context) -> tuple[Session, Interv
     if changed and not is_kept:
         session = experiment_of(session, changed)
     times = _times(context)
-    if str(context["dag_run"].run_type) == "asset_triggered" and is_too_early(session.graph, times):
+    if context["dag_run"].run_type == "asset_triggered" and is_too_early(session.graph, times):
         raise AirflowSkipException(f"a dataset was made for {times.partition_key}, which is before pipeline `{session.graph.name}` starts")
     return session, interval_of(session.graph, times, now=utc_now()), again
 

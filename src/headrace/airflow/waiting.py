@@ -53,7 +53,7 @@ def check_direction(context: Context, session: Session, step: str) -> None:
     """
     run = context["dag_run"]
     start = run.data_interval_start
-    if str(run.run_type) != "backfill" or start is None or not needs_past(session.graph, session.graph.step(step)):
+    if run.run_type != "backfill" or start is None or not needs_past(session.graph, session.graph.step(step)):
         return
     ti = context["ti"]
     before = f"backfill__{start.isoformat()}"
