@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -181,12 +182,15 @@ def ran(home):
     (home.folder / "asked").write_text(json.dumps(asked))
     with echoing_server() as (server, seen):
         more = {"HEADRACE_TRACKING": "mlflow", "CONNECTION_TO_ADD": json.dumps(connection(server)), **environment()}
+        events = {"type": "file", "log_file_path": str(home.folder / "lineage.jsonl"), "append": True}
+        more["AIRFLOW__OPENLINEAGE__TRANSPORT"] = json.dumps(events)
         command = [sys.executable, "-c", _RUN, str(HERE / "airflow_runs.py"), str(home.folder / "asked")]
         done = subprocess.run(command, env=home.environment(**more), cwd=home.folder, capture_output=True, check=False, timeout=280)
         end = time.monotonic() + 30
         while not (home.folder / "lake/outbox/last-error.txt").exists() and time.monotonic() < end:
             time.sleep(0.1)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()[-6000:]
+    assert (home.folder / "lineage.jsonl").exists() == (importlib.util.find_spec("openlineage") is not None)
     return json.loads((home.folder / "answer").read_text())[0], done.stdout + done.stderr, seen
 
 
@@ -202,5 +206,26 @@ def test_a_task_finds_the_connection_in_airflow_and_the_tracker_is_asked_with_it
 def test_airflow_keeps_no_secret_in_any_log_table_or_file(ran, home):
     _, printed, _ = ran
     assert not leaks_in("printed", printed)
+    assert b"theirs: ***" in printed
     assert not leaks_under(home.folder, ignored=frozenset({"connection"}))
     assert (home.folder / "lake/reports/leaks").is_dir()
+
+
+def test_airflows_provider_tells_what_each_task_read_and_made(ran, home):
+    pytest.importorskip("openlineage.client", reason="the extra `openlineage` is not installed")
+    told = [json.loads(line) for line in (home.folder / "lineage.jsonl").read_text().splitlines()]
+    ended = {one["job"]["name"]: one for one in told if one["eventType"] in ("COMPLETE", "FAIL")}
+    good, line, plain = (ended[f"leaks.{name}"] for name in ("good", "line", "plain"))
+
+    (made,) = good["outputs"]
+    assert (made["namespace"], made["name"]) == ("file", str(home.folder / "lake/silver/leaks/good"))
+    assert [field["name"] for field in made["facets"]["schema"]["fields"]] == ["x", "y", "g"]
+    assert made["outputFacets"]["outputStatistics"]["rowCount"] == 40
+    assert good["run"]["facets"]["nominalTime"]["nominalStartTime"].startswith("2026-01-02T00:00:00")
+    assert good["run"]["facets"]["parent"]["job"]["name"] == "leaks"
+    assert [one["name"] for one in line["inputs"]] == [made["name"]]
+    assert line["inputs"][0]["facets"]["version"]["datasetVersion"]
+    assert line["outputs"][0]["facets"]["datasetType"]["datasetType"] == "MODEL"
+    assert plain["eventType"] == "FAIL"
+    assert "raised ValueError: no answer: ***" in plain["run"]["facets"]["errorMessage"]["message"]
+    assert [one["name"] for one in plain["inputs"]] == [made["name"]]

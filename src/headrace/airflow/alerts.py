@@ -62,13 +62,15 @@ async def deadline_missed(
     *, pipeline: str, file: str, deadline: str, connections: Sequence[str] = (), context: Mapping[str, Any] | None = None
 ) -> None:
     """Tell of a run that is not done in time. Airflow's triggerer calls it."""
+    from headrace.run.redaction import redacted
+
     told = _lateness(pipeline, file, deadline, (context or {}).get("dag_run") or {})
     _log.error("headrace: %s", told["text"])
     for identity in connections:
         try:
             found = await Connection.async_get(identity)
         except Exception as error:  # noqa: BLE001  # Airflow's error differs by what asks; it says which connection
-            _log.warning("headrace: connection `%s` could not be read: %s", identity, error)
+            _log.warning("headrace: connection `%s` could not be read: %s", identity, redacted(str(error)))
             continue
         await asyncio.to_thread(_post_to, identity, found, told)
 

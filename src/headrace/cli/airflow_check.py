@@ -8,6 +8,7 @@ import click
 
 from headrace.cli.options import as_json, file_argument
 from headrace.cli.output import is_terminal, print_json, print_table, tell
+from headrace.run.redaction import redacted, redacted_values
 
 __all__ = ["check"]
 
@@ -34,7 +35,7 @@ def check(file: Path, dags: Path | None, as_json: bool) -> int:  # noqa: FBT001 
                 "limit_s": checked.limit_s,
                 "dags": [dict(dag) for dag in checked.dags],
                 "imports": list(checked.imports),
-                "findings": [finding.document() for finding in checked.findings],
+                "findings": redacted_values([finding.document() for finding in checked.findings]),
             }
         )
         return 2 if checked.errors else 0
@@ -48,8 +49,8 @@ def check(file: Path, dags: Path | None, as_json: bool) -> int:  # noqa: FBT001 
         print_table(("DAG", "tasks", "schedule", "start", "parameters"), rows, right=[1])
         tell("")
     for finding in checked.findings:
-        tell(f"{_coloured(finding.level)}  {f'{finding.where}: ' if finding.where else ''}{finding.message}")
-        for line in finding.detail.splitlines():
+        tell(f"{_coloured(finding.level)}  {f'{finding.where}: ' if finding.where else ''}{redacted(finding.message)}")
+        for line in redacted(finding.detail).splitlines():
             tell(f"    {line}")
     warnings = len(checked.findings) - checked.errors
     tell(f"{checked.errors} errors, {warnings} warnings" if checked.findings else f"{_coloured('ok')}  nothing to say")

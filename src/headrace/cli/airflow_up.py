@@ -107,11 +107,12 @@ def _lake(lake: str | None, git: str | None, profile: str | None) -> str | None:
 
 def _show(seen: Seen, airflow: LocalAirflow, wanted: Wanted) -> None:
     from headrace.cli.output import print_table
+    from headrace.run.redaction import redacted
 
     if seen.dags:
         print_table(("dag", "schedule", "file"), seen.dags)
     for file, error in seen.errors:
-        tell(f"can't be read: {file}: {error}")
+        tell(redacted(f"can't be read: {file}: {error}"))
     for file in seen.silent:
         tell(f"has no DAG: {file}")
     if wanted.git and not (seen.dags or seen.errors):

@@ -31,7 +31,8 @@ def print_json(value: JSON) -> None:
 
 
 def tell(text: str, *, err: bool = False) -> None:
-    click.echo(text, err=err)
+    """Print a line; what is about an error goes to standard error, without secrets."""
+    click.echo(redacted(text) if err else text, err=err)
 
 
 def exit_code(error: BaseException) -> int:
