@@ -14,17 +14,16 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 PROJECT = Path(__file__).resolve().parents[1]
 IMAGES = PROJECT / "docs" / "images"
 TUTORIAL = PROJECT / "docs" / "tutorial" / "from-a-script-to-airflow.md"
 sys.path[:0] = [str(PROJECT / "tests" / folder) for folder in ("integration", "docs")]
 
-if TYPE_CHECKING:
-    from airflow_server import Airflow
-    from browser import Page
-    from showcase import Story
+from airflow_server import Airflow, airflow_server  # noqa: E402  # they lie beside the tests
+from browser import Page, browser  # noqa: E402
+from showcase import GOOD, Story, begin, lay_out, play  # noqa: E402
+from test_pages import blocks_of  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,6 @@ class Stage:
 
 def tutorial(folder: Path) -> None:
     """Write the tutorial's pipeline and its files, as its reader has them."""
-    from test_pages import blocks_of
-
     blocks = list(blocks_of(TUTORIAL.read_text(encoding="utf-8")))
     (folder / "roofs.py").write_text(next(block.text for block in blocks if block.rest == "roofs.py"))
     here = Path.cwd()
@@ -57,8 +54,9 @@ def tutorial(folder: Path) -> None:
 # ---------------------------------------------------------------- the pictures
 
 
-def graph(stage: Stage) -> tuple[int, int]:
+def graph(stage: Stage) -> None:
     page = stage.page
+    page.size(1280, 600)
     page.remember(default_dag_view="graph")
     page.open("/dags/solar", until="run-record")
     page.click("[aria-label='Collapse Details Panel']")
@@ -66,53 +64,48 @@ def graph(stage: Stage) -> tuple[int, int]:
     page.wait_for("readings", "forest.promotion")
     page.settle()
     page.click("[aria-label='Fit View']")
-    return 1280, 560
 
 
-def run(stage: Stage) -> tuple[int, int]:
-    stage.page.remember(default_dag_view="grid")
+def run(stage: Stage) -> None:
     stage.page.open(f"/dags/solar/runs/{stage.solar}", until="forest.promotion")
-    return 1280, 840
 
 
-def log(stage: Stage) -> tuple[int, int]:
-    stage.page.remember(default_dag_view="grid", log_wrap=True)
+def log(stage: Stage) -> None:
+    stage.page.remember(log_wrap=True)
     stage.page.open(stage.task(stage.story.broken, "counts"), until="Task failed")
-    return 1280, 800
+    stage.page.settle()
+    stage.page.click("[aria-label$='scroll to top']")
 
 
-def trigger_form(stage: Stage) -> tuple[int, int]:
+def trigger_form(stage: Stage) -> None:
     page = stage.page
-    page.remember(default_dag_view="grid")
+    page.size(1280, 960)
     page.open("/dags/bikes", until="run-record")
     page.click("[aria-label='Trigger Dag']")
     page.wait_for("Interval", "Settings of forecast")
-    page.click("[role=dialog] button", text="Settings of forecast")
-    page.wait_for("deepest")
-    return 1280, 1000
+    page.find("[role=dialog] input[name='element_at']").send_keys(str(GOOD))
 
 
-def asset(stage: Stage) -> tuple[int, int]:
+def asset(stage: Stage) -> None:
     page = stage.page
     number = next(one["id"] for one in stage.airflow.all("assets", "assets") if one["name"] == "bikes.districts")
     page.open(f"/assets/{number}", until="Partition Key")
-    return 1280, 800
+    page.click(".codicon-folding-collapsed")
+    page.wait_for("rows_kept")
 
 
-def approval(stage: Stage) -> tuple[int, int]:
-    stage.page.remember(default_dag_view="grid")
+def approval(stage: Stage) -> None:
+    stage.page.size(1280, 940)
     path = f"/dags/bikes.forecast.approval/runs/{stage.story.asking}/tasks/question/required_actions"
     stage.page.open(path, until="Approve")
-    return 1280, 940
+    stage.page.find("input[name='element_why']").send_keys("agreed with the drivers")
 
 
-def links(stage: Stage) -> tuple[int, int]:
-    stage.page.remember(default_dag_view="grid")
+def links(stage: Stage) -> None:
     stage.page.open(stage.task(stage.story.good, "forecast.promotion", "details"), until="Report")
-    return 1280, 800
 
 
-PICTURES: tuple[Callable[[Stage], tuple[int, int]], ...] = (graph, run, log, trigger_form, asset, approval, links)
+PICTURES: tuple[Callable[[Stage], None], ...] = (graph, run, log, trigger_form, asset, approval, links)
 
 
 def draw(stage: Stage, folder: Path, names: list[str]) -> None:
@@ -121,19 +114,16 @@ def draw(stage: Stage, folder: Path, names: list[str]) -> None:
         name = f"airflow-{picture.__name__.replace('_', '-')}"
         if names and not any(asked in name for asked in names):
             continue
-        stage.page.size(1280, 840)
-        width, height = picture(stage)
-        stage.page.picture(folder / f"{name}.png", width=width, height=height)
+        stage.page.size(1280, 800)
+        stage.page.remember(default_dag_view="grid", log_wrap=False)
+        picture(stage)
+        stage.page.picture(folder / f"{name}.png")
         print(folder / f"{name}.png", *stage.page.errors(), sep="\n  ")
 
 
 def main(names: list[str]) -> None:
     """Start Airflow, run, and draw."""
-    from airflow_server import airflow_server
-    from browser import browser
-    from showcase import GOOD, begin, lay_out, play
-
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="headrace-") as name:
         folder = Path(name)
         lay_out(folder / "pipelines")
         tutorial(folder / "pipelines")

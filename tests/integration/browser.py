@@ -140,9 +140,8 @@ class Page:
 
         self.until(look, "a picture that stands still", 15)
 
-    def picture(self, file: Path, *, width: int = 1280, height: int = 800) -> None:
-        """Write what is to be seen."""
-        self.size(width, height)
+    def picture(self, file: Path) -> None:
+        """Write what is to be seen, once it stands still."""
         self.settle()
         file.write_bytes(self.driver.get_screenshot_as_png())
 
