@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 import headrace
+import headrace.airflow
 import headrace.cli.main as cli
 import headrace.testing
 
@@ -51,7 +52,8 @@ variables, then from `headrace.toml`: see [settings](settings.md).
 
 
 def api() -> str:
-    return "\n".join([API, *(line for name in headrace.__all__ for line in entry(name, getattr(headrace, name)))])
+    own = (line for name in headrace.__all__ for line in entry(name, getattr(headrace, name)))
+    return "\n".join([API, *own, *entry("airflow.asset", headrace.airflow.asset)])
 
 
 def testing() -> str:

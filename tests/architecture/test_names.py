@@ -17,7 +17,7 @@ def documented(page: Path) -> set[str]:
 
 
 def test_every_public_name_has_a_heading_in_the_reference(project: Path) -> None:
-    assert documented(project / "docs" / "reference" / "api.md") == set(headrace.__all__)
+    assert documented(project / "docs" / "reference" / "api.md") == {*headrace.__all__, "airflow"}  # `airflow.asset` lives there only
 
 
 def test_every_public_name_can_be_loaded_and_is_told_by_dir() -> None:

@@ -26,7 +26,7 @@ def test_every_command_has_a_heading(project: Path) -> None:
     told = subprocess.run([sys.executable, "-m", "headrace", "--help"], capture_output=True, text=True, check=True).stdout
     commands = {f"headrace {name}" for name in re.findall(r"^  ([a-z]+)  +[A-Z]", told.partition("Commands:")[2], re.MULTILINE)}
     assert "headrace run" in commands
-    assert commands == {name for name in headings(project, "cli.md") if name.startswith("headrace ")}
+    assert commands == {" ".join(name.split()[:2]) for name in headings(project, "cli.md") if name.startswith("headrace ")}
 
 
 def test_every_setting_has_a_heading(project: Path) -> None:
