@@ -85,5 +85,6 @@ def _look_into(lake: Lake, what: Awaited) -> Sight:
     found = look_upstream(Catalog(lake, pipeline), what.location, what.interval)
     if not found.missing:
         return Sight("made", f"{what} is made", is_settled=True)
-    more = f" and {len(found.missing) - 1} more" if len(found.missing) > 1 else ""
+    others = len(found.missing) - 1
+    more = f" and {others} more" if others else ""
     return Sight(None, f"`{what.location}` is not made for {found.missing[0]}{more}")

@@ -44,11 +44,12 @@ def check_columns(session: Session, plan: Plan) -> None:
 
 
 def _of_upstream(session: Session, step: Source, interval: Interval) -> Schema | None:
-    """The columns that another pipeline's dataset has now."""
+    """The columns of what is read of another pipeline's dataset; None while something of it is missing."""
     if not step.options.is_dataset:
         return None
     catalog = session.catalog_of(step.options.location.partition(".")[0])
-    return look_upstream(catalog, step.options.location, interval).columns or None
+    upstream = look_upstream(catalog, step.options.location, interval)
+    return None if upstream.missing or not upstream.found else upstream.found[-1].content.columns or None
 
 
 def _committed(session: Session, step: Step, plan: Plan) -> Schema | None:

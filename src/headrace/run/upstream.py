@@ -61,14 +61,14 @@ def look_upstream(catalog: Catalog, name: str, interval: Interval, *, parts: Seq
 def missing_text(lake: Lake, upstream: Upstream) -> str:
     """What is missing of a dataset, and the command that makes it; or that there is no such dataset."""
     pipeline, _, dataset = upstream.name.partition(".")
-    missing = upstream.missing
+    missing, count = upstream.missing, len(upstream.missing)
     known = lake.datasets()
     nothing = (
         "" if upstream.name in known else f" The lake {lake.uri} has no dataset of that name. {did_you_mean(upstream.name, known)}".rstrip()
     )
-    shown = ", ".join(str(one) for one in missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    shown = ", ".join(str(one) for one in missing[:3]) + (f" and {count - 3} more" if count > 3 else "")
     return (
-        f"{len(missing)} of {len(upstream.wanted)} intervals {'are' if len(missing) > 1 else 'is'} not made: {shown}.{nothing} With the file of pipeline "
+        f"{count} of {len(upstream.wanted)} intervals {'are' if count > 1 else 'is'} not made: {shown}.{nothing} With the file of pipeline "
         f"`{pipeline}`: headrace backfill FILE --from {missing[0].label} --to {missing[-1].label} --only {dataset}"
     )
 
@@ -95,7 +95,7 @@ def upstream_changes(session: Session, step: Source, interval: Interval, manifes
     recorded = ref.versions_of()
     if set(recorded) - set(now.wanted):
         return [f"the intervals that it reads of `{name}` changed"]
-    changed = []
+    changed: list[str] = []
     for found in now.found:
         then = recorded.get(found.interval)
         if then == found.version:
