@@ -235,8 +235,8 @@ class Pipeline:
 
         It is fitted on the train side of `data`'s split and measured on the test side. `features` is a list of columns, or one
         text for an estimator that takes a Series. A function with a parameter named like `data` gets the training rows and
-        returns something fitted. `gate` is what it must pass to be promoted. `trust` names further types that its file may
-        hold; `pickle=True` allows a pickle where skops can't store it.
+        returns something fitted. `gate` is what it must pass to be promoted; with `approval=True` one that passes waits for a
+        person. `trust` names further types that its file may hold; `pickle=True` allows a pickle where skops can't store it.
         """
         gates = tuple(gate) if isinstance(gate, list | tuple) else (gate,)
         columns = features if isinstance(features, str) else tuple(features)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from headrace.core.errors import MissingLibraryError
+from headrace.core.errors import ConfigurationError, MissingLibraryError
 from headrace.core.graph import Graph
 from headrace.core.interval import format_duration, parse_duration
 from headrace.core.step import TrainedModel
@@ -61,7 +61,7 @@ def make_approval_dags(
     graph: Graph, common: Mapping[str, Any], *, timeout: str | timedelta | None, options: Mapping[str, object]
 ) -> Sequence[DAG]:
     """A DAG for each model that asks; Airflow registers them as they are made. A question waits for an answer as long as `timeout` says."""
-    longest = parse_duration(timeout) if isinstance(timeout, str) else timeout
+    longest = _length(timeout) if isinstance(timeout, str) else timeout
     return [_approval_dag(graph, model, common, longest, options) for model in _asking(graph)]
 
 
@@ -111,6 +111,13 @@ def _dag_options(graph: Graph, model: TrainedModel, timeout: timedelta | None, o
     if "rerun_with_latest_version" in DAG.__annotations__:  # from Airflow 3.3 on
         told["rerun_with_latest_version"] = True
     return told | {name: options[name] for name in ("auto_register", "access_control", "default_args", "owner_links") if name in options}
+
+
+def _length(timeout: str) -> timedelta:
+    try:
+        return parse_duration(timeout)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"airflow_dag: approval_timeout={timeout!r}: {error}") from None
 
 
 def _asking(graph: Graph) -> list[TrainedModel]:
