@@ -33,23 +33,23 @@ def meet(name: str, day: str) -> str:
 
 
 @wide.table
-def left(day: hr.Interval):
-    return meet("left", day.label)
+def north(day: hr.Interval):
+    return meet("north", day.label)
 
 
 @wide.table
-def middle(day: hr.Interval):
-    return meet("middle", day.label)
+def centre(day: hr.Interval):
+    return meet("centre", day.label)
 
 
 @wide.table
-def right(day: hr.Interval):
-    return meet("right", day.label)
+def south(day: hr.Interval):
+    return meet("south", day.label)
 
 
 @wide.table(layer="gold")
-def total(left, middle, right):
-    return "select count(*) as n from (from left union all from middle union all from right)"
+def total(north, centre, south):
+    return "select count(*) as n from (from north union all from centre union all from south)"
 
 
 dag = hr.airflow_dag(wide)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from airflow_server import Airflow, airflow_server, is_open, start_server, until, wait_until_up
+from airflow_server import Airflow, airflow_server, free_port, is_open, start_server, until, wait_until_up
 
 import headrace as hr
 
@@ -143,6 +143,18 @@ def test_when_it_is_killed_nothing_of_it_is_left_and_it_starts_again_with_what_i
         assert "Airflow's scheduler ended by signal 9, so all of it was stopped" in second.output
         assert f"The last lines of {second.home / 'logs' / 'scheduler.log'}" in second.output
         assert second.processes() == []
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "versioned.py").write_text(VERSIONED)
+    url = f"postgresql+psycopg2://me:hunter2@127.0.0.1:{free_port()}/airflow"
+    started = start_server(tmp_path, None, "--database", url)
+    assert started.process.wait(120) == 1
+    assert "Airflow's db-migrate ended with exit code 1" in started.output
+    assert "Connection refused" in started.output
+    assert "hunter2" not in started.output
+    assert not (tmp_path / "home" / "up.json").exists()
 
 
 def listens(pid: int) -> list[str]:

@@ -157,7 +157,7 @@ def _launch(home: Home, wanted: Wanted, installed: str, port: int, environment: 
     airflow = (sys.executable, "-P", "-m", "airflow")  # -P: what lies in the current folder is no module of Airflow's
     asked = {
         "logs": str(home.logs),
-        "first": {} if is_own and home.is_prepared(installed) else {"database": (*airflow, "db", "migrate")},
+        "first": {} if is_own and home.is_prepared(installed) else {"db-migrate": (*airflow, "db", "migrate")},
         "then": {name: (*airflow, *arguments) for name, arguments in _COMMANDS.items()},
     }
     began = datetime.now(UTC)
