@@ -5,8 +5,11 @@ The invariant: a range is one plan, so each (step, interval) pair is done once, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from headrace.core.errors import UnknownNameError, did_you_mean
 from headrace.core.interval import Interval
@@ -14,10 +17,12 @@ from headrace.core.plan import Plan
 from headrace.core.receipt import Receipt
 from headrace.run.check import check_columns
 from headrace.run.executor import Outcome, Watcher, run_plan
-from headrace.run.lineage_events import told_lineage
 from headrace.run.observe import Request, make_plan
 from headrace.run.record import record_run
 from headrace.run.session import Session
+
+if TYPE_CHECKING:
+    from headrace.run.lineage_events import LineageEvents
 
 __all__ = ["Ran", "carry_out", "chosen_steps", "experiment_of"]
 
@@ -46,7 +51,7 @@ def carry_out(
     """Look, decide, check, run and record. Errors of single steps are in the outcome; those of the pipeline itself are raised."""
     plan = plan or make_plan(session, request)
     check_columns(session, plan)
-    with told_lineage(session, plan) as lineage:
+    with _lineage(session, plan) as lineage:
         outcome = run_plan(session, plan, jobs=jobs, watch=lineage.beside(watch) if lineage else watch)
         if lineage:
             lineage.has_failed = outcome.failed
@@ -75,6 +80,15 @@ def chosen_steps(session: Session, names: Sequence[str]) -> frozenset[str] | Non
 def experiment_of(session: Session, changed: frozenset[str]) -> Session:
     """A session in which the changed steps, and all that read from them, write beside the current versions and not over them."""
     return replace(session, experiment=session.graph.downstream_of(changed))
+
+
+def _lineage(session: Session, plan: Plan) -> AbstractContextManager[LineageEvents | None]:
+    """The events of a run, where somebody wants them: most runs need not import what makes them."""
+    if session.config.text("lineage") is None and not os.environ.get("OPENLINEAGE_URL"):
+        return nullcontext()
+    from headrace.run.lineage_events import told_lineage
+
+    return told_lineage(session, plan)
 
 
 def _by_run(session: Session, request: Request, receipts: Sequence[Receipt]) -> Mapping[Interval, list[Receipt]]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import re
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -152,12 +150,14 @@ class _Address:
     """Posts events in order, in a thread. After the first that can't be sent no more are tried: the next run begins anew."""
 
     def __init__(self, address: str, key: str | None) -> None:
+        from queue import SimpleQueue
+
         parts = urlsplit(address)
         self._address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self._headers = {"Content-Type": "application/json", "User-Agent": f"headrace/{__version__}"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._waiting: queue.SimpleQueue[Mapping[str, JSON] | None] = queue.SimpleQueue()
+        self._waiting: SimpleQueue[Mapping[str, JSON] | None] = SimpleQueue()
         self._problem = ""
         self._thread = threading.Thread(target=self._work, name="headrace-lineage", daemon=True)
         self._thread.start()
@@ -196,13 +196,19 @@ class _Address:
 # ---------------------------------------------------------------- the events of a run
 
 
+def _new_id() -> str:
+    from uuid import uuid4  # as are other imports here: most runs tell nobody, and need not wait for it
+
+    return str(uuid4())
+
+
 @dataclass
 class LineageEvents:
     """Tells a target of a run as it goes: the run itself, and below it each step that had something to do."""
 
     session: Session
     target: Target
-    run: str = field(default_factory=lambda: str(uuid.uuid4()))
+    run: str = field(default_factory=_new_id)
     notes: list[str] = field(default_factory=list[str])
     has_failed: bool = True  # until it is known how it ended
     _runs: dict[Pair, str] = field(default_factory=dict[Pair, str])
@@ -233,7 +239,7 @@ class LineageEvents:
         if decision.action != "run":
             return
         if receipt is None:
-            self._runs[decision.pair] = str(uuid.uuid4())
+            self._runs[decision.pair] = _new_id()
             self._step("START", decision, None)
         elif decision.pair in self._runs:
             self._step(_KINDS.get(receipt.state, "COMPLETE"), decision, receipt)

@@ -57,9 +57,9 @@ def test_of_two_secrets_the_longer_is_hidden_whole():
 @given(secret=secrets, cut=st.integers(6, 29), mark=st.sampled_from(["...", "…", ""]))
 def test_a_secret_that_was_cut_off_is_hidden_too(secret, cut, mark):
     piece = secret[:cut]
-    assert piece not in hide(f"line 1: select {piece}{mark}", frozenset([secret])).partition("select ")[2] or len(piece) <= 5
+    assert piece not in hide(f"line 1: select {piece}{mark}", frozenset([secret])).partition("select ")[2] or len(piece.strip()) <= 5
     end = secret[-cut:]
-    assert hide(f"...{end} from here", frozenset([secret])).startswith("...***")
+    assert end not in hide(f"...{end} from here", frozenset([secret])) or len(end.strip()) <= 5
 
 
 def test_a_secret_of_many_lines_is_hidden_line_by_line():
