@@ -146,7 +146,7 @@ def test_a_run_that_is_done_again_makes_nothing(make: Make) -> None:
     assert first["tasks"]["recent"]["told"]["state"] == "made"
     assert second["tasks"]["recent"]["told"]["state"] == "cached"
     assert second["tasks"]["recent"]["told"]["version"] == 1
-    assert "to make it again, trigger the DAG with force" in logs[1]
+    assert 'to make it again in any case, trigger the DAG with force=["recent"], at="2026-01-01" and keep=true' in logs[1]
 
 
 def test_a_task_tells_what_it_did_in_a_small_document(make: Make) -> None:
@@ -183,7 +183,8 @@ def test_a_users_error_fails_at_once_and_the_run_fails_and_is_recorded(make: Mak
 def test_the_log_of_a_failure_opens_with_headraces_message_then_the_users_traceback(make: Make) -> None:
     _, (log,) = make(how="always").run("prices.py", key(1))
     said = log.index("Step `fragile` [2026-01-01, 2026-01-02): `fragile` raised ZeroDivisionError")
-    assert said < log.index("Traceback (most recent call last)") < log.index("Task failed with exception")
+    advice = log.index("what to do: headrace run prices.py --at 2026-01-01 --only fragile shows it on your machine")
+    assert said < log.index("Traceback (most recent call last)") < advice < log.index("Task failed with exception")
     shown = log[log.index("Traceback") : log.index("Task failed with exception")]
     assert "boundary.py" not in shown
     assert re.search(r"prices\.py\", line \d+, in fragile", shown)
@@ -202,7 +203,10 @@ def test_a_past_that_is_not_made_is_an_error_that_names_the_backfill(make: Make)
     (run,), (log,) = make().run("prices.py", key(5))
     assert states(run)["recent"] == "failed"
     assert run["tasks"]["recent"]["tries"] == 1
-    assert "1 of 2 intervals are not made: [2026-01-04, 2026-01-05). Make them: headrace backfill prices.py --from 2026-01-04" in log
+    assert (
+        "1 interval of an earlier run that is not made: `quotes` 2026-01-04. Make what is missing: headrace backfill prices.py --from 2026-01-04"
+        in log
+    )
 
 
 def test_a_step_waits_for_its_past_and_goes_on_when_it_is_made(make: Make) -> None:
@@ -228,7 +232,7 @@ def test_a_step_that_waited_in_vain_says_what_is_missing(make: Make) -> None:
     (run,), (log,) = make(wait="timedelta(seconds=1)").run("prices.py", key(5))
     assert states(run)["recent"] == "failed"
     assert "waited; 1 commits are still missing" in log
-    assert "Make them: headrace backfill prices.py --from 2026-01-04" in log
+    assert "Make what is missing: headrace backfill prices.py --from 2026-01-04" in log
 
 
 def test_a_run_by_hand_is_the_last_complete_interval_or_the_one_asked_for(make: Make) -> None:

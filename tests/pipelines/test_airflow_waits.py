@@ -172,7 +172,7 @@ def test_a_failed_task_is_told_to_the_webhook_and_to_a_callback_and_the_secret_i
     command = "headrace backfill told.py --from 2026-01-02 --to 2026-01-02"
     assert (told["headrace"]["pipeline"], told["headrace"]["step"], told["headrace"]["interval"]) == ("told", "recent", "2026-01-03")
     assert told["headrace"]["fix"] == f"{command}, then clear the task."
-    assert "are not made: `events` 2026-01-02" in told["headrace"]["error"]
+    assert "1 interval of an earlier run that is not made: `events` 2026-01-02. " in told["headrace"]["error"]
     assert f"SAID recent {command}" in log
     assert "hunter2" not in log
     assert run["tasks"]["recent"]["told"]["fix"] == told["headrace"]["fix"]

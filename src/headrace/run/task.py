@@ -107,10 +107,9 @@ def take(session: Session, turn: Turn, *, late: Mapping[Pair, Late] | None = Non
 def _not_ready(session: Session, turn: Turn) -> NotReadyError:
     """All that is missing in one message, and one command for it."""
     at = next(d.interval for d in turn.decisions if d.action == "run").label
-    intervals = "1 interval" if len(turn.past) == 1 else f"{len(turn.past)} intervals"
+    what = "1 interval of an earlier run that is" if len(turn.past) == 1 else f"{len(turn.past)} intervals of earlier runs that are"
     return NotReadyError(
-        f"step `{turn.step}` ({at}) reads {intervals} of earlier runs that are not made: {named(turn.past)}. "
-        f"Make them: {backfill_command(session, turn.past)}"
+        f"step `{turn.step}` ({at}) reads {what} not made: {named(turn.past)}. Make what is missing: {backfill_command(session, turn.past)}"
     )
 
 
