@@ -155,8 +155,7 @@ class _Address:
         parts = urlsplit(address)
         self._address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self._headers = {"Content-Type": "application/json", "User-Agent": f"headrace/{__version__}"}
-        if key:
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._key = key
         self._waiting: SimpleQueue[Mapping[str, JSON] | None] = SimpleQueue()
         self._problem = ""
         self._thread = threading.Thread(target=self._work, name="headrace-lineage", daemon=True)
@@ -184,6 +183,8 @@ class _Address:
 
         try:
             request = Request(self._address, json.dumps(told).encode(), self._headers, method="POST")  # noqa: S310  # http(s)
+            if self._key:  # for this address alone, not for one that it may redirect to
+                request.add_unredirected_header("Authorization", f"Bearer {self._key}")
             with urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310
                 return ""
         except HTTPError as error:

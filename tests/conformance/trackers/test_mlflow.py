@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,33 @@ def test_a_connection_as_an_address_and_a_way_in(text, address, way_in):
     flavour = plugins.load("trackers", "mlflow")
     assert flavour.address_of(connection) == address
     assert way_in is None or flavour.credentials_of(connection) == way_in
+
+
+def test_a_server_that_redirects_elsewhere_does_not_pass_the_password_on(server):
+    seen = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.headers.get("Authorization"))
+            if self.path.startswith("/there"):
+                self.send_error(404)
+                return
+            self.send_response(302)
+            self.send_header("Location", "/there")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    running = HTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        with pytest.raises(ConfigurationError):
+            opened(f"http://ana:hunter2@127.0.0.1:{running.server_address[1]}").send([a_note(server)])
+    finally:
+        running.shutdown()
+        running.server_close()
+    assert [way is None for way in seen] == [False, True]
 
 
 def test_a_connection_without_a_host_is_no_address():

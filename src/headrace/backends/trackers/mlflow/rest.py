@@ -128,9 +128,9 @@ class Server:
 
     def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "User-Agent": "headrace"}
-        if self._authorization:
-            headers["Authorization"] = self._authorization
         request = Request(f"{self._address}/api/2.0/mlflow/{path}", data=body, headers=headers, method=method)  # noqa: S310  # http(s), see open
+        if self._authorization:  # for this server alone, not for one that it may redirect to
+            request.add_unredirected_header("Authorization", self._authorization)
         try:
             with urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
                 answer = json.loads(response.read() or b"{}")
