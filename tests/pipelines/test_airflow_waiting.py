@@ -21,10 +21,12 @@ pytestmark = [pytest.mark.integration, needs_airflow]
 ARRIVALS = '''
 """Rows that come late."""
 
+from pydantic import BaseModel
+
 import headrace as hr
 
 late = hr.Pipeline("late", schedule="@daily", start="2026-01-01")
-late.source("orders", "orders/{start:%Y-%m-%d}.csv", wait="15s")
+late.source("orders", "orders/{start:%Y-%m-%d}.csv", wait="25s")
 
 
 @late.table
@@ -35,8 +37,24 @@ def total(orders):
 after = hr.Pipeline("after", schedule="@daily", start="2026-01-01")
 after.source("totals", hr.dataset("late.total"), wait="2s")
 
+
+
+class Order(BaseModel):
+    id: int
+
+
+together = hr.Pipeline("together", schedule="@daily", start="2026-01-01")
+together.source("orders", "orders/{start:%Y-%m-%d}.csv", wait="2s", missing="empty", contract=Order, group="both")
+
+
+@together.table(group="both")
+def counted(orders):
+    return "select count(*) as n from orders"
+
+
 dag = hr.airflow_dag(late)
 other = hr.airflow_dag(after)
+third = hr.airflow_dag(together)
 '''
 
 
@@ -46,12 +64,12 @@ def key(dag: str, day: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, list[dict[str, Any]], list[str]]:
-    """Four runs: the file comes while it is waited for; its reader in another pipeline; a file that never comes; and its reader."""
+    """The file comes while it is waited for; its reader in another pipeline; a file that never comes; its reader; and a group that does without."""
     home = make_home(tmp_path_factory.mktemp("airflow"))
     (home.dags / "late.py").write_text(ARRIVALS)
     (home.dags / "orders").mkdir()
-    started = home.start("late.py", key("late", 1), key("after", 1), key("late", 2), key("after", 2))
-    _wait_for(home.folder / "log", "waits up to 15 s, without a worker")
+    started = home.start("late.py", key("late", 1), key("after", 1), key("late", 2), key("after", 2), key("together", 2))
+    _wait_for(home.folder / "log", "waits up to 25 s, without a worker")
     with (home.dags / "orders" / "2026-01-01.csv").open("w") as file:  # it grows for three seconds
         for n in ("id\n", "1\n", "2\n"):
             file.write(n)
@@ -65,7 +83,7 @@ def test_a_file_that_arrives_while_it_is_waited_for_is_read_whole(ran: tuple[Hom
     _, runs, logs = ran
     assert runs[0]["state"] == "success", logs[0][-4000:]
     assert runs[0]["tasks"]["orders"]["told"]["rows_kept"] == 2
-    assert "`orders` waits up to 15 s, without a worker: there is no file at `" in logs[0]
+    assert "`orders` waits up to 25 s, without a worker: there is no file at `" in logs[0]
 
 
 def test_a_file_that_never_comes_fails_the_task_with_what_was_missing_and_since_when(
@@ -82,7 +100,7 @@ def test_a_file_that_never_comes_fails_the_task_with_what_was_missing_and_since_
         str(ran[0].dags) + "/", ""
     )
     assert "It was waited for since 20" in error
-    assert "as long as wait= allows (15s)" in error
+    assert "as long as wait= allows (25s)" in error
     assert runs[2]["tasks"]["orders"]["tries"] == 1
 
 
@@ -94,6 +112,14 @@ def test_a_dataset_of_another_pipeline_is_read_or_waited_for_in_vain(ran: tuple[
     error = str(runs[3]["tasks"]["totals"]["told"]["error"])
     assert "reads `late.total`: 1 of 1 intervals is not made: [2026-01-02, 2026-01-03)" in error
     assert "It was waited for since" in error
+
+
+def test_a_group_waits_and_an_interval_without_a_file_is_empty_when_time_is_up(ran: tuple[Home, list[dict[str, Any]], list[str]]) -> None:
+    _, runs, logs = ran
+    assert runs[4]["state"] == "success", logs[4][-4000:]
+    assert "`orders` waits up to 2 s, without a worker" in logs[4]
+    told = runs[4]["tasks"]["both"]["told"]["steps"]
+    assert [(one["step"], one["state"], one["rows_kept"]) for one in told] == [("orders", "made", 0), ("counted", "made", 1)]
 
 
 def _wait_for(log: Path, text: str) -> None:
