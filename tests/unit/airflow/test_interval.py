@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -114,6 +115,26 @@ def test_an_interval_is_always_a_whole_one_of_the_grid_that_is_over(
         return
     assert made.grid.holds(interval)
     assert interval.end <= max(NOW, after)
+
+
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia")
+
+
+@given(st.sampled_from(SCHEDULES), moments, st.sampled_from(ZONES), st.sampled_from(["after", "date", "logical", "data"]))
+def test_the_zone_in_which_a_run_says_its_time_makes_no_difference(schedule: str, moment: datetime, zone: str, kind: str) -> None:
+    made = graph(schedule, start=None)
+    end = moment + made.grid.nominal
+    found = []
+    for known, later in ((moment, end), (moment.astimezone(ZoneInfo(zone)), end.astimezone(ZoneInfo(zone)))):
+        told = {
+            "after": RunTimes(known),
+            "date": RunTimes(later, partition_date=known),
+            "logical": RunTimes(later, logical_date=known),
+            "data": RunTimes(later, data_interval=(known, later)),
+        }
+        found.append(interval_of(made, told[kind], now=moment + 3 * made.grid.nominal))
+    assert found[0] == found[1]
+    assert found[1].start.utcoffset() == timedelta(0)
 
 
 @given(st.sampled_from(SCHEDULES), moments)
