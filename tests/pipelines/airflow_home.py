@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -20,6 +21,15 @@ needs_airflow = pytest.mark.skipif(
     importlib.util.find_spec("airflow.dag_processing") is None if importlib.util.find_spec("airflow") else True,
     reason="Airflow is not installed: pip install 'headrace[airflow]'",
 )
+
+
+def is_airflow(least: str) -> bool:
+    """Whether the Airflow that is installed is of that version, such as 3.3, or later."""
+    try:
+        found = importlib.metadata.version("apache-airflow-core")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return tuple(map(int, found.split(".")[:2])) >= tuple(map(int, least.split(".")))
 
 
 @dataclass(frozen=True)

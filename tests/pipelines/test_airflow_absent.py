@@ -170,6 +170,7 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.integration
+@pytest.mark.xdist_group("readers")  # they run once
 @needs_airflow
 class TestWithTheRealAirflow:
     def test_whoever_is_not_airflow_gets_none_though_it_is_loaded(self, answer: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from airflow_home import needs_airflow
 from commands import headrace
 
-pytestmark = [pytest.mark.integration, needs_airflow]
+pytestmark = [pytest.mark.integration, needs_airflow, pytest.mark.xdist_group("check")]  # the files are read once
 
 FILE = """
 import headrace as hr
