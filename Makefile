@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV
 UV := ./scripts/uv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: help demo test check integration bench reference clean
+.PHONY: help demo test check integration oldest bench reference clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -37,6 +37,9 @@ check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock
 integration: $(VENV)/.with-tests ## the tests that start whole processes and real servers
 	./scripts/browser
 	$(RUN) pytest -q -n $(JOBS) --dist loadgroup -m integration
+
+oldest: ## the tests of Airflow on the oldest one that is supported, in an environment of its own
+	./scripts/test-airflow32
 
 bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/chain.py
