@@ -15,6 +15,10 @@ import pytest
 from airflow_home import HERE, Home, make_home, needs_airflow
 from commands import headrace
 
+from headrace.core.interval import Interval
+from headrace.run.execute import execute_step
+from headrace.run.opening import open_pipeline
+
 pytestmark = [pytest.mark.integration, needs_airflow]
 
 DAYS = """
@@ -96,6 +100,42 @@ def test_the_trigger_fires_when_all_is_made_when_time_is_up_and_when_it_can_not_
     assert found["made meanwhile"] == {"missing": 0, "error": ""}
     assert found["no lake"]["missing"] == 1
     assert found["no lake"]["error"].startswith("UnknownNameError: There is no lake at ")
+
+
+JUDGED = """
+from datetime import timedelta
+
+import headrace as hr
+
+judged = hr.Pipeline("judged", schedule="@daily", start="2026-01-01")
+
+
+@judged.table
+def points(when: hr.Interval):
+    return [{"x": float(n), "y": 3.0 * n + when.start.day} for n in range(20)]
+
+
+@judged.model(points, features=["x"], target="y", gate=hr.at_least("r2", 0.5))
+def line():
+    from sklearn.linear_model import LinearRegression
+
+    return LinearRegression()
+
+
+dag = hr.airflow_dag(judged, wait=timedelta(seconds=2), profile="local")
+"""
+
+
+def test_a_promotion_waits_for_an_earlier_model_that_is_trained_and_goes_on_when_it_is_not_judged_in_time(home: Home) -> None:
+    pytest.importorskip("sklearn")
+    (home.dags / "judged.py").write_text(JUDGED)
+    session = open_pipeline(home.dags / "judged.py", lake=str(home.folder / "lake"))
+    for step in ("points", "line"):
+        execute_step(session, step, Interval.of("2026-01-01", "2026-01-02"))
+    (run,), (log,) = home.run("judged.py", {"dag": "judged", "key": "2026-01-02T00:00:00"})
+    assert "waiting up to 2 s for 1 commits of earlier runs: `line.promotion` 2026-01-01" in log
+    assert "goes on before `line.promotion` 2026-01-01, which were not judged in time" in log
+    assert run["tasks"]["line.promotion"]["told"]["verdict"]["decision"] == "promote"
 
 
 def test_airflows_server_shows_reports_to_who_may_read_logs_and_nothing_else(home: Home) -> None:

@@ -19,7 +19,7 @@ try:
 except ImportError:  # Airflow 3.2
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
 
-__all__ = ["airflow_connection", "serve_connections"]
+__all__ = ["airflow_connection", "lake_connection", "serve_connections"]
 
 _NAME = "Airflow"
 
@@ -36,6 +36,16 @@ def airflow_connection(identity: str) -> Connection | None:
         found = AirflowConnection.get(identity)
     except AirflowNotFoundException:
         return None
+    return _ours(identity, found)
+
+
+async def lake_connection(identity: str) -> Connection:
+    """Airflow's connection of an id where nothing may wait for it: in the triggerer. Airflow's error if it has none."""
+    return _ours(identity, await AirflowConnection.async_get(identity))
+
+
+def _ours(identity: str, found: AirflowConnection) -> Connection:
+    """As headrace knows connections."""
     return Connection(
         id=identity,
         type=found.conn_type or "",

@@ -27,6 +27,7 @@ class Wanted:
     """What a local Airflow is asked to be. `folder` and `home` are absolute; with `git`, `git_folder` is the one within the repository.
 
     `database` is an SQLAlchemy URL, or None for SQLite in the home; `lake` and `profile` are headrace's, None for what its settings say.
+    `shown` is the lake whose reports the server shows, where `lake` does not say it.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Wanted:
     database: str | None = None
     lake: str | None = None
     profile: str | None = None
+    shown: str | None = None
     timeout_s: float = 300.0
 
 
@@ -89,6 +91,7 @@ def _own(wanted: Wanted, home: Home, port: int, environment: Mapping[str, str]) 
     if wanted.git is None:  # Airflow looks for modules in the folder that it was given, which is a link's parent
         own["PYTHONPATH"] = _joined(os.pathsep, str(wanted.folder), environment.get("PYTHONPATH"))
     asked = {DATABASE: wanted.database, "HEADRACE_LAKE": wanted.lake, "HEADRACE_PROFILE": wanted.profile}
+    asked["AIRFLOW__HEADRACE__LAKES"] = environment.get("AIRFLOW__HEADRACE__LAKES") or wanted.lake or wanted.shown
     return own | {name: value for name, value in asked.items() if value is not None}
 
 

@@ -31,7 +31,9 @@ def wait_for(operator: PipelineOperator, session: Session, turn: Turn, wait_s: f
     operator.log.info("headrace: waiting up to %.0f s for %d commits of earlier runs: %s", wait_s, len(needed), named(needed))
     until = datetime.now(UTC) + timedelta(seconds=wait_s)
     missing = [[step, i.start.isoformat(), i.end.isoformat()] for step, i in needed]
-    trigger = CommitsTrigger(session.lake.uri, session.graph.name, missing, until.isoformat())
+    way_in = session.connections.of_lake()
+    connection = way_in.id if way_in is not None else ""
+    trigger = CommitsTrigger(session.lake.uri, session.graph.name, missing, until.isoformat(), connection)
     operator.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=wait_s) + _GRACE)
 
 

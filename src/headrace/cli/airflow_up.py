@@ -64,6 +64,7 @@ def up(
         port=port,
         database=database,
         lake=_lake(lake, git, profile),
+        shown=None if git else _lake_in_settings(folders[0], profile),
         profile=profile,
         timeout_s=timeout,
     )
@@ -103,6 +104,17 @@ def _lake(lake: str | None, git: str | None, profile: str | None) -> str | None:
         asked = "lake"
         tell("the lake is ./lake here; say otherwise with --lake or --profile")
     return asked if asked is None or "://" in asked else str(Path(asked).expanduser().absolute())
+
+
+def _lake_in_settings(folder: Path, profile: str | None) -> str | None:
+    """The lake of the pipelines in a folder itself: the server may show its reports. None for settings that the pipelines will complain of."""
+    from headrace.config import read_config
+    from headrace.core.errors import HeadraceError
+
+    try:
+        return read_config(folder / "pipelines.py", environment=os.environ, profile=profile).lake_uri
+    except HeadraceError:
+        return None
 
 
 def _show(seen: Seen, airflow: LocalAirflow, wanted: Wanted) -> None:
