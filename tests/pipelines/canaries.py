@@ -49,9 +49,7 @@ PIPELINE = '''
 """Fails in as many ways as there are to tell a secret."""
 
 import json
-import logging
 import os
-import sys
 import time
 from urllib.parse import unquote, urlsplit
 
@@ -72,8 +70,6 @@ def good():
 
 @leaks.table
 def plain(good):
-    if "airflow" in sys.modules:  # which masks what others log, too
-        logging.getLogger("theirs").warning("theirs: %s", secrets()[1])
     raise ValueError("no answer: " + " ".join(secrets()))
 
 

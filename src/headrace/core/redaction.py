@@ -37,6 +37,7 @@ _SENSITIVE = re.compile(
 _VARIABLES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|FERNET_KEY)(?:_|$)", re.IGNORECASE
 )
+_PIECE = SHORTEST + 1
 _CUT = re.compile(r"(\.{3}|…)")
 _NO_VALUES = re.compile(r"_(?:FILE|PATH|DIR|URL|CMD|NAME|ALGORITHM|SECONDS|TTL)$", re.IGNORECASE)
 
@@ -149,19 +150,29 @@ def _pattern(spelt: tuple[str, ...]) -> re.Pattern[str]:
 def _without_pieces(text: str, spelt: tuple[str, ...]) -> str:
     """Without the beginnings of secrets before a cut, and the ends of them after one: an engine shows a part of a long line of SQL."""
     parts = _CUT.split(text)
+    backwards = tuple(one[::-1] for one in spelt)
     for at in range(0, len(parts), 2):
         parts[at] = _without_end(parts[at], spelt)
         if at > 0:
-            parts[at] = _without_end(parts[at][::-1], tuple(one[::-1] for one in spelt))[::-1]
+            parts[at] = _without_end(parts[at][::-1], backwards)[::-1]
     return "".join(parts)
 
 
 def _without_end(text: str, spelt: tuple[str, ...]) -> str:
-    for one in spelt:
-        for length in range(min(len(one) - 1, len(text)), SHORTEST, -1):
-            if text.endswith(one[:length]):
-                return f"{text[:-length]}***"
+    for one, length in _beginnings(spelt).get(text[-_PIECE:], ()):
+        if text.endswith(one[:length]):
+            return f"{text[:-length]}***"
     return text
+
+
+@lru_cache(maxsize=16)
+def _beginnings(spelt: tuple[str, ...]) -> dict[str, list[tuple[str, int]]]:
+    """All beginnings of the texts, the longest first, by their last characters."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for one in spelt:
+        for length in range(len(one) - 1, _PIECE - 1, -1):
+            found.setdefault(one[length - _PIECE : length], []).append((one, length))
+    return found
 
 
 def secrets_in_values(values: Iterable[object], *, is_secret: bool = False) -> Iterator[str]:
