@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -41,6 +42,24 @@ dag = hr.airflow_dag(leaks, approval_timeout=timedelta(seconds=40))
 '''
 APPROVAL = "leaks.loss.approval"
 HEADRACE = [sys.executable, "-m", "headrace"]
+
+
+DECIDE = """
+import json, sys
+from airflow.sdk.exceptions import AirflowSkipException
+from headrace.airflow.question import DecisionOperator
+
+class Told:
+    def __init__(self, given): self.given = given
+    def xcom_pull(self, task_ids): return self.given
+
+operator = DecisionOperator(task_id="decision", file=sys.argv[1], pipeline="leaks", model="loss", question="question")
+for given in json.loads(sys.argv[2]):
+    try:
+        print("ANSWER", json.dumps(operator.execute({"ti": Told(given)})))
+    except AirflowSkipException as skipped:
+        print("ANSWER", json.dumps(str(skipped)))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +162,22 @@ def test_a_challenger_is_asked_about_once_and_its_question_closes_without_a_pers
         "promote",
         "reject",
     ]
+
+    yes = {"question": 4, "decision": "promote", "who": "ann", "why": "fine"}
+    first, retried, other, marked = decide(home, yes, yes, yes | {"who": "bob", "decision": "reject"}, None)
+    assert first == retried
+    assert (first["decision"], first["number"], first["who"], first["interval"]) == ("promote", 5, "ann", "2026-05-03")
+    assert (
+        "nothing was decided. The question about `leaks.loss` of decision 4 is closed: it was answered: ann decided to promote it" in other
+    )
+    assert marked.startswith("nobody answered: task `question` was marked as done by hand")
+
+
+def decide(home: Home, *given: dict[str, Any] | None) -> list[Any]:
+    """What the task that decides makes of answers, one after the other: its XCom, or why it is skipped."""
+    script = home.folder / "decide.py"
+    script.write_text(DECIDE)
+    command = [sys.executable, str(script), str(home.dags / "leaks.py"), json.dumps(given)]
+    done = subprocess.run(command, env=home.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line.removeprefix("ANSWER ")) for line in done.stdout.splitlines() if line.startswith("ANSWER ")]

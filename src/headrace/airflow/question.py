@@ -131,6 +131,8 @@ class DecisionOperator(PipelineOperator):
         from headrace.run.questions import answer
 
         given = context["ti"].xcom_pull(task_ids=self.question)
+        if not isinstance(given, Mapping):
+            _skip(self, f"nobody answered: task `{self.question}` was marked as done by hand; clear it to ask again")
         session = _session(self, context)
         try:
             kind: Answer = "promote" if given["decision"] == "promote" else "reject"

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from airflow.providers.standard.triggers.hitl import HITLTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from headrace.core.redaction import masked
+
+if TYPE_CHECKING:
+    from headrace.run.decisions import Decisions
 
 __all__ = ["QuestionTrigger"]
 
@@ -36,6 +39,7 @@ class QuestionTrigger(BaseTrigger):
         self.model = model
         self.number = number
         self.until = until
+        self._decisions: Decisions | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as Airflow keeps them."""
@@ -83,11 +87,12 @@ class QuestionTrigger(BaseTrigger):
             pause_s = min(pause_s * _MORE, _LONGEST_PAUSE_S)
 
     def _look(self) -> str:
-        """Why the question is closed; empty while it is open."""
+        """Why the question is closed; empty while it is open. What was read once is not read again."""
         from headrace.run.decisions import Decisions
         from headrace.run.session import open_lake_at
         from headrace.steps.questions import question
 
-        decisions = Decisions(open_lake_at(self.lake, read_only=True), self.pipeline)
-        found = question(decisions.newest_first(self.model), self.number)
+        if self._decisions is None:
+            self._decisions = Decisions(open_lake_at(self.lake, read_only=True), self.pipeline)
+        found = question(self._decisions.newest_first(self.model), self.number)
         return "its chain of decisions was replaced" if found is None else found.closed
