@@ -68,5 +68,7 @@ def _fix(error: BaseException, step: str, file: Path, run: Interval | None, sess
         return "it is tried again by itself while it has retries left; after that, clear the task."
     if run is None or session is None or isinstance(error, ConfigurationError | PipelineError | UnknownNameError):
         return f"headrace plan {file.name} shows it without running anything; mend it, {again}."
+    if step not in session.graph.steps:
+        return f"mend it, {again}; what the steps made stands."
     profile = "" if session.config.profile == "local" else f" --profile {session.config.profile}"
     return f"headrace run {file.name} --at {run.label} --only {step}{profile} shows it on your machine; mend it, {again}."
