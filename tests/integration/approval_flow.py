@@ -5,6 +5,7 @@ The pipeline is `LEAKS`; a model of a day is a day's run. The invariant: every w
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -59,8 +60,14 @@ def question_of(airflow: Airflow, day: int, approval: str = APPROVAL, *, within_
         return next((run["dag_run_id"] for run in airflow.runs(approval) if run["dag_run_id"].startswith(f"2026-05-{day:02}-")), None)
 
     run = until(asks, f"a question about day {day}", within_s, lambda: str(airflow.runs(approval)))
-    airflow.wait_for(approval, run, "question", "deferred", within_s=within_s)
+    wait_until_asked(airflow, run, approval, within_s=within_s)
     return run
+
+
+def wait_until_asked(airflow: Airflow, run: str, approval: str = APPROVAL, *, within_s: float = 120) -> None:
+    """Until a question waits, and a little longer: Airflow loses an answer that comes before the process which asked is gone, and asks again."""
+    airflow.wait_for(approval, run, "question", "deferred", within_s=within_s)
+    time.sleep(2)
 
 
 def shown(airflow: Airflow, run: str, approval: str = APPROVAL) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from airflow_server import Airflow, airflow_server
-from approval_flow import APPROVAL, DAG, decisions, pipeline, question_of, respond, shown, train
+from approval_flow import APPROVAL, DAG, decisions, pipeline, question_of, respond, shown, train, wait_until_asked
 
 pytestmark = [
     pytest.mark.integration,
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("airflow") is None, reason="Airflow is not installed: pip install 'headrace[airflow]'"),
 ]
 
-QUICK = pipeline(timedelta(seconds=20)).replace('hr.Pipeline("leaks"', 'hr.Pipeline("quick"')
+QUICK = pipeline(timedelta(seconds=30)).replace('hr.Pipeline("leaks"', 'hr.Pipeline("quick"')
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +86,11 @@ def test_a_question_that_nobody_answers_ends_without_a_promotion_and_can_be_aske
     run = question_of(airflow, 1, approval)
     assert airflow.wait(approval, run) == "success"
     assert airflow.states(approval, run) == {"question": "skipped", "decision": "skipped"}
-    assert "nobody answered within 0:00:20; the challenger waits on" in airflow.log(approval, run, "question")
+    assert "nobody answered within 0:00:30; the challenger waits on" in airflow.log(approval, run, "question")
     assert [one.kind for one in decisions(airflow, "quick")] == ["reject"]
 
     again = airflow.trigger(approval)
-    airflow.wait_for(approval, again, "question", "deferred")
+    wait_until_asked(airflow, again, approval)
     respond(airflow, again, "Approve", approval=approval)
     assert airflow.wait(approval, again) == "success"
     assert [one.kind for one in decisions(airflow, "quick")] == ["reject", "promote"]

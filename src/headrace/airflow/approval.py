@@ -28,6 +28,7 @@ ASK = "ask-about-"  # with hyphens, which no step's name has
 QUESTION = "question"
 DECISION = "decision"
 _RETRY: Mapping[str, object] = {"retries": 4, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": 2.0}
+_ASK_AGAIN = timedelta(seconds=5)  # Airflow loses an answer that comes within half a second of the form, and fails the task
 _AT_ONCE = 16  # runs: a newer question comes while older ones close
 
 
@@ -78,7 +79,7 @@ def _approval_dag(
             response_timeout=timeout,
             execution_timeout=None,
             doc_md="Shows the challenger beside the champion, and waits for a person. Skipped when nobody is asked any more.",
-            **{**_RETRY, **common},
+            **{**_RETRY, "retry_delay": _ASK_AGAIN, **common},
         )
         decision = operators.DecisionOperator(
             task_id=DECISION,
