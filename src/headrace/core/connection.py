@@ -149,7 +149,7 @@ def _from_uri(identity: str, text: str, origin: str) -> Connection:
         if isinstance(error, ConfigurationError):
             raise
         # Its own words may show a part of the password.
-        hint = "Write type://login:password@host:port/schema, with each part percent-encoded (`/` is %2F, `@` is %40), or use JSON."
+        hint = "Write each part of it percent-encoded (`/` is %2F, `@` is %40), or use JSON."
         raise _refused(identity, origin, "it is no URI", hint) from None
 
 

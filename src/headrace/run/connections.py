@@ -84,5 +84,5 @@ def _missing(identity: str, asked: str, variable: str) -> str:
     return (
         f"There is no connection `{identity}`, which {asked} asks for. Looked in: {', '.join(looked)}. "
         f"Add it: airflow connections add {quoted} --conn-type … --conn-login … --conn-password …  "
-        f"or: export {variable}='type://login:password@host:port' (each part percent-encoded)."
+        f'or: export {variable}=\'{{"conn_type": "…", "host": "…", "login": "…", "password": "…"}}\''
     )

@@ -52,7 +52,8 @@ def test_what_is_not_there_is_told_with_where_it_was_asked_for_and_how_to_add_it
     assert "no connection `my_aws`, which connection, headrace.toml, [prod] asks for" in message
     assert "Looked in: Airflow, the variable AIRFLOW_CONN_MY_AWS" in message
     assert "airflow connections add my_aws" in message
-    assert "export AIRFLOW_CONN_MY_AWS=" in message
+    assert "export AIRFLOW_CONN_MY_AWS='{" in message
+    assert redaction.redacted(message) == message
 
 
 def test_a_setting_names_it_and_it_is_looked_for_once_and_not_before(tmp_path, monkeypatch):
