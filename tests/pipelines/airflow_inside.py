@@ -189,6 +189,8 @@ def reports(file: str, pipeline: str) -> dict[str, Any]:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from starlette.testclient import TestClient
 
+    from headrace.airflow.links import model_url, report_url
+
     stored(file)
     lake = Path(os.environ["HEADRACE_LAKE"])
     client = TestClient(create_app(apps="core"), raise_server_exceptions=False)
@@ -216,6 +218,11 @@ def reports(file: str, pipeline: str) -> dict[str, Any]:
         "upwards": asked(f"reports/{pipeline}/..%2F..%2Fheadrace.json", "viewer"),
         "not written": asked(name.replace("-1440m", "-1441m"), "viewer"),
     }
+    found["model pages"] = [
+        model_url(tracker, "shop.groups") for tracker in (None, "sqlite:///mlflow.db", "http://u:hunter2@mlflow:5000/base/", "https://m")
+    ]
+    os.environ["AIRFLOW__API__BASE_URL"] = "http://airflow.example/base"
+    found["address"] = report_url(name)
     os.environ.pop("HEADRACE_LAKE")
     return found | {"no lake told": asked(name, "viewer")}
 

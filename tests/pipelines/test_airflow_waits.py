@@ -150,6 +150,8 @@ def test_airflows_server_shows_reports_to_who_may_read_logs_and_nothing_else(hom
     assert found["unknown"][0] == 401
     assert [found[name][0] for name in ("link out", "other file", "upwards", "not written", "no lake told")] == [404] * 5
     assert "AIRFLOW__HEADRACE__LAKES" in found["no lake told"][2]
+    assert found["address"] == "/base/headrace/reports/shown/2026/01/01/00/00-1440m.html"
+    assert found["model pages"] == ["", "", "http://mlflow:5000/base/#/models/shop.groups", "https://m/#/models/shop.groups"]
 
 
 # ---------------------------------------------------------------- telling people
