@@ -7,6 +7,7 @@ is left, no process of the browser is there.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -39,6 +40,7 @@ _FLAGS = (
     "--lang=en-GB",
 )
 _WAIT_S = 40.0
+_TEXTS = "return [...document.querySelectorAll(arguments[0])].map(element => element.innerText)"
 _TEXT = "return document.body ? document.body.innerText : ''"
 
 
@@ -106,6 +108,11 @@ class Page:
 
     def all(self, css: str) -> list[WebElement]:
         return self.driver.find_elements("css selector", css)
+
+    def lines(self, css: str) -> list[list[str]]:
+        """The lines (of a table's row, the cells) of each element that has any, also of those that one would have to scroll to."""
+        texts: list[str] = self.driver.execute_script(_TEXTS, css)
+        return [found for text in texts if (found := [line.strip() for line in re.split(r"[\n\t]", text) if line.strip()])]
 
     def click(self, css: str, *, text: str = "") -> None:
         """Click an element as soon as it lets itself be clicked."""

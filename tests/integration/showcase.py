@@ -15,7 +15,7 @@ from random import Random
 
 from airflow_server import Airflow, until
 
-__all__ = ["BROKEN", "DAYS", "GOOD", "Story", "begin", "lay_out", "play"]
+__all__ = ["APPROVAL", "BROKEN", "DAYS", "GOOD", "Story", "begin", "headrace", "lay_out", "play"]
 
 FIRST = date(2026, 6, 1)
 DAYS = tuple(FIRST + timedelta(days=number) for number in range(6))
@@ -143,14 +143,15 @@ def lay_out(folder: Path) -> None:
 
 def begin(folder: Path, lake: Path) -> None:
     """Make the first day and promote its model, from the command line."""
-    for command in (
-        ("run", "bikes.py", "--at", str(FIRST), "--no-report"),
-        ("approve", "bikes.py", "forecast", "--who", "eva", "--why", "the first one"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "headrace", *command, "--lake", str(lake)], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    headrace(folder, "run", "bikes.py", "--at", str(FIRST), "--no-report", "--lake", str(lake))
+    headrace(folder, "approve", "bikes.py", "forecast", "--who", "eva", "--why", "the first one", "--lake", str(lake))
+
+
+def headrace(folder: Path, *command: str) -> str:
+    """Run a command in a folder; what it prints."""
+    done = subprocess.run([sys.executable, "-m", "headrace", *command], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def play(airflow: Airflow) -> Story:
