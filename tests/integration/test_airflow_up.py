@@ -90,7 +90,7 @@ def airflow(folder: Path, clone: Path) -> Iterator[Airflow]:
         yield started
 
 
-def test_what_is_pushed_is_what_runs_next_and_a_run_keeps_its_version(airflow: Airflow, clone: Path) -> None:
+def test_what_is_pushed_is_what_runs_next_and_a_run_keeps_its_version_until_it_is_cleared(airflow: Airflow, clone: Path) -> None:
     assert airflow.errors == []
     assert re.search(r"^versioned +0 0 \* \* \* +versioned.py$", airflow.output, re.MULTILINE)
     before = airflow.dag("versioned")["bundle_version"]
@@ -106,6 +106,14 @@ def test_what_is_pushed_is_what_runs_next_and_a_run_keeps_its_version(airflow: A
     lake = hr.open_lake(airflow.lake)
     said = {day: lake.read("versioned.second", at=day).to_pylist()[0]["said"] for day in ("2026-01-02", "2026-01-03")}
     assert said == {"2026-01-02": "old", "2026-01-03": "new"}
+    airflow.clear("versioned", running, "second")
+    airflow.wait_for("versioned", running, "second", "success")
+    until(
+        lambda: airflow.tasks("versioned", running)["second"]["try_number"] == 2 and airflow.state("versioned", running) == "success",
+        "a try",
+        120,
+    )
+    assert hr.open_lake(airflow.lake).read("versioned.second", at="2026-01-02").to_pylist()[0]["said"] == "new"
 
 
 def test_a_second_start_on_the_same_home_says_where_the_first_is(airflow: Airflow, clone: Path) -> None:
