@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,24 @@ _is_ci = bool(os.environ.get("CI"))  # the same examples each time there: what w
 settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=_slow_machine, derandomize=_is_ci)
 settings.register_profile("ci", max_examples=100, deadline=None, suppress_health_check=_slow_machine, derandomize=_is_ci, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadgroup`, all tests on a real Airflow are one worker's, so that one Airflow runs at a time; other files go anywhere.
+
+    (xdist's own groups are in the ids of tests, where pytest 9.2 does not let them be.)
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "airflow" if "/integration/test_airflow_" in file else file
+
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ it is left, no process of it is there.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ from typing import Any, TypeVar
 from headrace.airflow.keeper import end_session, processes_of
 
 T = TypeVar("T")
+_PR_SET_PDEATHSIG = 1  # see prctl(2)
 DONE = ("success", "failed")
 UP_S = 240.0  # on a machine that does other things as well
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -260,8 +262,14 @@ def start_server(
         command.append(str(folder / "pipelines"))
     command += ["--home", str(folder / "home"), "--lake", str(folder / "lake"), "--port", str(free_port()), *arguments]
     with (folder / output).open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=used, cwd=folder)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=used, cwd=folder, preexec_fn=_end_with_us)
     return Airflow(folder, process, used)
+
+
+def _end_with_us() -> None:
+    """In the new process: Ctrl-C for it when the process of the tests is gone, even one that was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def free_port() -> int:

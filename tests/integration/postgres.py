@@ -23,6 +23,7 @@ __all__ = ["postgres"]
 
 _NOBODY = 65534
 _PASSWORD = "not-to-be-shown"
+_KEPT = '"$@" & read -r _; kill -INT $!; wait $!'  # its input ends with the process that holds it, however that ends
 _MADE = ("-E", "UTF8", "--no-locale", "--no-sync")
 
 
@@ -36,15 +37,24 @@ def postgres(database: str) -> Iterator[str]:
         binaries = _binaries(folder)
         port = free_port()
         _make(binaries, folder)
-        command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F", "-N", "100"]
+        command = [binaries / "postgres", "-D", folder / "data", "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F", "-N", "100"]
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=_environment(binaries), **_user())
+            process = subprocess.Popen(
+                ["sh", "-c", _KEPT, "sh", *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env=_environment(binaries),
+                **_user(),
+            )
         url = f"postgresql+psycopg2://airflow:{_PASSWORD}@127.0.0.1:{port}/{database}"
         _create(database, port, process, folder)
         yield url
     finally:
         if process is not None:
-            process.terminate()
+            assert process.stdin is not None
+            process.stdin.close()
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
