@@ -18,6 +18,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from headrace.core.redaction import masked
 
 if TYPE_CHECKING:
+    from headrace.core.connection import Connection
     from headrace.run.decisions import Decisions
 
 __all__ = ["QuestionTrigger"]
@@ -31,7 +32,7 @@ _AGAIN_S = 15.0  # after Airflow could not be asked
 class QuestionTrigger(BaseTrigger):
     """Fires with a person's answer to task instance `ti`, with `closed` once decision `number` of a model asks nobody any more, or at `until`."""
 
-    def __init__(self, ti: str, lake: str, pipeline: str, model: str, number: int, until: str | None) -> None:
+    def __init__(self, ti: str, lake: str, pipeline: str, model: str, number: int, until: str | None, connection: str = "") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ti = ti
         self.lake = lake
@@ -39,11 +40,12 @@ class QuestionTrigger(BaseTrigger):
         self.model = model
         self.number = number
         self.until = until
+        self.connection = connection
         self._decisions: Decisions | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as Airflow keeps them."""
-        names = ("ti", "lake", "pipeline", "model", "number", "until")
+        names = ("ti", "lake", "pipeline", "model", "number", "until", "connection")
         return "headrace.airflow.question_trigger.QuestionTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -77,7 +79,9 @@ class QuestionTrigger(BaseTrigger):
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                reason = await asyncio.to_thread(self._look)
+                if self._decisions is None:
+                    self._decisions = await asyncio.to_thread(self._open, await self._way_in())
+                reason = await asyncio.to_thread(self._look, self._decisions)
             except Exception as error:  # noqa: BLE001
                 self.log.warning("headrace: can't look whether the question is open: %s", masked(f"{type(error).__name__}: {error}"))
                 reason = ""
@@ -86,13 +90,23 @@ class QuestionTrigger(BaseTrigger):
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * _MORE, _LONGEST_PAUSE_S)
 
-    def _look(self) -> str:
-        """Why the question is closed; empty while it is open. What was read once is not read again."""
+    async def _way_in(self) -> Connection | None:
+        """The connection with which the lake is reached, by its id: no secret is among the trigger's arguments."""
+        if not self.connection:
+            return None
+        from headrace.airflow.connections import lake_connection
+
+        return await lake_connection(self.connection)
+
+    def _open(self, connection: Connection | None) -> Decisions:
         from headrace.run.decisions import Decisions
         from headrace.run.session import open_lake_at
+
+        return Decisions(open_lake_at(self.lake, read_only=True, connection=connection), self.pipeline)
+
+    def _look(self, decisions: Decisions) -> str:
+        """Why the question is closed; empty while it is open. What was read once is not read again."""
         from headrace.steps.questions import question
 
-        if self._decisions is None:
-            self._decisions = Decisions(open_lake_at(self.lake, read_only=True), self.pipeline)
-        found = question(self._decisions.newest_first(self.model), self.number)
+        found = question(decisions.newest_first(self.model), self.number)
         return "its chain of decisions was replaced" if found is None else found.closed
