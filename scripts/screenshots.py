@@ -56,7 +56,7 @@ def tutorial(folder: Path) -> None:
 
 def graph(stage: Stage) -> None:
     page = stage.page
-    page.size(1280, 600)
+    page.size(1280, 680)
     page.remember(default_dag_view="graph")
     page.open("/dags/solar", until="run-record")
     page.click("[aria-label='Collapse Details Panel']")
@@ -67,6 +67,7 @@ def graph(stage: Stage) -> None:
 
 
 def run(stage: Stage) -> None:
+    stage.page.size(1280, 860)
     stage.page.open(f"/dags/solar/runs/{stage.solar}", until="forest.promotion")
 
 
