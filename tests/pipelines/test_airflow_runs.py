@@ -240,10 +240,22 @@ def test_a_run_by_hand_is_the_last_complete_interval_or_the_one_asked_for(make: 
     runs, _ = home.run(
         "prices.py",
         {"dag": "prices", "logical_date": "2026-01-02T09:00:00"},
-        {"dag": "prices", "logical_date": None, "after": "2026-01-03T00:30:00"},
         {"dag": "prices", "logical_date": "2026-01-09T09:00:00", "conf": {"at": "2026-01-03"}},
     )
-    assert [run["tasks"]["quotes"]["told"]["intervals"] for run in runs] == [["2026-01-01"], ["2026-01-02"], ["2026-01-03"]]
+    # The last, and in a process of its own: without a date `dag.test()` clears all runs before, and what it was given stays in the DAG's parameters.
+    runs += home.run("prices.py", {"dag": "prices", "logical_date": None, "after": "2026-01-03T00:30:00"})[0]
+    assert [run["tasks"]["quotes"]["told"]["intervals"] for run in runs] == [["2026-01-01"], ["2026-01-03"], ["2026-01-02"]]
+
+
+def test_a_run_by_hand_that_failed_does_not_block_the_next_one(make: Make) -> None:
+    """Both have a logical date, by which Airflow knows the run before; `recent` reads its past."""
+    runs, _ = make().run(
+        "prices.py",
+        {"dag": "prices", "logical_date": "2026-02-09T09:00:00", "conf": {"at": "2026-02-03"}},  # there are no files of February
+        {"dag": "prices", "logical_date": "2026-02-10T09:00:00", "conf": {"at": "2026-01-01"}},
+    )
+    assert [states(run)["recent"] for run in runs] == ["upstream_failed", "success"]
+    assert [run["state"] for run in runs] == ["failed", "success"]
 
 
 def test_an_interval_that_is_not_over_is_refused_in_words(make: Make) -> None:

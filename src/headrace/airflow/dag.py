@@ -16,7 +16,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from headrace.airflow.alerts import AlertTo, with_alerts
 from headrace.airflow.approval import ask_tasks, make_approval_dags
 from headrace.airflow.assets import asset
-from headrace.airflow.direction import refuse_backwards
+from headrace.airflow.direction import mark_order
 from headrace.airflow.form import params_of
 from headrace.airflow.links import add_links
 from headrace.airflow.operator import GroupOperator, RunRecordOperator, StepOperator
@@ -66,9 +66,8 @@ def make_dag(
         for unit in units.values():
             for read in unit.reads:
                 tasks[unit.name].set_upstream(tasks[read])
-        refuse_backwards(graph, units, tasks, schedule=schedule)
         record = RunRecordOperator(task_id=RECORD, trigger_rule=TriggerRule.ALL_DONE, doc_md=_RECORD_DOC, **common)
-        record.set_upstream([*tasks.values(), *ask_tasks(graph, _by_step(units, tasks), common)])
+        record.set_upstream([*tasks.values(), *ask_tasks(graph, _by_step(units, tasks), common), *mark_order(graph, schedule=schedule)])
         add_links(graph, units, tasks, record)
         # A teardown does not count for the run's state: without it, a run whose steps failed would be green since its last task is.
         record.as_teardown()
