@@ -141,5 +141,6 @@ def test_a_person_sees_both_models_and_answers(airflow: Airflow, page: Page, sto
 
 
 def boxes(page: Page) -> dict[str, list[str]]:
-    """The boxes of the graph, by their names: what else is written in them."""
+    """The boxes of the graph, by their names: what else is written in them. Airflow draws those alone that fit into the page."""
+    page.click("[aria-label='Fit View']")
     return {name: more for name, *more in page.lines(".react-flow__node")}
