@@ -194,7 +194,7 @@ def test_a_consumer_is_asked_to_run_for_the_key_and_a_coarser_one_for_its_own(ru
 
 
 def test_a_group_is_one_task_that_tells_of_each_of_its_steps(runs: list[dict[str, Any]]) -> None:
-    assert set(runs[0]["tasks"]) == {"prepare", "after", "halves", "run-record"}
+    assert set(runs[0]["tasks"]) == {"prepare", "after", "halves", "in-order", "run-record"}
     steps = {one["step"]: one for one in runs[0]["tasks"]["prepare"]["told"]["steps"]}
     assert {name: one["state"] for name, one in steps.items()} == {"things": "made", "counted": "skipped", "fragile": "made"}
     assert steps["things"]["rows_kept"] == 3
