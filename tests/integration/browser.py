@@ -97,14 +97,22 @@ class Page:
                 raise AssertionError(f"{self.driver.current_url} did not show {what} in {within_s:g} s. It says:\n{self.text[:3000]}")
             time.sleep(0.2)
 
-    def find(self, css: str, *, text: str = "") -> WebElement:
+    def shows(self, css: str, *, within_s: float) -> bool:
+        """Whether an element can be seen within some seconds."""
+        try:
+            self.find(css, within_s=within_s)
+        except AssertionError:
+            return False
+        return True
+
+    def find(self, css: str, *, text: str = "", within_s: float = _WAIT_S) -> WebElement:
         """The first element that can be seen, with a text in it, as soon as there is one."""
 
         def look() -> WebElement | None:
             found = self.driver.find_elements("css selector", css)
             return next((e for e in found if e.is_displayed() and text in e.text), None)
 
-        return self.until(look, f"{css} {text!r}")
+        return self.until(look, f"{css} {text!r}", within_s)
 
     def all(self, css: str) -> list[WebElement]:
         return self.driver.find_elements("css selector", css)
