@@ -24,6 +24,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,9 +188,18 @@ class Airflow:
     def backfill(self, dag: str, first: str, last: str, **more: object) -> list[dict[str, Any]]:
         """Make runs from one date to another, both included, and wait for them; the runs."""
         body = {"dag_id": dag, "from_date": first, "to_date": last, **more}
-        number = self.ask("POST", "backfills", body)["id"]
+        number = until(lambda: self._begin(body), f"the start of a backfill of {dag}", 120)
         until(lambda: self.ask("GET", f"backfills/{number}")["completed_at"], f"backfill {number} of {dag}", 300)
         return [run for run in self.runs(dag) if run["run_type"] == "backfill"]
+
+    def _begin(self, body: Mapping[str, Any]) -> int | None:
+        """A backfill's number; None where Airflow found its SQLite busy, took back what it had begun, and is to be asked again."""
+        try:
+            return int(self.ask("POST", "backfills", body)["id"])
+        except RefusedError as error:
+            if error.status != HTTPStatus.SERVICE_UNAVAILABLE or "locked" not in str(error):
+                raise
+            return None
 
     def story(self, dag: str, run: str) -> str:
         """The states of a run's tasks, and the logs of those that did not end well: for the message of a test that fails."""
@@ -203,15 +213,17 @@ class Airflow:
 
     def command(self, *arguments: str) -> str:
         """Airflow's own command line, in the surroundings of the server; what it prints."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "airflow", *arguments],
-            env=server_environment(self),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        environment = server_environment(self)
+
+        def printed() -> tuple[str] | None:
+            command = [sys.executable, "-P", "-m", "airflow", *arguments]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if "database is locked" in done.stderr:  # SQLite: as `_begin` has it
+                return None
+            assert done.returncode == 0, done.stdout + done.stderr
+            return (done.stdout,)
+
+        return until(printed, f"airflow {' '.join(arguments)}", 120)[0]
 
     def processes(self) -> list[int]:
         return processes_of(self.session)
