@@ -16,6 +16,7 @@ from headrace.core.interval import Interval
 
 if TYPE_CHECKING:
     from headrace.core.contract import Contract
+    from headrace.core.manifest import FileEntry
     from headrace.core.split import Split
     from headrace.core.step import ModelSpec
 
@@ -84,6 +85,7 @@ class Store(Protocol):
     """
 
     uri: str
+    concurrency: int  # how many requests at once pay: 1 on a disk
 
     def create(self, key: str, data: bytes) -> bool:
         """Put if absent, durably and in one piece; False when the key exists already. Of many at once, one gets True.
@@ -109,25 +111,34 @@ class Store(Protocol):
         """A local path to write an object's bytes to. Nobody may rely on them before `publish`. Its folder exists."""
         ...
 
-    def publish(self, keys: Sequence[str]) -> None:
-        """Make staged objects readable by their keys, and durable."""
+    def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:
+        """Make staged objects readable by their keys, and durable. `digests` are their SHA-256 by key, where they are known."""
         ...
 
     def path(self, key: str) -> Path:
         """A local file that holds the object's bytes, to be read and never written."""
         ...
 
+    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+        """The same for many at once, in their order. What had to be fetched is what its entry says: DamageError where it is not."""
+        ...
+
     def copy(self, source: str, target: str) -> None:
         """Copy an object without moving its bytes through this process; durable once `target` is published."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is no error."""
+    def replace(self, key: str, data: bytes) -> None:
+        """Put, durably and in one piece, whatever is there: for what no entry names and nothing is built on, such as a report."""
         ...
+
+    def delete(self, *keys: str) -> None:
+        """Delete objects; one that is not there is no error."""
+
+    def discard(self, keys: Sequence[str]) -> None:
+        """Give up objects that are certain to be nobody's. A folder deletes them; a bucket leaves them to a collection, which alone may delete."""
 
     def confirm(self, keys: Sequence[str]) -> None:
         """Make objects durable that others created and we have seen, before building on them."""
-        ...
 
 
 # ---------------------------------------------------------------- origins: where raw files come from

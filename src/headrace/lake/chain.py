@@ -166,8 +166,7 @@ class Chain:
         self._copy(files, copies)
         if put_entry(self._store, chain_key(self.pipeline, self.model, number), data) is None:
             return whole
-        for copy in copies:
-            self._store.delete(copy.key)
+        self._store.discard([copy.key for copy in copies])
         return None
 
     # ------------------------------------------------ the work
@@ -196,7 +195,7 @@ class Chain:
         try:
             for file, copy in zip(files, copies, strict=True):
                 self._store.copy(file.key, copy.key)
-            self._store.publish([copy.key for copy in copies])
+            self._store.publish([copy.key for copy in copies], digests={copy.key: copy.sha256 for copy in copies})
         except KeyError as gone:
             raise VanishedError(
                 f"{gone} was to become a champion of {self.pipeline}.{self.model}, and is gone from {self._store.uri}."

@@ -82,9 +82,7 @@ def collect(lake: Lake, plan: Collection) -> Collection:
     """
     doomed = tuple(leftover for leftover in plan.leftovers if _is_settled(lake, leftover))
     lake.store.confirm([leftover.decider for leftover in doomed])
-    for leftover in doomed:
-        for key in leftover.keys:
-            lake.store.delete(key)
+    lake.store.delete(*(key for leftover in doomed for key in leftover.keys))
     return Collection(doomed)
 
 
