@@ -19,7 +19,7 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from headrace.core.errors import TransientError
-from headrace.core.ports import Listed
+from headrace.core.store import Listed
 
 PARTIAL = b"(not whole yet)"
 

@@ -15,7 +15,8 @@ from typing import Literal, get_args
 from headrace.core.errors import DamageError, NewerFormatError
 from headrace.core.interval import Interval
 from headrace.core.manifest import FORMAT, FileEntry, canonical_json, time_text
-from headrace.core.ports import JSON, Store
+from headrace.core.ports import JSON
+from headrace.core.store import Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError
 from headrace.lake.layout import chain_key, chain_prefix, champion_folder, parse_attempt, parse_chain, slot_key

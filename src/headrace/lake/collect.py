@@ -14,7 +14,7 @@ from typing import Literal
 
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
-from headrace.core.ports import Listed
+from headrace.core.store import Listed
 from headrace.lake.chain import Chain
 from headrace.lake.lake import Lake
 from headrace.lake.layout import LAYERS, Attempted, Champion, Slot, chain_key, parse_attempt, parse_champion, slot_key

@@ -16,7 +16,8 @@ from typing import Literal
 from headrace.core.errors import LakeError, LostRaceError, TransientError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, FileEntry, InputRef, Manifest, Part, time_text
-from headrace.core.ports import JSON, Store
+from headrace.core.ports import JSON
+from headrace.core.store import Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError, sha256_of
 from headrace.lake.layout import attempt_folder, slot_key

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headrace.core.errors import DamageError, TransientError, UnknownNameError, did_you_mean
 from headrace.core.manifest import FileEntry, Manifest, Part
-from headrace.core.ports import Store
+from headrace.core.store import Store
 
 __all__ = ["VanishedError", "fetch", "read_paths", "sha256_of"]
 

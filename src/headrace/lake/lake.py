@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headrace.core.errors import DamageError, NewerFormatError, UnknownNameError
 from headrace.core.manifest import FORMAT, Manifest, canonical_json
-from headrace.core.ports import Store
+from headrace.core.store import Store
 from headrace.lake.chain import Chain
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError, fetch, read_paths

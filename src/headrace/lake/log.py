@@ -16,7 +16,8 @@ from typing import TypeVar
 from headrace.core.errors import DamageError, HeadraceError, LakeError, LostRaceError, NotReadyError, TransientError, UnknownNameError
 from headrace.core.interval import Interval
 from headrace.core.manifest import FORMAT, Content, Kind, Manifest, canonical_json
-from headrace.core.ports import JSON, Store
+from headrace.core.ports import JSON
+from headrace.core.store import Store
 from headrace.lake.commit import Attempt, Lost
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from headrace.core.ports import Store
+from headrace.core.store import Store
 
 __all__ = ["in_parallel"]
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.backends import stores
-from headrace.core.ports import Store
+from headrace.core.store import Store
 
 BAD_KEYS = ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", ".hidden", "a/.hidden/b", "a\\b", "a\nb", "a\0b", "x" * 1000]
 

@@ -16,14 +16,14 @@ import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from headrace.core.errors import HeadraceError, LakeError, TransientError
 from headrace.core.key import check_key
 from headrace.core.manifest import FileEntry
-from headrace.core.ports import Listed
+from headrace.core.store import Listed
 
 if sys.platform == "darwin":
     import fcntl
@@ -41,7 +41,7 @@ def open(uri: str) -> LocalStore:  # noqa: A001  # every flavour's module has th
 
 
 class LocalStore:
-    """A store in a folder of one file system that has hard links: see `headrace.core.ports.Store`."""
+    """A store in a folder of one file system that has hard links: see `headrace.core.store.Store`."""
 
     concurrency = 1
 
@@ -92,6 +92,9 @@ class LocalStore:
     def delete(self, *keys: str) -> None:
         for key in keys:
             self._delete(key)
+
+    def lease(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def discard(self, keys: Sequence[str]) -> None:
         self.delete(*keys)

@@ -11,12 +11,13 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from headrace.core.key import check_key
 from headrace.core.manifest import FileEntry
-from headrace.core.ports import Listed
+from headrace.core.store import Listed
 
 __all__ = ["MemoryStore", "open"]
 
@@ -29,7 +30,7 @@ def open(uri: str = "memory:") -> MemoryStore:  # noqa: A001  # every flavour's 
 
 
 class MemoryStore:
-    """A store in memory: see `headrace.core.ports.Store`. All objects count as old."""
+    """A store in memory: see `headrace.core.store.Store`. All objects count as old."""
 
     concurrency = 1
 
@@ -106,6 +107,9 @@ class MemoryStore:
                 self._objects.pop(check_key(key), None)
                 for use in ("staged", "read"):
                     (self._folder / use / key).unlink(missing_ok=True)
+
+    def lease(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def discard(self, keys: Sequence[str]) -> None:
         self.delete(*keys)
