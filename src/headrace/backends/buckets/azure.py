@@ -6,7 +6,8 @@ and secret in its extra), else what obstore finds by itself: AZURE_* variables, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from obstore.store import AzureStore
 
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["open_azure"]
 
+_VARIABLES = {
+    "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
+    "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
+    "AZURE_STORAGE_SAS_TOKEN": "sas_key",
+    "AZURE_STORAGE_ENDPOINT": "endpoint",
+    "AZURE_CLIENT_ID": "client_id",
+    "AZURE_CLIENT_SECRET": "client_secret",
+    "AZURE_TENANT_ID": "tenant_id",
+    "AZURE_FEDERATED_TOKEN_FILE": "federated_token_file",
+}
+
 
 def open_azure(place: Address, access: Access) -> AzureStore:
     """Obstore's client for a place in a container."""
@@ -28,17 +40,24 @@ def open_azure(place: Address, access: Access) -> AzureStore:
         raise ConfigurationError(
             "`encryption` and `requester_pays` are settings of S3. In Azure, set the account's or the container's encryption scope."
         )
-    config: AzureConfig = _of_connection(access.connection) if access.connection is not None else {}
-    endpoint = access.endpoint or access.environment.get("AZURE_STORAGE_ENDPOINT")
+    config = _of_environment(access.environment)
+    if access.connection is not None:
+        config |= _of_connection(access.connection)
+    endpoint = access.endpoint or config.get("endpoint")
     if endpoint:
         config["endpoint"] = endpoint
-    if "account_name" not in config and not access.environment.get("AZURE_STORAGE_ACCOUNT_NAME"):
+    if "account_name" not in config:
         raise ConfigurationError(
             f"Which storage account has the container `{place.bucket}`? Set AZURE_STORAGE_ACCOUNT_NAME, or name a `connection` whose login it is."
         )
     return AzureStore(
         place.bucket, prefix=place.prefix or None, config=config, client_options=client_options(endpoint), retry_config=retries()
     )
+
+
+def _of_environment(environment: Mapping[str, str]) -> AzureConfig:
+    found = {name: environment[variable] for variable, name in _VARIABLES.items() if environment.get(variable)}
+    return cast("AzureConfig", found)
 
 
 def _of_connection(connection: Connection) -> AzureConfig:

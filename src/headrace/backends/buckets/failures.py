@@ -51,6 +51,7 @@ _KEYS_REFUSED = {
     "RequestTimeTooSkewed": "says that this machine's clock is wrong",
 }
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+_NO_CREDENTIALS = ("token request", "credential provider", "metadata/instance")
 _PASSING = {408, 409, 425, 429}
 
 
@@ -73,9 +74,13 @@ def told(action: str, key: str, place: Address) -> Iterator[None]:
 
 def failure(action: str, key: str, place: Address, cause: BaseException) -> HeadraceError:
     """The error that says what went wrong."""
-    text = str(cause)
+    text = str(cause).partition("\n\nDebug source")[0]
     code = next(iter(_CODE.findall(text)), "")
     start = f"Could not {action} `{key}` in {place}"
+    if any(word in text for word in _NO_CREDENTIALS):
+        return LakeError(
+            f"{start}: no credentials were found, or the service that gives them did not ({_short(text, '')}). See what is used: headrace doctor"
+        )
     if code in _KEYS_REFUSED:
         kind = "The keys" if code != "RequestTimeTooSkewed" else "It"
         return LakeError(f"{start}: the server {_KEYS_REFUSED[code]} ({code}). {kind} came from the settings that `headrace doctor` shows.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from obstore.store import GCSStore
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["open_gcs"]
 
+_VARIABLES = {
+    "GOOGLE_SERVICE_ACCOUNT": "service_account",
+    "GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key",
+    "GOOGLE_APPLICATION_CREDENTIALS": "application_credentials",
+}
+
 
 def open_gcs(place: Address, access: Access) -> GCSStore:
     """Obstore's client for a place in a bucket."""
@@ -31,7 +37,8 @@ def open_gcs(place: Address, access: Access) -> GCSStore:
             "`encryption` and `requester_pays` are settings of S3. In Google Cloud Storage, set the bucket's default key instead."
         )
     endpoint = access.endpoint or access.environment.get("STORAGE_EMULATOR_HOST")
-    config: GCSConfig = {}
+    found = {name: access.environment[variable] for variable, name in _VARIABLES.items() if access.environment.get(variable)}
+    config = cast("GCSConfig", found)
     if endpoint:
         config["base_url"] = endpoint
         config["skip_signature"] = endpoint.startswith("http://")  # an emulator; Google's own is https
