@@ -21,20 +21,22 @@ from pathlib import Path
 from typing import cast
 
 from headrace.config import Config
-from headrace.core.connection import Connection
+from headrace.core.access import Access
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
-from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Source, Step, Table, TrainedModel
+from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
+from headrace.run.access import access_from_afar, is_folder
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
@@ -228,14 +230,14 @@ def open_origin(location: str, folder: Path) -> Origin:
 
 
 def open_lake_at(
-    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, connection: Connection | None = None
+    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, access: Access | None = None
 ) -> Lake:
     """The lake at a path or URI: made where there is none, an error with `read_only`, and taken for empty with `is_looking`.
 
-    A store that is no folder is handed the `connection`, if the settings name one.
+    A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
     flavour = load("stores", _flavour_of(uri))
-    store = cast(Store, flavour.open(uri) if connection is None else flavour.open(uri, connection=connection))
+    store = cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
@@ -244,9 +246,12 @@ def open_lake_at(
         return Lake(store, clock=clock)
 
 
+_SCHEMES = {"file": "local", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+
+
 def _flavour_of(uri: str) -> str:
     scheme = uri.partition("://")[0] if "://" in uri else "local"
-    return "local" if scheme == "file" else scheme
+    return _SCHEMES.get(scheme, scheme)
 
 
 def names_interval(step: Table) -> bool:
