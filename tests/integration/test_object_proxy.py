@@ -19,10 +19,10 @@ import obstore
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError, IncompleteReadError, ReadTimeoutError
 from object_actions import S3Request
-from object_misbehaviour import after, always, before, cut, flip, hold, late, lose_answer, nth, on, refuse, reset
+from object_misbehaviour import after, always, before, cut, flip, hide, hold, late, lose_answer, nth, on, refuse, reset
 from object_proxy import Exchange, ObjectProxy, object_proxy
 from object_servers import S3Server, moto_server, s3_server, why_no
-from obstore.exceptions import AlreadyExistsError, GenericError
+from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
 from server_process import ServerProcess
 
 SOON_S = 0.5
@@ -267,6 +267,20 @@ def test_a_flipped_byte_is_the_only_difference(through: S3Server, direct: S3Serv
         got = bytes(obstore.get(through.store(), "a").bytes())
         assert [n for n in range(len(body)) if got[n] != body[n]] == [100_000 if at is None else at]
         assert len(got) == len(body)
+
+
+def test_what_is_not_there_can_be_hidden_as_s3_hides_it_from_those_who_may_not_list(
+    through: S3Server, direct: S3Server, proxy: ObjectProxy
+) -> None:
+    put(direct, "a", ONE)
+    proxy.misbehave(always, hide, times=None)
+    assert get(through, "a") == ONE
+    with pytest.raises(ClientError) as caught:
+        get(through, "b")
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
+    with pytest.raises(PermissionDeniedError):
+        obstore.head(through.store(), "b")
+    assert [(r.served, r.status) for r in proxy.recorded()] == [(200, 200), (404, 403), (404, 403)]
 
 
 def test_rules_are_taken_in_order_and_can_be_forgotten(through: S3Server, proxy: ObjectProxy) -> None:
