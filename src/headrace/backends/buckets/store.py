@@ -132,18 +132,18 @@ class BucketStore:
         after = max(start_after, _just_before(prefix) if name else "")
         with told("list", prefix, self._place):
             pages = obstore.list(self._client, folder or None, offset=after or None, chunk_size=_PAGE)
-        while True:
+        size = _PAGE
+        while size == _PAGE:  # a shorter page is the last
             with told("list", prefix, self._place):
-                page = next(iter(pages), None)
+                page = next(iter(pages), ())
             self.traffic.count(1)
-            for found in page or ():
+            size = len(page)
+            for found in page:
                 key = found["path"]
                 if key.startswith(prefix) and key > start_after:
                     yield Listed(key, found["size"], found["last_modified"])
                 elif key > prefix and not key.startswith(prefix):
                     return
-            if not page:
-                return
 
     # ------------------------------------------------ files
 
