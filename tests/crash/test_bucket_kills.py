@@ -46,7 +46,15 @@ class Seen:
             self.all.append(found)
 
 
-def kill_everywhere(bucket: Bucket, requests: int, prepared: Callable[[], str], act: str, *more: str, then: Callable[[str], None], reader: Callable[[str], object]) -> list[object]:
+def kill_everywhere(
+    bucket: Bucket,
+    requests: int,
+    prepared: Callable[[], str],
+    act: str,
+    *more: str,
+    then: Callable[[str], None],
+    reader: Callable[[str], object],
+) -> list[object]:
     """Kill an act before and after each of its requests, each time at a new place, and `then` look at that; all that readers saw."""
     seen: list[object] = []
     for number in range(1, requests + 1):

@@ -16,6 +16,7 @@ from run_work import DAYS, left, make_folder
 
 from headrace.run.session import open_lake_at
 
+
 def start(folder: Path, command: str, *arguments: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
     return subprocess.Popen(

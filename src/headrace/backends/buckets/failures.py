@@ -50,7 +50,14 @@ _KEYS_REFUSED = {
 }
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "AuthorizationFailure", "AuthorizationPermissionMismatch"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-_PASSING = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "Md5Mismatch"}  # of 400, and yet worth another try
+_PASSING = {
+    "RequestTimeout",
+    "IncompleteBody",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "Md5Mismatch",
+    "NoSuchUpload",
+}  # yet worth another try
 _PASSING_STATUSES = {408, 409, 425, 429}
 _LASTING_STATUSES = {501, 505}
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
@@ -77,8 +84,8 @@ def told(action: str, key: str, place: Address) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as cause:
-        if any(word in str(cause) for word in _NO_BUCKET):
-            raise failure(action, key, place, cause) from None
+        if any(word in str(cause) for word in (*_NO_BUCKET, *_PASSING)):
+            raise failure(action, key, place, cause) from cause
         raise KeyError(key) from None
     except (BaseError, ValueError, TimeoutError, ConnectionError) as cause:
         if isinstance(cause, HeadraceError):
