@@ -112,11 +112,14 @@ class DatasetLog:
         manifest = Manifest.from_json(data, source=f"`{key}` in {self._store.uri}")
         if (manifest.pipeline, manifest.dataset, manifest.interval, manifest.version) != (self.pipeline, self.dataset, interval, version):
             raise DamageError(f"`{key}` in {self._store.uri} holds the manifest of {manifest}: it was moved or copied there by hand.")
+        self._remember(manifest)
+        return manifest
+
+    def _remember(self, manifest: Manifest) -> None:
         with self._lock:
             if len(self._manifests) >= _CACHED:
                 del self._manifests[next(iter(self._manifests))]
-            self._manifests[interval, version] = manifest
-        return manifest
+            self._manifests[manifest.interval, manifest.version] = manifest
 
     def read_ahead(self, slots: Sequence[tuple[Interval, int]]) -> None:
         """Read many manifests at once where that pays, so that `manifest` has them; what can't be read is told by `manifest`."""
@@ -203,7 +206,7 @@ class DatasetLog:
                 return made
             content, receipt = made
             try:
-                return attempt.commit(content, receipt)
+                return self._remembered(attempt.commit(content, receipt))
             except Lost as lost:
                 attempt.discard()
                 if lost.winner.kind == "data" and lost.winner.content.fingerprint == content.fingerprint:
@@ -245,6 +248,12 @@ class DatasetLog:
                 raise ValueError(f"there is no version of {self.name} {attempt.interval} to adopt")
             self.confirm(attempt.current)
             return attempt.current
+        return made
+
+    def _remembered(self, made: Manifest) -> Manifest:
+        """Spare the request that reading our own commit back would be; as a reader has it, whose lists and texts came through JSON."""
+        if self._store.concurrency > 1:
+            self._remember(Manifest.from_json(made.to_json()))
         return made
 
     def _mark(self, kind: Kind, interval: Interval, *, why: str, who: str) -> Manifest:
