@@ -133,7 +133,7 @@ def bucket_on(server: S3Server, folder: Path) -> Iterator[Bucket]:
     """A new bucket of a server, with a proxy in front of it."""
     server = server.with_bucket()
     with object_proxy(server) as proxy:
-        told = {"HEADRACE_CACHE": str(folder / "cache"), "HEADRACE_PATIENCE_S": PATIENCE_S}
+        told = {"HEADRACE_CACHE": str(folder / "cache"), "HEADRACE_PATIENCE_S": PATIENCE_S, "HEADRACE_TRACKING": "none"}
         environment = {**server.at(proxy.address).environment, **told}
         forks = Forks(environment)
         try:

@@ -77,6 +77,8 @@ def make_input(place: Place) -> Manifest:
     log = open_lake(place).log("shop", "purchases")
 
     def work(attempt: Attempt, current: Manifest | None):
+        if current and current.content.fingerprint == "input":
+            return None
         attempt.file("rows", layer="silver").write_bytes(b"input")
         return Content("data", parts=(attempt.part("rows", "silver"),), fingerprint="input"), {}
 
@@ -238,6 +240,8 @@ def make_upstream(place: Place, text: str) -> Manifest:
     log.claim({"step": "purchases", "kind": "table", "every": "1h"})
 
     def work(attempt: Attempt, current: Manifest | None):
+        if current and current.content.fingerprint == text:
+            return None
         parts = []
         for side in ("test", "train"):
             attempt.file(side, layer="silver").write_bytes(f"{side} of {text}".encode())

@@ -17,7 +17,7 @@ from run_work import DAYS, left, make_folder
 
 pytestmark = pytest.mark.integration
 
-STORIES, RUNS = 60, 16
+STORIES, RUNS = 40, 8
 
 
 def flip_a_file(exchange: Exchange) -> None:

@@ -125,7 +125,7 @@ def _lasting(action: str, place: Address, cause: BaseException, text: str, *, co
     if isinstance(cause, PermissionDeniedError | UnauthenticatedError) or code in _DENIED or status in (401, 403):
         return _denied(action, place, text)
     if status in _LASTING_STATUSES or (status and status < 500 and status not in _PASSING_STATUSES and code not in _PASSING):
-        return _short(text, code)
+        return f"{_short(text, code)}."
     return ""
 
 
