@@ -39,11 +39,12 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
     "requester_pays": (False, "whether this account pays for its requests to S3"),
     "cache": (None, "folder for local copies of a bucket's files; headrace in the user's cache folder unless set"),
     "cache_size": ("20GB", "most that is kept there for the next run"),
+    "patience_s": (120, "seconds for which a request to a bucket is tried again that is not answered, or with an error of the server"),
     "lineage": (None, "where OpenLineage events go: an http(s) address, file:PATH, or none; OPENLINEAGE_URL unless set"),
     "lineage_namespace": ("headrace", "the namespace of jobs in OpenLineage events"),
     "mask": ([], "columns that reports show masked"),
 }
-_NUMBERS = frozenset({"threads", "jobs"})
+_NUMBERS = frozenset({"threads", "jobs", "patience_s"})
 _SECTIONS = frozenset({"sources", "settings"})
 
 

@@ -382,8 +382,12 @@ def _body_of(handler: _Handler) -> Iterator[bytes]:
 def _whole(handler: _Handler, length: int) -> bytes:
     piece = handler.rfile.read(length)
     if len(piece) < length:
-        raise ConnectionResetError("the client went away in the middle of its request")
+        raise _ClientGoneError("the client went away in the middle of its request")
     return piece
+
+
+class _ClientGoneError(ConnectionError):
+    """Not a ConnectionResetError, which a server may cause as well: what has half a body is not to be waited for."""
 
 
 def _answer_of(response: HTTPResponse) -> Answer:

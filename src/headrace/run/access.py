@@ -18,7 +18,7 @@ from headrace.run.connections import Connections
 
 __all__ = ["access_by_settings", "access_from_afar", "is_folder", "lake_access", "plain_access"]
 
-_PLAIN = ("endpoint", "region", "encryption", "kms_key", "requester_pays", "cache", "cache_size")
+_PLAIN = ("endpoint", "region", "encryption", "kms_key", "requester_pays", "cache", "cache_size", "patience_s")
 
 
 def is_folder(uri: str) -> bool:
@@ -62,6 +62,7 @@ def _access(values: Mapping[str, JSON], connection: Connection | None, folder: P
         requester_pays=str(values.get("requester_pays") or "").lower() in ("true", "1", "yes", "requester"),
         cache=_cache(values.get("cache"), folder),
         cache_bytes=size_of(_text(values, "cache_size") or "20GB"),
+        patience_s=float(_text(values, "patience_s") or Access.patience_s),
     )
 
 
