@@ -29,6 +29,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 _READ: frozenset[Verb] = frozenset({"list", "read"})
 _ENTRY: frozenset[Verb] = frozenset({"list", "read", "enter"})
 _DATA: frozenset[Verb] = frozenset({"list", "read", "write"})
+_KEPT: frozenset[Verb] = frozenset({"write"})  # for people: no step reads it
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def _setting(config: Config, name: str) -> str | None:
 def _steps(graph: Graph, lake: _Lake) -> list[_Form]:
     """From the narrowest form to the shortest."""
     own = dict(_own(graph))
-    whole = {_shortened(path): verbs for path, verbs in own.items()}
+    whole: dict[str, frozenset[Verb]] = {}
+    for path, verbs in own.items():
+        whole[_shortened(path)] = whole.get(_shortened(path), frozenset()) | verbs
     others = list(_of_others(graph))
     wider = list(dict.fromkeys(_shortened(path) for path in others))
     sources = tuple(grant for source in graph.steps.values() if isinstance(source, Source) for grant in _source(source))
@@ -201,31 +204,37 @@ def _own(graph: Graph) -> Iterator[tuple[str, frozenset[Verb]]]:
     name = graph.name
     yield log_prefix(name, RUNS), _ENTRY
     for step in graph.steps.values():
-        for dataset, layers in _datasets(step):
-            yield log_prefix(name, dataset), _ENTRY
-            yield from ((data_prefix(layer, name, dataset), _DATA) for layer in layers)
+        files = tuple(_files(step))
+        yield from ((log_prefix(name, dataset), _ENTRY) for dataset in dict.fromkeys(dataset for dataset, _, _ in files))
+        yield from ((data_prefix(layer, name, dataset), verbs) for dataset, layer, verbs in files)
         if isinstance(step, TrainedModel):
             yield chain_prefix(name, step.name), _ENTRY
             yield champion_prefix(name, step.name), _DATA
     yield f"reports/{name}/", _DATA
 
 
-def _datasets(step: Step) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The datasets that a step commits to, each with the layers that its files lie in."""
+def _files(step: Step) -> Iterator[tuple[str, str, frozenset[Verb]]]:
+    """The datasets that a step commits to, and the layers that their files lie in.
+
+    A source is part of an experiment only where it is made again, from its origin: what lands then is not read again.
+    """
     if isinstance(step, Promotion):
         return
-    for dataset in (step.name, f"{step.name}.experiment"):
-        yield dataset, _layers(step)
-        if isinstance(step, Source) and not step.options.is_dataset:
-            yield f"{dataset}.refused", ("quarantine",)
+    names = (step.name, f"{step.name}.experiment")
+    yield from ((name, _rows_in(step), _DATA) for name in names)
+    if isinstance(step, Source) and not step.options.is_dataset:
+        yield from ((name, "bronze", _DATA if name == step.name else _KEPT) for name in names)
+        yield from ((name, "quarantine", _DATA) for name in names)
+        yield from ((f"{name}.refused", "quarantine", _KEPT) for name in names)
 
 
-def _layers(step: Step) -> tuple[str, ...]:
+def _rows_in(step: Step) -> str:
+    """The layer that the rows of a step's dataset are in, or its models."""
     if isinstance(step, Source):
-        return ("silver",) if step.options.is_dataset else ("bronze", "silver", "quarantine")
+        return "silver"
     if isinstance(step, Table):
-        return (step.layer,)
-    return ("models",) if isinstance(step, TrainedModel) else ("gold",)
+        return step.layer
+    return "models" if isinstance(step, TrainedModel) else "gold"
 
 
 def _of_others(graph: Graph) -> Iterator[str]:
@@ -313,11 +322,6 @@ def _readers(graph: Graph, writer: _Writer, names: Sequence[str]) -> Permissions
         return Permissions("readers", about, None, (said,))
     paths = [path for step in chosen for path in (log_prefix(graph.name, step.name), data_prefix(_rows_in(step), graph.name, step.name))]
     return writer.written("readers", about, [_Form(writer.lake.readable(LAKE_KEY, *paths))])
-
-
-def _rows_in(step: Step) -> str:
-    """The layer that a dataset's rows are in."""
-    return "silver" if isinstance(step, Source) else _layers(step)[0]
 
 
 def _named(names: Iterable[str]) -> str:

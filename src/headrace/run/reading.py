@@ -171,13 +171,13 @@ class OpenLake:
     def _name(self, name: str) -> _Name:
         """A dotted name, taken apart: `pipeline.dataset[.refused|.experiment][.part]`. Only the dataset's own log is listed, if it is there."""
         pipeline, _, rest = name.partition(".")
-        dataset, _, part = rest.rpartition(".")
-        if dataset and part in PARTS and self._lake.has(pipeline, dataset):
-            return _Name(pipeline, dataset, part)
+        dataset, _, last = rest.rpartition(".")
+        if dataset and last not in _SUFFIXES and self._lake.has(pipeline, dataset):
+            if last in PARTS:
+                return _Name(pipeline, dataset, last)
+            raise UnknownNameError(f"`{last}` is no part of {pipeline}.{dataset}. {did_you_mean(last, PARTS)}")
         if rest and self._lake.has(pipeline, rest):
             return _Name(pipeline, rest, None)
-        if dataset and self._lake.has(pipeline, dataset):
-            raise UnknownNameError(f"`{part}` is no part of {pipeline}.{dataset}. {did_you_mean(part, PARTS)}")
         known = self._lake.names_for_hint()
         shown = sorted(k for k in known or () if not k.partition(".")[2].startswith("_"))
         hint = did_you_mean(name, shown) or ("Its names may not be listed with these permissions." if known is None else "It is empty.")
