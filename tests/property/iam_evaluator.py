@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 __all__ = ["FAILURES_ONLY", "Recorded", "allows", "missing", "superfluous"]
@@ -101,8 +102,13 @@ def _unlisted(statement: Document, seen: Collection[Recorded]) -> Iterator[str]:
 
 
 def _matches(pattern: str, text: str) -> bool:
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
     """IAM's wildcards: `*` is anything, slashes too, `?` one character; `${*}`, `${?}` and `${$}` are themselves."""
     pieces = re.split(r"(\$\{[*?$]\}|[*?])", pattern)
     wild = {"*": ".*", "?": "."}
-    told = "".join(wild.get(piece) or re.escape(piece[2] if re.fullmatch(r"\$\{.\}", piece) else piece) for piece in pieces)
-    return re.fullmatch(told, text, re.DOTALL) is not None
+    told = (wild.get(piece) or re.escape(piece[2] if re.fullmatch(r"\$\{.\}", piece) else piece) for piece in pieces)
+    return re.compile("".join(told), re.DOTALL)

@@ -183,14 +183,10 @@ def _uses(objects: Sequence[Statement], key: KmsKey | None) -> Iterator[Statemen
 
 
 def _distinct(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Patterns in order, without those that another one covers."""
+    """Patterns in order, without those that another one covers: `in/a/*` says nothing that `in/*` does not."""
     found = sorted(set(patterns))
-    return tuple(one for one in found if not any(_covers(other, one) for other in found if other != one))
-
-
-def _covers(pattern: str, other: str) -> bool:
-    """Whether all that `other` matches is surely matched by `pattern`."""
-    return pattern.endswith("*") and "*" not in pattern[:-1] and "?" not in pattern and other.startswith(pattern[:-1])
+    stems = {one[:-1] for one in found if re.fullmatch(r"[^*?]*\*", one)}
+    return tuple(one for one in found if not any(one[:n] in stems for n in range(len(one) + 1) if one[n:] != "*"))
 
 
 def _numbered(sid: str, n: int, sids: Sequence[str]) -> str:
