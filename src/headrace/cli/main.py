@@ -38,6 +38,7 @@ _COMMANDS = {
     "release": "Let runs promote again.",
     "sync": "Send what waits for the experiment tracker.",
     "gc": "Show, and with --yes free, what is no longer needed.",
+    "iam": "Print the smallest IAM policies for a lake on S3.",
     "airflow": "Start a local Airflow; check what Airflow makes of a file.",
     "init": "Write a first pipeline file from a CSV file.",
     "doctor": "Say where each setting came from, and what is installed.",

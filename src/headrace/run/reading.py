@@ -111,17 +111,11 @@ class OpenLake:
         `trust` names further types that the file may hold; `pickle=True` allows a model that was stored as a pickle: loading one
         runs code, so do it only for a lake that you trust.
         """
-        found = self._name(name)
         backend = cast(ModelBackend, load("models", "sklearn").open())
         if at is None and version is None:
-            champion = self._lake.chain(found.pipeline, found.dataset).champion()
-            if champion is None:
-                raise NotReadyError(
-                    f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted."
-                )
-            fitted = open_champion(self._lake, found.pipeline, found.dataset, champion, backend, trust=trust, is_pickle_allowed=pickle)
-            return fitted.estimator
-        (manifest,) = self._manifests(found, at, version)
+            pipeline, model, champion = self._champion(name)
+            return open_champion(self._lake, pipeline, model, champion, backend, trust=trust, is_pickle_allowed=pickle).estimator
+        (manifest,) = self._manifests(self._name(name), at, version)
         paths = self._lake.read_paths(manifest, PART, verify=True)
         return backend.load(paths[0].parent, trust=trust, is_pickle_allowed=pickle).estimator
 
@@ -137,7 +131,7 @@ class OpenLake:
     def ls(self, name: str | None = None) -> list[Listing]:
         """The datasets and models of the lake, or of one pipeline, or those whose names begin with `name`."""
         listed = []
-        for full in self._lake.datasets():
+        for full in self._lake.datasets(name.partition(".")[0] if name else None):
             if name is not None and full != name and not full.startswith(f"{name}."):
                 continue
             pipeline, _, dataset = full.partition(".")
@@ -160,18 +154,34 @@ class OpenLake:
             self._engine = cast(Engine, load("engines", "duckdb").open())
         return self._engine
 
+    def _champion(self, name: str) -> tuple[str, str, Decision]:
+        """Who serves, from its chain alone: whoever may read champions need not be let at anything else."""
+        pipeline, _, model = name.partition(".")
+        try:
+            champion = self._lake.chain(pipeline, model).champion()
+        except ValueError:  # no name of a model
+            champion = None
+        if champion is None:
+            self._name(name)
+            raise NotReadyError(
+                f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted."
+            )
+        return pipeline, model, champion
+
     def _name(self, name: str) -> _Name:
-        """A dotted name, taken apart: `pipeline.dataset[.refused|.experiment][.part]`."""
-        known = set(self._lake.datasets())
-        pieces = name.split(".")
-        if len(pieces) >= 2 and name in known:
-            return _Name(pieces[0], ".".join(pieces[1:]), None)
-        if len(pieces) >= 3 and ".".join(pieces[:-1]) in known and pieces[-1] in PARTS:
-            return _Name(pieces[0], ".".join(pieces[1:-1]), pieces[-1])
-        if len(pieces) >= 3 and ".".join(pieces[:-1]) in known:
-            raise UnknownNameError(f"`{pieces[-1]}` is no part of {'.'.join(pieces[:-1])}. {did_you_mean(pieces[-1], PARTS)}")
-        shown = sorted(k for k in known if not k.partition(".")[2].startswith("_"))
-        raise UnknownNameError(f"The lake {self.uri} has no dataset `{name}`. {did_you_mean(name, shown) or 'It is empty.'}")
+        """A dotted name, taken apart: `pipeline.dataset[.refused|.experiment][.part]`. Only the dataset's own log is listed, if it is there."""
+        pipeline, _, rest = name.partition(".")
+        dataset, _, last = rest.rpartition(".")
+        if dataset and last not in _SUFFIXES and self._lake.has(pipeline, dataset):
+            if last in PARTS:
+                return _Name(pipeline, dataset, last)
+            raise UnknownNameError(f"`{last}` is no part of {pipeline}.{dataset}. {did_you_mean(last, PARTS)}")
+        if rest and self._lake.has(pipeline, rest):
+            return _Name(pipeline, rest, None)
+        known = self._lake.names_for_hint()
+        shown = sorted(k for k in known or () if not k.partition(".")[2].startswith("_"))
+        hint = did_you_mean(name, shown) or ("Its names may not be listed with these permissions." if known is None else "It is empty.")
+        raise UnknownNameError(f"The lake {self.uri} has no dataset `{name}`. {hint}")
 
     def _manifests(self, name: _Name, at: At, version: int | None) -> list[Manifest]:
         log = self._lake.log(name.pipeline, name.dataset)

@@ -43,7 +43,7 @@ from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
 from headrace.run.redaction import remember
 
-__all__ = ["Clock", "Session", "utc_now"]
+__all__ = ["Clock", "Session", "placed", "utc_now"]
 
 Clock = Callable[[], datetime]
 
@@ -83,10 +83,7 @@ class Session:
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
             self.settings(step)
-        _check_locations(self.graph, self.config)
-        self.graph = replace(
-            self.graph, steps={name: _placed(step, self.graph.name, self.config) for name, step in self.graph.steps.items()}
-        )
+        self.graph = placed(self.graph, self.config)
 
     # ------------------------------------------------------------ names
 
@@ -222,6 +219,12 @@ class Session:
     @cached_property
     def _index(self) -> CodeIndex:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
+
+
+def placed(graph: Graph, config: Config) -> Graph:
+    """A graph whose sources lie where the settings say. ConfigurationError for a place that can't be."""
+    _check_locations(graph, config)
+    return replace(graph, steps={name: _placed(step, graph.name, config) for name, step in graph.steps.items()})
 
 
 def open_origin(location: str, folder: Path) -> Origin:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
 
-from headrace.core.errors import DamageError, SourceError, TooManyRejectedError, TransientError
+from headrace.core.errors import DamageError, HeadraceError, SourceError, TooManyRejectedError, TransientError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
 from headrace.core.manifest import Content, Manifest, Part, digest_of
@@ -342,7 +342,10 @@ def _nothing_found(step: Source, interval: Interval, origin: Origin, location: s
 
 
 def _names_near(location: str, origin: Origin) -> list[str]:
-    """The files in the folder of a location whose names are most like its own."""
+    """The files in the folder of a location whose names are most like its own; none where the folder may not be listed."""
     folder, slash, name = location.rpartition("/")
-    names = [file.name for file in origin.find(f"{folder}{slash}*")]
+    try:
+        names = [file.name for file in origin.find(f"{folder}{slash}*")]
+    except HeadraceError:
+        return []
     return get_close_matches(name, names, n=3, cutoff=0.6)
