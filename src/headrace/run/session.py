@@ -6,6 +6,7 @@ and environment that the floors below need comes in through here, so that a test
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import shutil
@@ -20,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from headrace.config import Config
+from headrace.config import Config, Value
 from headrace.core.connection import Connection
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
@@ -28,7 +29,7 @@ from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
-from headrace.core.redaction import secrets_in_values
+from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Source, Step, Table, TrainedModel
@@ -44,6 +45,8 @@ from headrace.run.redaction import remember
 __all__ = ["Clock", "Session", "utc_now"]
 
 Clock = Callable[[], datetime]
+
+_FLAVOURS = {"file": "local", "https": "http"}  # of schemes that are called otherwise
 
 
 def utc_now() -> datetime:
@@ -72,11 +75,12 @@ class Session:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
-        self._origins: dict[str, Origin] = {}
+        self._origins: dict[tuple[str, ...], Origin] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
         remember(secrets_in_values([value.value for value in (*self.config.values.values(), *self.config.locations.values())]))
+        remember(secrets_in_values([step.options.location for step in self.graph.steps.values() if isinstance(step, Source)]))
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
@@ -199,12 +203,29 @@ class Session:
     def format(self, source: Source) -> SourceFormat:
         return cast(SourceFormat, load("sources", source.options.format).open())
 
-    def origin(self, location: str) -> Origin:
-        name = _flavour_of(location)
+    def origin(self, source: Source) -> Origin:
+        """What finds and opens a source's files: one for all sources that are reached alike."""
+        location = self.location(source)
+        flavour, given = _flavour_of(location), self._ways_in(source)
+        key = (flavour, *(f"{name}={value.value}" for name, value in sorted(given.items())))
         with self._lock:
-            if name not in self._origins:
-                self._origins[name] = open_origin(location, self.folder)
-            return self._origins[name]
+            if key not in self._origins:
+                options = {
+                    name: self.connections.called(str(v.value), v.origin) if name == "connection" else v.value for name, v in given.items()
+                }
+                try:
+                    self._origins[key] = open_origin(location, self.folder, options)
+                except ConfigurationError as error:
+                    raise type(error)(f"Source `{source.name}`: {error}") from None
+            return self._origins[key]
+
+    def connection_of(self, source: Source) -> str:
+        """The id of the connection that a source is reached with; empty if the settings name none."""
+        found = self._ways_in(source).get("connection")
+        return "" if found is None else str(found.value)
+
+    def _ways_in(self, source: Source) -> Mapping[str, Value]:
+        return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
 
     def location(self, source: Source) -> str:
         """Where a source lies: its declared location, unless the settings say otherwise (the session's graph knows)."""
@@ -222,9 +243,20 @@ class Session:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
 
 
-def open_origin(location: str, folder: Path) -> Origin:
-    """What finds and opens the files of a location; a relative one starts at `folder`."""
-    return cast(Origin, load("origins", _flavour_of(location)).open(folder))
+def open_origin(location: str, folder: Path, options: Mapping[str, object] | None = None) -> Origin:
+    """What finds and opens the files of a location; a relative one starts at `folder`.
+
+    `options` are those that the flavour's `open` has a parameter for: `connection`, `max_size`. ConfigurationError for one that means
+    nothing to it.
+    """
+    name, given = _flavour_of(location), options or {}
+    flavour = load("origins", name)
+    strange = [option for option in given if option not in inspect.signature(flavour.open).parameters]
+    if strange:
+        raise ConfigurationError(
+            f"`{strange[0]}` is set for it in headrace.toml, and means nothing to files of the origin `{name}`: `{public(location)}`."
+        )
+    return cast(Origin, flavour.open(folder, **given))
 
 
 def open_lake_at(
@@ -245,8 +277,8 @@ def open_lake_at(
 
 
 def _flavour_of(uri: str) -> str:
-    scheme = uri.partition("://")[0] if "://" in uri else "local"
-    return "local" if scheme == "file" else scheme
+    scheme = uri.partition("://")[0].lower() if "://" in uri else "local"
+    return _FLAVOURS.get(scheme, scheme)
 
 
 def names_interval(step: Table) -> bool:
@@ -279,7 +311,8 @@ def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], orig
 
 def _check_locations(graph: Graph, config: Config) -> None:
     sources = {s.name.lower(): s.name for s in graph.steps.values() if isinstance(s, Source)}
-    for name, value in config.locations.items():
+    named = {**{name: given for name, of_it in config.ways_in.items() for given in of_it.values()}, **config.locations}
+    for name, value in named.items():
         if name.lower() not in sources and (name in graph.steps or nearest_name(name, sources) is not None):
             raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
 
