@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headrace.core.access import size_of
 from headrace.core.errors import ConfigurationError, did_you_mean, nearest_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import masked
-from headrace.core.size import parse_size
 
 __all__ = ["DEFAULTS", "Config", "Value", "masked", "read_config"]
 
@@ -33,6 +33,13 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
     "tracking_uri": (None, "an MLflow server or database; SQLite in the lake's folder unless set"),
     "tracking_connection": (None, "the connection with the tracker's address, user, password or token"),
     "connection": (None, "the connection with which a lake that is no folder is reached"),
+    "endpoint": (None, "the address of an S3 server that is not Amazon's, or of an emulator; AWS_ENDPOINT_URL_S3 unless set"),
+    "region": (None, "the region of the bucket; AWS_REGION, or that of the profile, unless set"),
+    "encryption": (None, "how S3 encrypts what is put: AES256, aws:kms or aws:kms:dsse; as the bucket has it unless set"),
+    "kms_key": (None, "the key for aws:kms; the account's own unless set"),
+    "requester_pays": (False, "whether this account pays for its requests to S3"),
+    "cache": (None, "folder for local copies of a bucket's files; headrace in the user's cache folder unless set"),
+    "cache_size": ("20GB", "most that is kept there for the next run"),
     "lineage": (None, "where OpenLineage events go: an http(s) address, file:PATH, or none; OPENLINEAGE_URL unless set"),
     "lineage_namespace": ("headrace", "the namespace of jobs in OpenLineage events"),
     "mask": ([], "columns that reports show masked"),
@@ -181,7 +188,7 @@ def _sources(
 
 
 def _source(section: JSON, label: str) -> dict[str, JSON]:
-    """What is said of one source; sizes as numbers of bytes."""
+    """What is said of one source."""
     if not isinstance(section, dict) or not section:
         raise ConfigurationError(f'{label} is a section, with location = "…" and what else is to be said: {", ".join(_OF_A_SOURCE)}.')
     given = dict(section)
@@ -192,7 +199,7 @@ def _source(section: JSON, label: str) -> dict[str, JSON]:
             raise ConfigurationError(f'{label}.{name} is a text between quotes, such as {name} = "{_OF_A_SOURCE[name]}".')
     if "max_size" in given:
         try:
-            given["max_size"] = parse_size(str(given["max_size"]))
+            size_of(str(given["max_size"]))
         except ConfigurationError as error:
             raise ConfigurationError(f"{label}.max_size: {error}") from None
     return given

@@ -116,7 +116,7 @@ def test_columns_to_mask_are_a_list_or_text_with_commas(folder: Path) -> None:
         ("[local.sources]\ntrips = 'x'", "sources.trips is a section, with location = "),
         ("[local.sources.trips]\nlocation = 5", "sources.trips.location is a text between quotes"),
         ("[local.sources.trips]\nconnection = ''", "sources.trips.connection is a text between quotes"),
-        ("[local.sources.trips]\nmax_size = '20 gigs'", "sources.trips.max_size: '20 gigs' is no size"),
+        ("[local.sources.trips]\nmax_size = '20 gigs'", "sources.trips.max_size: '20 gigs' is not a size"),
         ("[local]\nsettings = 5", "settings are given a step at a time"),
         ("[local.settings]\nclusters = 5", "settings are given a step at a time"),
     ],

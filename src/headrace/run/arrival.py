@@ -21,6 +21,7 @@ from headrace.core.plan import Decision
 from headrace.core.ports import Origin, RawFile
 from headrace.core.step import Source, Step
 from headrace.lake.lake import Lake
+from headrace.run.access import access_from_afar
 from headrace.run.catalog import Catalog
 from headrace.run.session import Session, open_lake_at, open_origin
 from headrace.run.upstream import look_upstream
@@ -62,12 +63,11 @@ def look_for(session: Session, what: Awaited) -> Sight:
 
 def look_from_afar(what: Awaited, *, now: datetime, connection: Connection | None = None) -> Sight:
     """One look, in a process that has not opened the pipeline, with the connection that is named by what is awaited."""
-    options = {} if connection is None else {"connection": connection}
     return _look(
         what,
         now,
         lake=lambda: open_lake_at(what.place, is_looking=True),
-        origin=lambda: open_origin(what.location, Path(what.place), options),
+        origin=lambda: open_origin(what.location, Path(what.place), access_from_afar({}, connection)),
     )
 
 

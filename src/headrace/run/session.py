@@ -22,20 +22,22 @@ from pathlib import Path
 from typing import cast
 
 from headrace.config import Config, Value
-from headrace.core.connection import Connection
+from headrace.core.access import Access, size_of
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
-from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Source, Step, Table, TrainedModel
+from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
+from headrace.run.access import access_by_settings, access_from_afar, is_folder
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
@@ -45,8 +47,6 @@ from headrace.run.redaction import remember
 __all__ = ["Clock", "Session", "utc_now"]
 
 Clock = Callable[[], datetime]
-
-_FLAVOURS = {"file": "local", "https": "http"}  # of schemes that are called otherwise
 
 
 def utc_now() -> datetime:
@@ -205,18 +205,23 @@ class Session:
 
     def origin(self, source: Source) -> Origin:
         """What finds and opens a source's files: one for all sources that are reached alike."""
-        location = self.location(source)
-        flavour, given = _flavour_of(location), self._ways_in(source)
-        key = (flavour, *(f"{name}={value.value}" for name, value in sorted(given.items())))
+        location, ways_in = self.location(source), self._ways_in(source)
+        key = (_flavour_of(location), *(f"{name}={value.value}" for name, value in sorted(ways_in.items())))
         with self._lock:
             if key not in self._origins:
-                options = {
-                    name: self.connections.called(str(v.value), v.origin) if name == "connection" else v.value for name, v in given.items()
-                }
+                named = ways_in.get("connection")
+                connection = self.connections.called(str(named.value), f"sources.{source.name}, {named.origin}") if named else None
+                limit = ways_in.get("max_size")
                 try:
-                    self._origins[key] = open_origin(location, self.folder, options)
+                    self._origins[key] = open_origin(
+                        location,
+                        self.folder,
+                        access_by_settings(self.config, connection),
+                        max_size=size_of(str(limit.value)) if limit else None,
+                    )
                 except ConfigurationError as error:
-                    raise type(error)(f"Source `{source.name}`: {error}") from None
+                    error.args = (f"Source `{source.name}`: {error}",)
+                    raise
             return self._origins[key]
 
     def connection_of(self, source: Source) -> str:
@@ -243,31 +248,33 @@ class Session:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
 
 
-def open_origin(location: str, folder: Path, options: Mapping[str, object] | None = None) -> Origin:
+def open_origin(location: str, folder: Path, access: Access, *, max_size: int | None = None) -> Origin:
     """What finds and opens the files of a location; a relative one starts at `folder`.
 
-    `options` are those that the flavour's `open` has a parameter for: `connection`, `max_size`. ConfigurationError for one that means
-    nothing to it.
+    `access` and `max_size` are for flavours whose `open` has a parameter for them. ConfigurationError where a connection or a limit is
+    set that means nothing to the flavour.
     """
-    name, given = _flavour_of(location), options or {}
+    name = _flavour_of(location)
     flavour = load("origins", name)
-    strange = [option for option in given if option not in inspect.signature(flavour.open).parameters]
-    if strange:
-        raise ConfigurationError(
-            f"`{strange[0]}` is set for it in headrace.toml, and means nothing to files of the origin `{name}`: `{public(location)}`."
-        )
-    return cast(Origin, flavour.open(folder, **given))
+    known = inspect.signature(flavour.open).parameters
+    for setting, is_set, parameter in (("connection", access.connection, "access"), ("max_size", max_size, "max_size")):
+        if is_set is not None and parameter not in known:
+            raise ConfigurationError(
+                f"`{setting}` is set for it, and means nothing to `{public(location)}`, a file of the origin `{name}`."
+            )
+    options = {"access": access, **({} if max_size is None else {"max_size": max_size})}
+    return cast(Origin, flavour.open(folder, **{option: value for option, value in options.items() if option in known}))
 
 
 def open_lake_at(
-    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, connection: Connection | None = None
+    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, access: Access | None = None
 ) -> Lake:
     """The lake at a path or URI: made where there is none, an error with `read_only`, and taken for empty with `is_looking`.
 
-    A store that is no folder is handed the `connection`, if the settings name one.
+    A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
     flavour = load("stores", _flavour_of(uri))
-    store = cast(Store, flavour.open(uri) if connection is None else flavour.open(uri, connection=connection))
+    store = cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
@@ -276,9 +283,12 @@ def open_lake_at(
         return Lake(store, clock=clock)
 
 
+_SCHEMES = {"file": "local", "https": "http", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+
+
 def _flavour_of(uri: str) -> str:
     scheme = uri.partition("://")[0].lower() if "://" in uri else "local"
-    return _FLAVOURS.get(scheme, scheme)
+    return _SCHEMES.get(scheme, scheme)
 
 
 def names_interval(step: Table) -> bool:

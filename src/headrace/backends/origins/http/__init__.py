@@ -17,6 +17,7 @@ from headrace.backends.origins.http.address import Address, address_of
 from headrace.backends.origins.http.body import Version, open_body
 from headrace.backends.origins.http.exchange import Exchange, leave, time_of
 from headrace.backends.origins.http.trouble import refusal
+from headrace.core.access import Access
 from headrace.core.connection import Connection
 from headrace.core.ports import RawFile
 
@@ -36,11 +37,11 @@ class HttpOrigin:
         self,
         *,
         connection: Connection | None = None,
-        max_size: int = MOST_BYTES,
+        max_bytes: int = MOST_BYTES,
         sleep: Callable[[float], None] = time.sleep,
         stalled_s: float | None = None,
     ) -> None:
-        self._connection, self._max_bytes = connection, max_size
+        self._connection, self._max_bytes = connection, max_bytes
         self._exchange = Exchange(sleep) if stalled_s is None else Exchange(sleep, stalled_s=stalled_s)
 
     def find(self, location: str) -> Sequence[RawFile]:
@@ -73,7 +74,7 @@ class HttpOrigin:
 def open(  # noqa: A001  # the name that every flavour has
     base: Path | None = None,  # noqa: ARG001  # the argument that every origin has
     *,
-    connection: Connection | None = None,
-    max_size: int | None = None,
+    access: Access | None = None,
+    max_size: int = MOST_BYTES,
 ) -> HttpOrigin:
-    return HttpOrigin(connection=connection, max_size=MOST_BYTES if max_size is None else max_size)
+    return HttpOrigin(connection=access.connection if access else None, max_bytes=max_size)

@@ -73,9 +73,7 @@ def open_body(file: RawFile, exchange: Exchange, address: Address, *, max_bytes:
     """The file that was found, to be read once from its beginning. TransientError where it is another by now."""
     response = exchange.send("GET", address)
     try:
-        version = _checked(file, response, address)
-        if version.size_bytes is not None and version.size_bytes > max_bytes:
-            raise _too_large(address, version.size_bytes, max_bytes)
+        version = _checked(file, response, address, max_bytes)
     except BaseException:
         response.close()
         raise
@@ -83,7 +81,7 @@ def open_body(file: RawFile, exchange: Exchange, address: Address, *, max_bytes:
     return io.BufferedReader(_Bounded(body, address, is_packed=version.is_packed, max_bytes=max_bytes), _BUFFER)
 
 
-def _checked(file: RawFile, response: BaseHTTPResponse, address: Address) -> Version:
+def _checked(file: RawFile, response: BaseHTTPResponse, address: Address, max_bytes: int) -> Version:
     if response.status in (404, 410):
         raise changed(address, "is gone since it was found")
     if response.status != 200:
@@ -97,6 +95,8 @@ def _checked(file: RawFile, response: BaseHTTPResponse, address: Address) -> Ver
     is_other_size = not version.is_packed and version.size_bytes is not None and file.size_bytes not in (None, version.size_bytes)
     if is_other_size or (file.mark and version.mark(file.size_bytes) != file.mark):
         raise changed(address, "changed since it was found")
+    if version.size_bytes is not None and version.size_bytes > max_bytes:
+        raise _too_large(address, version.size_bytes, max_bytes)
     return version
 
 
@@ -221,7 +221,7 @@ class _Bounded(io.RawIOBase):
     def __init__(self, body: _Body, address: Address, *, is_packed: bool, max_bytes: int) -> None:
         self._body, self._address, self._max_bytes = body, address, max_bytes
         packed = io.BufferedReader(body, _BUFFER)
-        self._from: gzip.GzipFile | io.BufferedReader = gzip.GzipFile(fileobj=packed) if is_packed else packed
+        self._from: io.BufferedIOBase = gzip.GzipFile(fileobj=packed) if is_packed else packed
         self._at = 0
 
     def readable(self) -> bool:
