@@ -129,9 +129,10 @@ def test_a_server_without_ranges_sends_the_beginning_again(breaking: Site) -> No
         Page(BODY[:50_000], etag='"2"'),
         Page(b"", 404),
         Page(b"", 416),
-        Page(b"", 206, headers={"Content-Range": f"bytes 100000-100009/{len(BODY) + 1}"}),
+        Page(b"x" * 10, 206, headers={"Content-Range": f"bytes 100000-100009/{len(BODY) + 1}"}),
+        Page(BODY[100_000:], 206, etag='"2"', headers={"Content-Range": f"bytes 100000-{len(BODY) - 1}/{len(BODY)}"}),
     ],
-    ids=["another", "another, no ranges", "shorter", "gone", "out of range", "another total"],
+    ids=["another", "another, no ranges", "shorter", "gone", "out of range", "another total", "a part of another"],
 )
 def test_a_file_that_changes_meanwhile_is_an_error_that_may_pass(breaking: Site, after: Page) -> None:
     with pytest.raises(TransientError, match=r"changed while it was read: it is still being written, or was replaced\. Run again later\."):
@@ -143,6 +144,12 @@ def test_a_part_that_was_not_asked_for_is_not_taken(breaking: Site, said: str) -
     strange = Page(b"x" * 10, 206, headers={"Content-Range": said})
     assert read(breaking, Page(BODY, breaks_after=100_000), strange, Page(BODY)) == BODY
     assert "Range" not in breaking.asked[-1].headers
+
+
+def test_a_part_that_ends_before_the_file_does_is_gone_on_from(breaking: Site) -> None:
+    part = Page(BODY[100_000:100_010], 206, headers={"Content-Range": f"bytes 100000-100009/{len(BODY)}"})
+    assert read(breaking, Page(BODY, breaks_after=100_000), part, Page(BODY)) == BODY
+    assert breaking.asked[-1].headers["Range"] == "bytes=100010-"
 
 
 def test_a_server_that_breaks_off_again_and_again_is_given_up(breaking: Site) -> None:
