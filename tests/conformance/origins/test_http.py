@@ -72,7 +72,7 @@ class TestLooking:
         ("page", "mark"),
         [
             (Page(b"12", etag='W/"x"'), 'W/"x" 2'),
-            (Page(b"12", etag=None), "Fri, 15 Jan 2027 07:00:00 GMT 2"),
+            (Page(b"12", etag=None), "Thu, 01 Jan 2026 06:00:00 GMT 2"),
             (Page(b"12", etag=None, modified=None), ""),
             (Page(b"12", is_chunked=True), '"1"'),
             (Page(b"12", is_chunked=True, etag=None, modified=None), ""),
@@ -110,7 +110,7 @@ class TestLooking:
 
     @pytest.mark.parametrize("location", ["http:///a.csv", "http://host:port/a.csv", "http://[::1/a.csv"])
     def test_needs_an_address(self, location: str) -> None:
-        with pytest.raises(SourceError, match="names no host|is no web address"):
+        with pytest.raises(SourceError, match=r"names no host|is no web address"):
             origin().find(location)
 
 
@@ -133,7 +133,9 @@ class TestReading:
 
     @pytest.mark.parametrize("page", [Page(b"1" * 101), Page(b"1" * 101, is_chunked=True)])
     def test_takes_no_more_than_it_may(self, site: Site, page: Page) -> None:
-        with pytest.raises(SourceError, match=r'or more, and at most 100 are taken. If it is right, allow more in headrace\.toml: max_size = "20GB"'):
+        with pytest.raises(
+            SourceError, match=r'or more, and at most 100 are taken. If it is right, allow more in headrace\.toml: max_size = "20GB"'
+        ):
             read(site.put("/a.csv", page), origin(max_bytes=100))
         assert read(site.url + "/a.csv", origin(max_bytes=101)) == b"1" * 101
 
@@ -164,13 +166,13 @@ class TestServersThatAreBusy:
         assert len(slept) == 2
         assert slept[0] < slept[1]
 
-    @pytest.mark.parametrize("said", ["7", "Fri, 15 Jan 2027 08:00:07 GMT"])
+    @pytest.mark.parametrize("said", ["7", "Thu, 01 Jan 2026 07:00:07 GMT"])
     def test_say_when_to_come_back(self, site: Site, said: str) -> None:
         slept: list[float] = []
         here = origin(sleep=slept.append)
         file = find(site.put("/a.csv", b"1"), here)
         site.put("/a.csv", Page(b"", 503, headers={"Retry-After": said}), Page(b"1"))
-        assert datetime(2027, 1, 15, 8, tzinfo=UTC).timestamp() == NOW
+        assert datetime(2026, 1, 1, 7, tzinfo=UTC).timestamp() == NOW
         assert here.open(file).read() == b"1"
         assert slept == [7.0]
 
@@ -257,7 +259,9 @@ class TestAWayIn:
         for host in ("127.0.0.1", "http://127.0.0.1/", "127.0.0.1:80", None, ""):
             assert find(f"{site.url}/a.csv", origin(Connection("my_site", "http", host=host, password="hunter2")))
         asked = len(site.asked)
-        with pytest.raises(ConfigurationError, match=r"The connection `my_site` from .* is for `example\.org`, and `http://127.* is elsewhere"):
+        with pytest.raises(
+            ConfigurationError, match=r"The connection `my_site` from .* is for `example\.org`, and `http://127.* is elsewhere"
+        ):
             find(f"{site.url}/a.csv", origin(Connection("my_site", "http", host="Example.org", password="hunter2")))
         assert len(site.asked) == asked
 
@@ -273,7 +277,10 @@ class TestARefusal:
         ("status", "message"),
         [
             (401, r"is not given without a way in: its server answers 401.* connection = \"my_site\" under .* AIRFLOW_CONN_MY_SITE"),
-            (403, r"is not given to those who do not say who they are: its server answers 403.* An address that was signed may be past its time"),
+            (
+                403,
+                r"is not given to those who do not say who they are: its server answers 403.* An address that was signed may be past its time",
+            ),
             (418, r"its server answers 418.*, where a file is expected"),
         ],
     )
@@ -295,13 +302,12 @@ class TestARefusal:
         site.put("/a.csv", b"1")
         file = find(url, here)
         site.put("/a.csv", Page(b"", status))
-        for act in (lambda: here.open(file), lambda: here.find(url)):
-            try:
-                act()
-            except (SourceError, TransientError) as error:
-                assert str(error).startswith(f"`{site.url}/a.csv?apikey=***&X-Amz-")
-                assert masked(str(error)) == str(error)
-                assert not [secret for secret in ("hunter2", "abcdef", "c0ffee") if secret in repr(error)]
+        with pytest.raises((SourceError, TransientError)) as caught:
+            here.open(file)
+        said = str(caught.value)
+        assert said.startswith(f"`{site.url}/a.csv?apikey=***&X-Amz-")
+        assert masked(said) == said
+        assert not [secret for secret in ("hunter2", "abcdef", "c0ffee") if secret in said]
 
 
 class TestNoAnswer:
@@ -309,7 +315,9 @@ class TestNoAnswer:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
-        with pytest.raises(TransientError, match=r"can't be fetched: no connection to its server \(Connection refused\)\. Run again later\."):
+        with pytest.raises(
+            TransientError, match=r"can't be fetched: no connection to its server \(Connection refused\)\. Run again later\."
+        ):
             find(f"http://127.0.0.1:{port}/a.csv")
 
     @pytest.mark.parametrize(
@@ -328,9 +336,8 @@ class TestNoAnswer:
             find("https://prices.example/a.csv?token=abcdef")
 
     def test_from_who_says_nothing(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            with pytest.raises(TransientError, match="its server stopped sending"):
-                find(f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv", origin(stalled_s=0.02))
+        with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TransientError, match="its server stopped sending"):
+            find(f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv", origin(stalled_s=0.02))
 
     def test_that_is_tls(self, site: Site) -> None:
         with pytest.raises(SourceError, match=r"what answers there does not speak TLS\. Is it http:// in place of https://"):

@@ -73,7 +73,6 @@ def test_a_file_is_one_answers_from_its_first_byte_to_its_last_or_an_error(break
         got = read(breaking, *pages, pages[-1].but(breaks_after=None, status=200))
     except HeadraceError as error:
         event(type(error).__name__)
-        assert "/a.csv" in str(error)
         return
     event("whole")
     assert got in [BODY, *OTHERS]
@@ -81,7 +80,9 @@ def test_a_file_is_one_answers_from_its_first_byte_to_its_last_or_an_error(break
         assert got == first.body
 
 
-@given(places=st.lists(lengths, max_size=5), resets=st.booleans(), takes_ranges=st.booleans(), is_chunked=st.booleans(), is_told=st.booleans())
+@given(
+    places=st.lists(lengths, max_size=5), resets=st.booleans(), takes_ranges=st.booleans(), is_chunked=st.booleans(), is_told=st.booleans()
+)
 @settings(max_examples=50)
 def test_a_few_breaks_do_no_harm(
     breaking: Site, places: list[int], resets: bool, takes_ranges: bool, is_chunked: bool, is_told: bool

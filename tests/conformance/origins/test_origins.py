@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from headrace.backends import origins
-from headrace.core.errors import HeadraceError, SourceError
+from headrace.core.errors import HeadraceError
 from headrace.core.ports import Origin, RawFile
 
 LARGE = bytes(range(256)) * 20_000
@@ -21,6 +22,14 @@ def found(place, name: str) -> RawFile:
 def read(origin: Origin, file: RawFile) -> bytes:
     with origin.open(file) as opened:
         return opened.read()
+
+
+def outcome(act: Callable[[], object]) -> object:
+    """What came of it: a value or an error."""
+    try:
+        return act()
+    except HeadraceError as error:
+        return error
 
 
 def test_every_flavour_has_a_case() -> None:
@@ -77,10 +86,8 @@ def test_a_pattern_finds_files_in_the_order_of_their_names_or_says_that_it_can_n
     if place.is_listed:
         assert [file.name for file in origin.find(place.location("*.csv"))] == ["a.csv", "b.csv"]
         return
-    try:
-        assert list(origin.find(place.location("*.csv"))) == []
-    except SourceError as error:
-        assert "can't be listed" in str(error)
+    found = outcome(lambda: list(origin.find(place.location("*.csv"))))
+    assert found == [] or "can't be listed" in str(found)
 
 
 def test_opening_what_is_gone_is_an_error_that_names_it(place) -> None:
@@ -96,10 +103,8 @@ def test_a_file_that_was_replaced_is_read_whole_or_not_at_all(place) -> None:
     place.put("a.csv", b"old" * 1000)
     file = found(place, "a.csv")
     place.put("a.csv", b"newer" * 2000)
-    try:
-        assert read(place.origin(), file) == b"newer" * 2000
-    except HeadraceError as error:
-        assert "a.csv" in str(error)
+    got = outcome(lambda: read(place.origin(), file))
+    assert got == b"newer" * 2000 or (isinstance(got, HeadraceError) and "a.csv" in str(got))
 
 
 def test_what_tells_of_a_file_shows_no_way_in(place) -> None:

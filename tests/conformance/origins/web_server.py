@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-NOW = 1_800_000_000  # what the server takes for the present
+NOW = 1_767_250_800  # 2026-01-01T07:00:00Z: what the server takes for the present
 OLD = NOW - 3600
 
 
