@@ -132,18 +132,18 @@ class BucketStore:
         after = max(start_after, _just_before(prefix) if name else "")
         with told("list", prefix, self._place):
             pages = obstore.list(self._client, folder or None, offset=after or None, chunk_size=_PAGE)
-        while True:
+        size = _PAGE
+        while size == _PAGE:  # a shorter page is the last
             with told("list", prefix, self._place):
-                page = next(iter(pages), None)
+                page = next(iter(pages), ())
             self.traffic.count(1)
-            for found in page or ():
+            size = len(page)
+            for found in page:
                 key = found["path"]
                 if key.startswith(prefix) and key > start_after:
                     yield Listed(key, found["size"], found["last_modified"])
                 elif key > prefix and not key.startswith(prefix):
                     return
-            if not page:
-                return
 
     # ------------------------------------------------ files
 
@@ -192,7 +192,7 @@ class BucketStore:
             aside.replace(here)
         return here
 
-    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
         here = {file.key: self._cache.place(check_key(file.key)) for file in files}
         missing = [file for file in files if not here[file.key].is_file() and not self._cache.take(file.sha256, here[file.key])]
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix="headrace-download") as pool:
