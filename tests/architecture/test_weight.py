@@ -23,6 +23,7 @@ HEAVY = {
     "rich",
     "sklearn",
     "skops",
+    "urllib3",
 }
 
 
