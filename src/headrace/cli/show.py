@@ -12,7 +12,7 @@ from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
 from headrace.config import read_config
 from headrace.core.ports import JSON
-from headrace.core.step import Source, is_published
+from headrace.core.step import Source, is_published, published_to
 from headrace.run.drawing import drawing_of
 from headrace.run.loading import load_pipeline
 
@@ -39,6 +39,7 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
                 "reads": [i.dataset for i in s.inputs],
                 "settings": {p.name: p.default for p in s.settings},
                 "publish": is_published(s),
+                "publish_to": published_to(s),
                 "group": s.policy.group,
                 "defined": str(s.where),
             }

@@ -27,11 +27,12 @@ from headrace.core.fingerprint import Recipe, declaration_of, interval_text, use
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
+from headrace.core.outward import Shelf
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
 from headrace.core.redaction import secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
-from headrace.core.step import Source, Step, Table, TrainedModel
+from headrace.core.step import Predictions, Source, Step, Table, TrainedModel, is_published, published_to
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
@@ -73,17 +74,20 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[str, Origin] = {}
+        self._shelves: dict[str, Shelf] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
-        remember(secrets_in_values([value.value for value in (*self.config.values.values(), *self.config.locations.values())]))
+        told = (*self.config.values.values(), *self.config.locations.values(), *self.config.published.values())
+        remember(secrets_in_values([*(value.value for value in told), *map(published_to, self.graph.steps.values())]))
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
             self.settings(step)
         _check_locations(self.graph, self.config)
+        _check_published(self.graph, self.config)
         self.graph = replace(
-            self.graph, steps={name: _placed(step, self.graph.name, self.config) for name, step in self.graph.steps.items()}
+            self.graph, steps={name: _placed(step, self.graph.name, self.config, self.folder) for name, step in self.graph.steps.items()}
         )
 
     # ------------------------------------------------------------ names
@@ -206,6 +210,14 @@ class Session:
                 self._origins[name] = open_origin(location, self.folder)
             return self._origins[name]
 
+    def shelf(self, place: str) -> Shelf:
+        """Where published rows are copied to. It is reached with the lake's connection."""
+        with self._lock:
+            if place not in self._shelves:
+                connection = None if _flavour_of(place) in ("local", "memory") else self.connections.of("connection")
+                self._shelves[place] = cast(Shelf, open_store(place, connection))
+            return self._shelves[place]
+
     def location(self, source: Source) -> str:
         """Where a source lies: its declared location, unless the settings say otherwise (the session's graph knows)."""
         return source.options.location
@@ -234,14 +246,19 @@ def open_lake_at(
 
     A store that is no folder is handed the `connection`, if the settings name one.
     """
-    flavour = load("stores", _flavour_of(uri))
-    store = cast(Store, flavour.open(uri) if connection is None else flavour.open(uri, connection=connection))
+    store = cast(Store, open_store(uri, connection))
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
         if not is_looking:
             raise
         return Lake(store, clock=clock)
+
+
+def open_store(uri: str, connection: Connection | None) -> object:
+    """What keeps bytes at a path or URI: a Store to a lake, a Shelf to what is published."""
+    flavour = load("stores", _flavour_of(uri))
+    return flavour.open(uri) if connection is None else flavour.open(uri, connection=connection)
 
 
 def _flavour_of(uri: str) -> str:
@@ -284,8 +301,22 @@ def _check_locations(graph: Graph, config: Config) -> None:
             raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
 
 
-def _placed(step: Step, pipeline: str, config: Config) -> Step:
-    """A source that lies where the settings say, if they say so: a dataset may so become a file."""
+def _check_published(graph: Graph, config: Config) -> None:
+    """A file that pipelines share may name another's datasets, unless the name is all but one of ours."""
+    ours = {name for name, step in graph.steps.items() if is_published(step)}
+    for name, value in config.published.items():
+        if name in graph.steps and name not in ours:
+            raise ConfigurationError(f"{value.origin}: publish.{name}: `{name}` is not published. Declare it with publish=True in the pipeline.")
+        if name not in ours and nearest_name(name, ours) is not None:
+            raise ConfigurationError(f"{value.origin}: publish.{name}: no such dataset is published. {did_you_mean(name, ours)}")
+
+
+def _placed(step: Step, pipeline: str, config: Config, folder: Path) -> Step:
+    """A source that lies where the settings say, if they say so: a dataset may so become a file. And a dataset that is published there."""
+    if isinstance(step, Table | Predictions):
+        said = config.published[step.name].value if step.name in config.published else step.published_to
+        is_path = isinstance(said, str) and "://" not in said
+        return replace(step, published_to=str((folder / Path(str(said)).expanduser()).absolute()) if is_path else said or None)
     if not isinstance(step, Source):
         return step
     value = config.locations.get(step.name) or config.locations.get(step.name.lower())

@@ -4,6 +4,8 @@ A file is written under its final name, in a folder that only its attempt uses, 
 is written aside and hard-linked into place, which is put-if-absent. The invariant: when `create`, `publish` or `confirm` has returned,
 the object and every folder name above it are on the disk, whoever made them.
 
+What is replaced (`replace`, on a shelf and never in a lake) is written aside and renamed over the old.
+
 Listings skip names that begin with a dot, and no key has one: entries on their way lie in `.aside`.
 """
 
@@ -57,6 +59,25 @@ class LocalStore:
             return self._link_aside(target, data)
         except OSError as cause:
             raise _failure("write", key, self.uri, cause) from cause
+
+    def replace(self, key: str, data: bytes | Path) -> None:
+        target = self._file(key)
+        aside = self._aside()
+        try:
+            self._make_folder(os.path.dirname(target))
+            try:
+                if isinstance(data, bytes):
+                    _write(aside, data)
+                else:
+                    _copy_bytes(str(data), aside)
+                    _sync(aside)
+                os.replace(aside, target)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(aside)
+            self._settle([os.path.dirname(target)])
+        except OSError as cause:
+            raise _failure("replace", key, self.uri, cause) from cause
 
     def get(self, key: str) -> bytes:
         try:
@@ -152,9 +173,8 @@ class LocalStore:
         return f"{self._root}/{check_key(key)}"
 
     def _link_aside(self, target: str, data: bytes) -> bool:
-        aside = f"{self._root}/{_ASIDE}/{os.urandom(16).hex()}"
+        aside = self._aside()
         folder = os.path.dirname(target)
-        self._make_folder(os.path.dirname(aside))
         self._make_folder(folder)
         try:
             _write(aside, data)
@@ -169,6 +189,11 @@ class LocalStore:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(aside)
+
+    def _aside(self) -> str:
+        """A new name beside all keys, for what is on its way."""
+        self._make_folder(f"{self._root}/{_ASIDE}")
+        return f"{self._root}/{_ASIDE}/{os.urandom(16).hex()}"
 
     def _make_folder(self, folder: str) -> None:
         try:

@@ -48,6 +48,12 @@ class MemoryStore:
             self._objects[key] = bytes(data)
             return True
 
+    def replace(self, key: str, data: bytes | Path) -> None:
+        found = bytes(data) if isinstance(data, bytes) else data.read_bytes()
+        with self._lock:
+            self._objects[check_key(key)] = found
+            (self._folder / "read" / key).unlink(missing_ok=True)
+
     def get(self, key: str) -> bytes:
         with self._lock:
             return self._objects[check_key(key)]
