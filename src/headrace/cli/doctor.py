@@ -24,8 +24,8 @@ from headrace.run.session import Session, open_lake_at
 
 __all__ = ["doctor"]
 
-_LIBRARIES = ("duckdb", "pyarrow", "pydantic", "scikit-learn", "skops", "pandas", "polars", "ibis-framework", "mlflow-skinny", "mlflow")
-_PORTS = ("sources", "origins", "stores", "engines", "models", "trackers")
+_LIBRARIES = ("duckdb", "pyarrow", "pydantic", "scikit-learn", "skops", "pandas", "polars", "ibis-framework", "mlflow-skinny", "mlflow", "deltalake")
+_PORTS = ("sources", "origins", "stores", "engines", "models", "trackers", "exports")
 
 
 @click.command()

@@ -6,7 +6,7 @@ giving it once more changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -35,16 +35,18 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True)
 class ExportedRows:
-    """The rows of one version of an interval: Parquet files by side (`rows` alone where there is no split, or one side is exported)."""
+    """The rows of one version of an interval. `files` gives Parquet files by side (`rows` alone where there is no split, or one side goes
+    out), and is called only when they are needed: on a bucket it fetches them.
+    """
 
     dataset: str
     interval: Interval
     version: int
     digest: str
-    sides: Mapping[str, tuple[Path, ...]]
+    files: Callable[[], Mapping[str, Sequence[Path]]]
 
 
-Sent = Literal["written", "standing"]
+Sent = Literal["written", "standing", "newer"]
 
 
 class Export(Protocol):
@@ -55,8 +57,8 @@ class Export(Protocol):
     def send(self, rows: ExportedRows) -> Sent:
         """Have the table hold these rows as those of their interval, in place of an older version's: all at once, or not at all.
 
-        `standing` when it holds this version already. The rows have a column `interval_start` besides their own, and those of a split
-        `split`. DataError for rows that the table can't take, and for a table that is of something else or holds a newer version;
-        TransientError where trying again may help.
+        The rows have a column `interval_start` besides their own, and those of a split a column `split`. `standing` when the table holds
+        this version already, `newer` when it holds a later one; it is left alone then. DataError for rows that the table can't take, and
+        for a table of something else; TransientError where trying again may help.
         """
         ...

@@ -17,10 +17,13 @@ from headrace.core.manifest import FileEntry, Manifest, canonical_json, time_tex
 from headrace.core.ports import JSON
 from headrace.core.split import ROW_PARTS
 
-__all__ = ["INTERVAL_COLUMN", "SUCCESS", "files_of", "folder_of", "is_ours", "mark_of", "unfinished_mark"]
+__all__ = ["INTERVAL_COLUMN", "SPLIT_COLUMN", "SUCCESS", "files_of", "folder_of", "is_ours", "mark_of", "unfinished_mark"]
 
 INTERVAL_COLUMN = "interval_start"
 """The column that readers get an interval's start in: from the name of its folder, or in an export."""
+
+SPLIT_COLUMN = "split"
+"""The column that an export gives the side of a split in."""
 
 SUCCESS = "_SUCCESS"
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.core.errors import ConfigurationError, HeadraceError, LakeError, TransientError, is_transient
+from headrace.core.location import is_within
 from headrace.core.manifest import Manifest
 from headrace.core.outward import Shelf
 from headrace.core.ports import InputFiles, WriteOrder
@@ -126,8 +127,7 @@ def _check(session: Session, step: Step, manifest: Manifest, place: str) -> None
             f"step `{step.name}` is published in {place} and has a column `{clash}`, which is what readers call the start of an interval there. "
             "Call it something else."
         )
-    lake, there = (f"{uri.removeprefix('file://').rstrip('/')}/" for uri in (session.lake.uri, f"{place}/{manifest.pipeline}"))
-    if there.startswith(lake) or lake.startswith(there):
+    if is_within(place, session.lake.uri) or is_within(session.lake.uri, f"{place}/{manifest.pipeline}"):
         raise ConfigurationError(
             f"step `{step.name}` can't be published in {place}: that is in the lake, {session.lake.uri}, and a lake holds only its own files. "
             "Name a place beside it."

@@ -1,12 +1,12 @@
 """Reading a lake without its pipeline: tables, models and manifests by name and time.
 
-Nothing here writes. The invariant: what is read comes from one manifest for each interval, its files checked, or it is an error.
+Nothing here writes to the lake. The invariant: what is read comes from one manifest for each interval, its files checked, or it is an error.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
+from headrace.run.exporting import Exported, open_export, send
 from headrace.run.listing import CurrentFile, listed
 from headrace.run.session import open_lake_at
 from headrace.steps.champions import PART, open_champion
@@ -143,6 +144,25 @@ class OpenLake:
         """
         found = self._name(name)
         return listed(self._manifests(found, (None, None) if at is None else at, None), found.part, uri=self.uri)
+
+    def export(
+        self,
+        name: str,
+        target: str | Path,
+        at: At = None,
+        *,
+        format: str = "delta",  # noqa: A002  # what a reader would call it
+        options: Mapping[str, str] | None = None,
+    ) -> list[Exported]:
+        """Write the current rows of a dataset, or of one side of it, into a table of another format: `delta`, with the extra of that name.
+
+        `at` is like that of `files`. The table has a column `interval_start`, and of a split table a column `split`. An interval that it
+        holds in the current version is left alone (`standing`); a newer version replaces the older one's rows in one commit of the table.
+        `options` go to the library as they are: what it needs to reach a bucket. DataError for rows or a table that don't fit.
+        """
+        found = self._name(name)
+        manifests = self._manifests(found, (None, None) if at is None else at, None)
+        return send(self._lake, manifests, found.part, open_export(self._lake, format, target, options))
 
     def decisions(self, name: str) -> list[Decision]:
         """The promotions, rejections, rollbacks, holds and releases of a model, oldest first."""
