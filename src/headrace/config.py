@@ -116,7 +116,9 @@ def read_config(
     if values["lake"].origin == "HEADRACE_LAKE":
         values["lake"] = Value(_from_here("lake", values["lake"].value), "HEADRACE_LAKE")
     _check_numbers(values)
-    return Config(named or "local", folder, values, _locations(table, label, environment), _settings(table, label), _published(table, label))
+    return Config(
+        named or "local", folder, values, _locations(table, label, environment), _settings(table, label), _published(table, label)
+    )
 
 
 def _from_here(name: str, value: JSON) -> JSON:
@@ -183,7 +185,9 @@ def _published(table: Mapping[str, JSON], label: str) -> dict[str, Value]:
     """Where datasets are copied for others to read, by name; False for nowhere."""
     section = table.get("publish", {})
     if not isinstance(section, dict) or any(value is not False and (not isinstance(value, str) or not value) for value in section.values()):
-        raise ConfigurationError(f'{label}: publish takes a place for each dataset, such as spending = "s3://bucket/prefix", or false for none.')
+        raise ConfigurationError(
+            f'{label}: publish takes a place for each dataset, such as spending = "s3://bucket/prefix", or false for none.'
+        )
     return {name: Value(value, label) for name, value in section.items()}
 
 

@@ -202,7 +202,7 @@ class Pipeline:
                     layer=layer,
                     doc=(function.__doc__ or "").strip(),
                     is_published=publish is not False,
-                    published_to=self._published_to(publish, where),
+                    published_to=self._published_to(where, publish=publish),
                     policy=self._policy(retries, timeout, own_process=own_process, group=group, where=where),
                 ),
                 function,
@@ -304,7 +304,7 @@ class Pipeline:
                 columns=_columns(columns),
                 inputs=(Input("data", data_name), Input("model", f"{model_name}.promotion", is_newest=True)),
                 is_published=publish is not False,
-                published_to=self._published_to(publish, where),
+                published_to=self._published_to(where, publish=publish),
                 policy=Policy(group=group),
             )
         )
@@ -386,7 +386,7 @@ class Pipeline:
         if word not in known:
             self._problems.append(Problem(f"{name}={word!r} is not known. {did_you_mean(str(word), known)}", where))
 
-    def _published_to(self, publish: bool | str, where: Where) -> str | None:
+    def _published_to(self, where: Where, *, publish: bool | str) -> str | None:
         if not isinstance(publish, bool | str) or publish == "":
             self._problems.append(Problem(f"publish={publish!r}: write True, or where the rows are copied to.", where))
         return publish if isinstance(publish, str) else None

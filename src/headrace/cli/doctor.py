@@ -24,7 +24,19 @@ from headrace.run.session import Session, open_lake_at
 
 __all__ = ["doctor"]
 
-_LIBRARIES = ("duckdb", "pyarrow", "pydantic", "scikit-learn", "skops", "pandas", "polars", "ibis-framework", "mlflow-skinny", "mlflow", "deltalake")
+_LIBRARIES = (
+    "duckdb",
+    "pyarrow",
+    "pydantic",
+    "scikit-learn",
+    "skops",
+    "pandas",
+    "polars",
+    "ibis-framework",
+    "mlflow-skinny",
+    "mlflow",
+    "deltalake",
+)
 _PORTS = ("sources", "origins", "stores", "engines", "models", "trackers", "exports")
 
 

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from headrace.core.interval import Interval
 
-__all__ = ["Export", "ExportedRows", "Shelf", "Sent"]
+__all__ = ["Export", "ExportedRows", "Sent", "Shelf"]
 
 
 class Shelf(Protocol):

@@ -41,7 +41,9 @@ def open_export(lake: Lake, format: str, target: str | Path, options: Mapping[st
     """A table by the flavour of its format. ConfigurationError for a place in the lake itself."""
     uri = str(target) if "://" in str(target) else str(Path(target).expanduser().absolute())
     if is_within(uri, lake.uri):
-        raise ConfigurationError(f"Rows can't be exported to {uri}: that is in the lake, which holds only its own files. Name a place beside it.")
+        raise ConfigurationError(
+            f"Rows can't be exported to {uri}: that is in the lake, which holds only its own files. Name a place beside it."
+        )
     return cast(Export, load("exports", format).open(uri, options=options))
 
 

@@ -306,7 +306,9 @@ def _check_published(graph: Graph, config: Config) -> None:
     ours = {name for name, step in graph.steps.items() if is_published(step)}
     for name, value in config.published.items():
         if name in graph.steps and name not in ours:
-            raise ConfigurationError(f"{value.origin}: publish.{name}: `{name}` is not published. Declare it with publish=True in the pipeline.")
+            raise ConfigurationError(
+                f"{value.origin}: publish.{name}: `{name}` is not published. Declare it with publish=True in the pipeline."
+            )
         if name not in ours and nearest_name(name, ours) is not None:
             raise ConfigurationError(f"{value.origin}: publish.{name}: no such dataset is published. {did_you_mean(name, ours)}")
 

@@ -69,7 +69,7 @@ class DeltaExport:
             return DeltaTable(self.uri, storage_options=self._options)
         except TableNotFoundError:
             return None
-        except Exception as error:  # the library raises bare exceptions, too
+        except Exception as error:  # noqa: BLE001  # the library raises bare exceptions, too
             _tell(error, f"The Delta table {self.uri} could not be opened")
 
     def _held(self, table: DeltaTable, rows: ExportedRows) -> int | None:
