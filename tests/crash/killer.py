@@ -1,6 +1,6 @@
-"""A process that forks a child for each line it reads, `[k, act, folder, …]`, with the act as `module.function`, and kills it before its k-th file-system call.
+"""A process that forks a child for each line it reads, `[k, act, folder, …]`, and kills it before its k-th file-system call.
 
-It answers `killed`, or `ended` when the act was over before that. A process of its own, for it has no threads that a fork would lose.
+An act is a function of `lake_work`, or `module.function`. It answers `killed`, or `ended` when the act was over before that. A process of its own, for it has no threads that a fork would lose.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-from importlib import import_module
 
 from disk import killed_at
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import duckdb  # noqa: F401  # before a process forks, so that not each child imports it
+
 import headrace as hr
 from headrace.config import Value, read_config
 from headrace.core.interval import Interval

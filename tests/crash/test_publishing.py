@@ -48,9 +48,13 @@ def calls_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return shim.calls
 
 
-@pytest.mark.parametrize("old", [(), ("rows",), ("test", "train")], ids=["for the first time", "over a version", "over one with another split"])
+@pytest.mark.parametrize(
+    ("old", "every"),
+    [((), 1), (("rows",), 1), (("test", "train"), 5)],  # the last with DuckDB in each, which takes a third of a second
+    ids=["for the first time", "over a version", "over one with another split"],
+)
 def test_a_publication_killed_at_any_call_is_never_trusted_wrongly_and_the_next_run_ends_it(
-    old: tuple[str, ...], killed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    old: tuple[str, ...], every: int, killed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tmp_path / "before"
     if old:
@@ -61,14 +65,14 @@ def test_a_publication_killed_at_any_call_is_never_trusted_wrongly_and_the_next_
     calls = calls_of(undisturbed, monkeypatch)
     assert calls > 20
     seen = set()
-    for k in range(1, calls + 1):
+    for k in range(1, calls + 1, every):
         folder = Path(shutil.copytree(before, tmp_path / f"killed at {k}"))
         assert killed(k, folder) == "killed"
         seen.add(trusted(folder))
         assert bool(unpublished(folder)) is (trusted(folder) != newest)
         publish(folder)
         assert (trusted(folder), unpublished(folder), found(folder)) == (newest, "", found(undisturbed))
-    assert {None, newest} <= seen <= {None, newest, newest - 1}
+    assert {None} < seen <= {None, newest, newest - 1}
 
 
 def test_one_who_publishes_an_older_version_meanwhile_mends_it_when_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,16 +35,17 @@ _OURS = re.compile(rf"(?:{'|'.join(ROW_PARTS)})-[0-9]{{4,}}\.parquet")
 def folder_of(pipeline: str, dataset: str, interval: Interval) -> str:
     """The folder of an interval, in the manner of Hive: its start is a column to Spark, Athena, DuckDB, Polars and PyArrow.
 
-    Whole days are named by their date alone; the length is not told, for all intervals of a dataset are of one grid.
+    Whole days are named by their date alone, others by a text that no reader takes for something else (Polars alone reads `T0815` as
+    a time). The length is not told, for all intervals of a dataset are of one grid.
 
     >>> folder_of("shop", "spending", Interval.of("2026-11-20", "2026-11-21"))
     'shop/spending/interval_start=2026-11-20'
     >>> folder_of("shop", "clicks", Interval.of("2026-11-20T08:15", "2026-11-20T08:30"))
-    'shop/clicks/interval_start=2026-11-20T0815'
+    'shop/clicks/interval_start=2026-11-20T08-15'
     """
     start = interval.start
     is_days = not interval.length % _DAY and (start.hour, start.minute) == (0, 0)
-    return f"{pipeline}/{dataset}/{INTERVAL_COLUMN}={start:{'%Y-%m-%d' if is_days else '%Y-%m-%dT%H%M'}}"
+    return f"{pipeline}/{dataset}/{INTERVAL_COLUMN}={start:{'%Y-%m-%d' if is_days else '%Y-%m-%dT%H-%M'}}"
 
 
 def files_of(manifest: Manifest) -> tuple[tuple[str, FileEntry], ...]:

@@ -62,8 +62,8 @@ class LocalStore:
 
     def replace(self, key: str, data: bytes | Path) -> None:
         target = self._file(key)
-        aside = self._aside()
         try:
+            aside = self._aside()
             self._make_folder(os.path.dirname(target))
             try:
                 if isinstance(data, bytes):
