@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-deltalake = pytest.importorskip("deltalake")
-
 import headrace as hr
 from headrace.run.inline import run_inline
+
+deltalake = pytest.importorskip("deltalake")
 
 DAYS = [f"2026-01-{day:02d}" for day in range(1, 11)]
 ROWS = 20_000

@@ -334,7 +334,7 @@ def test_a_delta_table_is_read_by_others_as_the_lake_reads_it(headrace: Headrace
     rows = wanted(folder)
     table = delta.DeltaTable(folder / "out/typed")
     assert ordered(table.to_pyarrow_table()) == rows
-    given = table.to_pyarrow_dataset()
+    given = table.to_pyarrow_dataset()  # noqa: F841  # DuckDB finds it by its name
     assert ordered(duckdb.sql("set timezone = 'UTC'; select * from given where split = 'test'").to_arrow_table()) == wanted(
         folder, ("2026-05-01", "2026-05-02"), "sales.typed.test"
     )
