@@ -60,7 +60,8 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
     is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
     tell(f"{graph.name}: every {graph.grid.label}" + (f" from {graph.start:%Y-%m-%d %H:%M}" if graph.start else ""))
     tell(graph_text(nodes, edges, is_ascii=is_ascii))
-    published = [f"{graph.name}.{s.name}" for s in graph.steps.values() if is_published(s)]
+    places = {s.name: published_to(s) for s in graph.steps.values() if is_published(s)}
+    published = [f"{graph.name}.{name}" + (f" (copied to {place})" if place else "") for name, place in places.items()]
     if published:
         tell(f"publishes: {', '.join(published)}")
     others = [f"{s.name} is {s.options.location}" for s in graph.steps.values() if isinstance(s, Source) and s.options.is_dataset]

@@ -73,8 +73,8 @@ def _told(lake: Lake, manifest: Manifest, part: str | None, export: Export) -> E
     names = _names(manifest, part)
 
     def files() -> dict[str, Sequence[Path]]:
-        found = {name: lake.read_paths(manifest, name, verify=True) for name in names}
-        return found if part is None else {"rows": found[part]}
+        sides: Mapping[str, str] = {name: name for name in names} if part is None else {"rows": part}
+        return {side: lake.read_paths(manifest, name, verify=True) for side, name in sides.items()}
 
     name = manifest.name if part is None else f"{manifest.name}.{part}"
     was = export.send(ExportedRows(name, manifest.interval, manifest.version, manifest.content.digest, files))

@@ -317,8 +317,10 @@ def _placed(step: Step, pipeline: str, config: Config, folder: Path) -> Step:
     """A source that lies where the settings say, if they say so: a dataset may so become a file. And a dataset that is published there."""
     if isinstance(step, Table | Predictions):
         said = config.published[step.name].value if step.name in config.published else step.published_to
-        is_path = isinstance(said, str) and "://" not in said
-        return replace(step, published_to=str((folder / Path(str(said)).expanduser()).absolute()) if is_path else said or None)
+        place = said if isinstance(said, str) else None
+        if place is not None and "://" not in place:
+            place = str((folder / Path(place).expanduser()).absolute())
+        return replace(step, published_to=place)
     if not isinstance(step, Source):
         return step
     value = config.locations.get(step.name) or config.locations.get(step.name.lower())

@@ -87,28 +87,17 @@ class DeltaExport:
         schema = _schema(rows, files)
         if table is not None:
             self._check_types(table, schema, rows)
-        start = rows.interval.start
+        data = pa.RecordBatchReader.from_batches(schema, _batches(schema, files, rows))
+        keys = [INTERVAL_COLUMN]
+        told = _commit_of(rows)
         try:
-            write_deltalake(
-                self.uri if table is None else table,
-                pa.RecordBatchReader.from_batches(schema, _batches(schema, files, rows)),
-                mode="error" if table is None else "overwrite",
-                predicate=None if table is None else f"{INTERVAL_COLUMN} = '{time_text(start)}'",
-                partition_by=[INTERVAL_COLUMN],
-                schema_mode=None if table is None else "merge",
-                name=rows.dataset if table is None else None,
-                storage_options=self._options,
-                commit_properties=CommitProperties(
-                    custom_metadata={
-                        "headrace.dataset": rows.dataset,
-                        "headrace.interval": rows.interval.label,
-                        "headrace.version": str(rows.version),
-                        "headrace.digest": rows.digest,
-                    },
-                    max_commit_retries=0,
-                    app_transactions=[Transaction(_transaction(rows), rows.version)],
-                ),
-            )
+            if table is None:
+                write_deltalake(self.uri, data, partition_by=keys, name=rows.dataset, storage_options=self._options, commit_properties=told)
+            else:
+                ours = f"{INTERVAL_COLUMN} = '{time_text(rows.interval.start)}'"
+                write_deltalake(
+                    table, data, mode="overwrite", predicate=ours, schema_mode="merge", partition_by=keys, commit_properties=told
+                )
         except CommitFailedError:
             raise
         except Exception as error:  # the library raises bare exceptions, too
@@ -125,6 +114,16 @@ class DeltaExport:
                     f"{_named(rows)} can't be exported to the Delta table {self.uri}: its column `{field.name}` is {_type(field.type)}, and "
                     f"{_type(there[field.name])} in the table. Export to a new table, or make the column what it was."
                 )
+
+
+def _commit_of(rows: ExportedRows) -> CommitProperties:
+    """What the table's history says of a commit, and what keeps it from being put twice."""
+    about = {"dataset": rows.dataset, "interval": rows.interval.label, "version": str(rows.version), "digest": rows.digest}
+    return CommitProperties(
+        custom_metadata={f"headrace.{name}": text for name, text in about.items()},
+        max_commit_retries=0,
+        app_transactions=[Transaction(_transaction(rows), rows.version)],
+    )
 
 
 def _schema(rows: ExportedRows, files: Mapping[str, Sequence[Path]]) -> pa.Schema:
