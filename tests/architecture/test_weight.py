@@ -10,6 +10,7 @@ import pytest
 HEAVY = {
     "airflow",
     "boto3",
+    "deltalake",
     "duckdb",
     "ibis",
     "mlflow",

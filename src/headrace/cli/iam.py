@@ -47,7 +47,7 @@ def iam(
     """
     loaded = load_pipeline(file)
     config = read_config(loaded.file, environment=os.environ, profile=profile, overrides={"lake": lake})
-    found = permissions(placed(loaded.graph, config), config, Asked(account, partition, only_new, wide, reads))
+    found = permissions(placed(loaded.graph, config, loaded.file.parent), config, Asked(account, partition, only_new, wide, reads))
     if as_json:
         print_json({one.purpose: one.policy.to_json() if one.policy else None for one in found if purpose in (None, one.purpose)})
     for one in found:

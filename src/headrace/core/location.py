@@ -124,3 +124,13 @@ def _read_back(fields: list[str], found: re.Match[str]) -> datetime | None:
             return None
         return time if name == "start" else time - timedelta(microseconds=1)
     return None
+
+
+def is_within(place: str, other: str) -> bool:
+    """Whether a path or URI is another, or lies in it.
+
+    >>> is_within("s3://shop/lake/out", "s3://shop/lake"), is_within("/srv/lake2", "/srv/lake")
+    (True, False)
+    """
+    inner, outer = (f"{uri.removeprefix('file://').rstrip('/')}/" for uri in (place, other))
+    return inner.startswith(outer)

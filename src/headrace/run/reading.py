@@ -1,12 +1,13 @@
 """Reading a lake without its pipeline: tables, models and manifests by name and time.
 
-Nothing here writes. The invariant: what is read comes from one manifest for each interval, its files checked, or it is an error.
+Nothing here writes to the lake. The invariant: what is read comes from one manifest for each interval, its files checked, or it is an error.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,10 @@ from headrace.core.quarantine import QUARANTINE
 from headrace.core.split import ROW_PARTS
 from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
+from headrace.lake.log import DatasetLog
 from headrace.plugins import load
+from headrace.run.exporting import Exported, open_export, send
+from headrace.run.listing import CurrentFile, listed
 from headrace.run.session import open_lake_at
 from headrace.steps.champions import PART, open_champion
 
@@ -30,15 +34,16 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["PARTS", "Listing", "OpenLake", "open_lake"]
+__all__ = ["PARTS", "At", "Listing", "OpenLake", "open_lake"]
 
 _KINDS: dict[str, FrameKind] = {"arrow": "arrow", "duckdb": "duckdb", "polars": "polars", "pandas": "pandas"}
 _SUFFIXES = ("refused", "experiment")
 PARTS = frozenset({*ROW_PARTS, "raw", "quarantine", "model"})
 
 _MOMENT = timedelta(minutes=1)
+_AT_ONCE = 8  # manifests that are fetched at the same time: on a bucket each is a round trip
 
-At = str | datetime | tuple[str | datetime, str | datetime] | None
+At = str | datetime | tuple[str | datetime | None, str | datetime | None] | None
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ class OpenLake:
     def read(self, name: str, at: At = None, *, to: str = "arrow", version: int | None = None) -> object:
         """The rows of a dataset, such as `shop.spending`, or of one part of it: `shop.spending.train`, `shop.purchases.quarantine`.
 
-        `at` names the interval by its start; a pair `(from, to)` names all intervals that start in that range, `to` not included;
-        without it the newest is read. `version` asks for an older version of one interval. A split table without a part gives all
+        `at` names the interval by its start; a pair `(from, to)` names all intervals that start in that range, `to` not included,
+        and None in it leaves that end open; without it the newest is read. `version` asks for an older version of one interval. A split table without a part gives all
         sides together. Errors: UnknownNameError for a name, part, interval or version that is not there; DamageError for files
         that are not what their manifest says.
         """
@@ -122,6 +127,36 @@ class OpenLake:
     def manifest(self, name: str, at: str | datetime | None = None, *, version: int | None = None) -> Manifest:
         """What a commit says of itself: parts, schema, counts, fingerprint, inputs, metrics."""
         return self._manifests(self._name(name), at, version)[-1]
+
+    def files(self, name: str, at: At = None) -> list[CurrentFile]:
+        """The current files of a dataset or of one part of it, for another reader: `shop.spending`, `shop.spending.test`, `shop.purchases.raw`.
+
+        `at` is like that of `read`, but without it the files of all intervals are listed. Each file has its `uri` (an absolute path in
+        a lake that is a folder), `bytes`, `rows`, `sha256`, and the `interval`, `version` and `part` that it belongs to. They come in
+        time's order, those of an interval from one manifest. Without a part they are those that hold rows, of a model all. They stay
+        where they are until `headrace gc` collects a version that was replaced. Errors are those of `read`.
+        """
+        found = self._name(name)
+        return listed(self._manifests(found, (None, None) if at is None else at, None), found.part, uri=self.uri)
+
+    def export(
+        self,
+        name: str,
+        target: str | Path,
+        at: At = None,
+        *,
+        format: str = "delta",  # noqa: A002  # what a reader would call it
+        options: Mapping[str, str] | None = None,
+    ) -> list[Exported]:
+        """Write the current rows of a dataset, or of one side of it, into a table of another format: `delta`, with the extra of that name.
+
+        `at` is like that of `files`. The table has a column `interval_start`, and of a split table a column `split`. An interval that it
+        holds in the current version is left alone (`standing`); a newer version replaces the older one's rows in one commit of the table.
+        `options` go to the library as they are: what it needs to reach a bucket. DataError for rows or a table that don't fit.
+        """
+        found = self._name(name)
+        manifests = self._manifests(found, (None, None) if at is None else at, None)
+        return send(self._lake, manifests, found.part, open_export(self._lake, format, target, options))
 
     def decisions(self, name: str) -> list[Decision]:
         """The promotions, rejections, rollbacks, holds and releases of a model, oldest first."""
@@ -186,14 +221,7 @@ class OpenLake:
     def _manifests(self, name: _Name, at: At, version: int | None) -> list[Manifest]:
         log = self._lake.log(name.pipeline, name.dataset)
         if isinstance(at, tuple):
-            window = Interval(parse_time(at[0]), parse_time(at[1]))
-            found = [log.current(i, versions=v) for i, v in log.versions(window).items()]
-            kept = [m for m in found if m is not None and m.kind == "data"]
-            if not kept:
-                raise UnknownNameError(
-                    f"{log.name} has nothing between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} in {self.uri}."
-                )
-            return kept
+            return self._within(log, *(None if time is None else parse_time(time) for time in at))
         interval, versions = self._interval(name, at)
         if version is not None:
             return [log.manifest(interval, version)]
@@ -203,6 +231,18 @@ class OpenLake:
                 f"{log.name} has no data for {interval.label}: {current.kind if current else 'never made'}. See: headrace log FILE {name.dataset}"
             )
         return [current]
+
+    def _within(self, log: DatasetLog, start: datetime | None, end: datetime | None) -> list[Manifest]:
+        """The current data of all intervals that start in a range, whose ends may be open."""
+        window = Interval(start, end) if start is not None and end is not None else None
+        asked = {i: v for i, v in log.versions(window).items() if (start is None or start <= i.start) and (end is None or i.start < end)}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = list(pool.map(lambda one: log.current(one[0], versions=one[1]), asked.items()))
+        kept = [m for m in found if m is not None and m.kind == "data"]
+        if not kept:
+            bounds = "".join(f" {word} {time:%Y-%m-%d %H:%M}" for word, time in (("from", start), ("to", end)) if time is not None)
+            raise UnknownNameError(f"{log.name} has no data{bounds} in {self.uri}. See: headrace log FILE {log.dataset}")
+        return kept
 
     def _interval(self, name: _Name, at: str | datetime | None) -> tuple[Interval, tuple[int, ...]]:
         log = self._lake.log(name.pipeline, name.dataset)

@@ -89,8 +89,11 @@ class BucketStore:
         self.traffic.count(1, down=len(data))
         return data
 
-    def replace(self, key: str, data: bytes) -> None:
+    def replace(self, key: str, data: bytes | Path) -> None:
         check_key(key)
+        if isinstance(data, Path):
+            self._upload(key, data)
+            return
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         self._ask("put", key, lambda: obstore.put(self._client, key, data, attributes={"Content-Type": kind}, use_multipart=False))
         self.traffic.count(1, up=len(data))
