@@ -192,7 +192,7 @@ class BucketStore:
             aside.replace(here)
         return here
 
-    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
         here = {file.key: self._cache.place(check_key(file.key)) for file in files}
         missing = [file for file in files if not here[file.key].is_file() and not self._cache.take(file.sha256, here[file.key])]
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix="headrace-download") as pool:
