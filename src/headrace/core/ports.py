@@ -81,8 +81,8 @@ class RawFile:
 
     @property
     def name(self) -> str:
-        """The last part of the path; that of an address is without its query."""
-        if "://" not in self.uri:
+        """The last part of the path; that of an address on the web is without its query."""
+        if not self.uri.lower().startswith(("http://", "https://")):
             return self.uri.rsplit("/", 1)[-1]
         path = self.uri.partition("://")[2].partition("?")[0].partition("/")[2]
         return path.rsplit("/", 1)[-1].lstrip(".") or "file"
