@@ -65,7 +65,7 @@ def masked(text: str) -> str:
     'postgresql://***@host/db?token=***'
     """
     text = re.sub(r"(?<=://)(?:[^/:@\s]*:[^\s]*|[^/\s]*)@", "***@", text)
-    return re.sub(rf"(?i)({_NAMES}[\w-]*=)[^&\s]+", r"\1***", text)
+    return re.sub(rf"(?i)({_NAMES}[\w-]*=)(?!\*\*\*(?:[&`'\"),.;:\s]|$))[^&\s]+", r"\1***", text)  # what is masked stays as it is
 
 
 def public(location: str) -> str:
