@@ -91,9 +91,8 @@ def source_access(told: Mapping[str, JSON], connection: Connection | None) -> Ac
     values = dict(told)
     if connection is not None and "connection" in named and connection.type in ("aws", ""):
         leads = aws_credentials(connection)
-        for name, led in (("endpoint", leads.endpoint_url), ("region", leads.region)):
-            if led and name not in named:
-                values[name] = led
+        led: Mapping[str, JSON] = {"endpoint": leads.endpoint_url, "region": leads.region}
+        values |= {name: value for name, value in led.items() if value and name not in named}
     return _access(values, connection, Path.cwd())
 
 
