@@ -47,7 +47,14 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
 }
 _NUMBERS = frozenset({"threads", "jobs", "patience_s"})
 _SECTIONS = frozenset({"sources", "settings", "publish"})
-_OF_A_SOURCE: Mapping[str, str] = {"location": "data/prices.csv", "connection": "my_site", "max_size": "20GB"}
+_OF_A_SOURCE: Mapping[str, str] = {
+    "location": "data/prices.csv",
+    "connection": "my_site",
+    "max_size": "20GB",
+    "endpoint": "http://127.0.0.1:9000",
+    "region": "eu-west-1",
+    "requester_pays": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,8 @@ def _source(section: JSON, label: str) -> dict[str, JSON]:
     for name, value in given.items():
         if name not in _OF_A_SOURCE:
             raise ConfigurationError(f"{label} has no setting `{name}`. {did_you_mean(name, _OF_A_SOURCE)}")
-        if not isinstance(value, str) or not value:
+        is_switch = name == "requester_pays" and isinstance(value, bool)
+        if not is_switch and (not isinstance(value, str) or not value):
             raise ConfigurationError(f'{label}.{name} is a text between quotes, such as {name} = "{_OF_A_SOURCE[name]}".')
     if "max_size" in given:
         try:

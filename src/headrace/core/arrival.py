@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, cast
 
@@ -31,7 +31,8 @@ class Awaited:
     """What a source's interval waits for, at most `longest_s`, in plain texts: it can be handed to another process.
 
     `files`: those that `location` names, a path, pattern or address; a relative one starts at the folder `place`, and `connection` is the
-    id of the one that it is reached with. `dataset`: the dataset that `location` names, in the lake `place`.
+    id of the one that it is reached with. `dataset`: the dataset that `location` names, in the lake `place`. `access` is what else is
+    to be known to reach either, without secrets.
     """
 
     step: str
@@ -41,6 +42,7 @@ class Awaited:
     place: str
     longest_s: float
     connection: str = ""
+    access: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
     def __str__(self) -> str:
         return f"`{self.location}` ({self.interval.label})" if self.kind == "dataset" else f"`{public(self.location)}`"
@@ -60,6 +62,7 @@ class Awaited:
             "place": self.place,
             "longest_s": self.longest_s,
             "connection": self.connection,
+            "access": dict(self.access),
         }
 
     @classmethod
@@ -68,7 +71,10 @@ class Awaited:
         kind: Kind = "dataset" if told["kind"] == "dataset" else "files"
         longest_s = float(str(told["longest_s"]))
         connection = str(told.get("connection", ""))
-        return cls(str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s, connection)
+        access = cast(Mapping[str, JSON], told.get("access", {}))
+        return cls(
+            str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s, connection, access
+        )
 
 
 @dataclass(frozen=True)

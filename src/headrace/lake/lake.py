@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from headrace.core.errors import DamageError, LakeError, NewerFormatError, UnknownNameError
-from headrace.core.manifest import FORMAT, Manifest, canonical_json
+from headrace.core.manifest import FORMAT, FileEntry, Manifest, canonical_json
 from headrace.core.store import Store
 from headrace.lake.chain import Chain
 from headrace.lake.entry import put_entry
-from headrace.lake.files import VanishedError, fetch, read_paths
+from headrace.lake.files import VanishedError, fetch, paths_of, read_paths
 from headrace.lake.layout import LAKE_KEY, check_name, log_prefix
 from headrace.lake.log import DatasetLog
 
@@ -93,6 +93,10 @@ class Lake:
     def read_paths(self, manifest: Manifest, part: str | None = None, *, verify: bool = False) -> list[Path]:
         """The local files of a part, checked: see `headrace.lake.files.read_paths`."""
         return read_paths(self.store, manifest, part, verify=verify)
+
+    def paths_of(self, manifest: Manifest, files: Sequence[FileEntry]) -> list[Path]:
+        """The local files of some that a manifest names: see `headrace.lake.files.paths_of`."""
+        return paths_of(self.store, manifest, files)
 
     def fetch(self, manifests: Sequence[Manifest], parts: Sequence[str]) -> None:
         """Bring the files of many commits here before they are read one by one: see `headrace.lake.files.fetch`."""

@@ -21,7 +21,7 @@ from headrace.core.plan import Decision
 from headrace.core.ports import Origin, RawFile
 from headrace.core.step import Source, Step
 from headrace.lake.lake import Lake
-from headrace.run.access import access_from_afar
+from headrace.run.access import access_from_afar, plain_access, source_access
 from headrace.run.catalog import Catalog
 from headrace.run.session import Session, open_lake_at, open_origin
 from headrace.run.upstream import look_upstream
@@ -37,9 +37,12 @@ def awaited(session: Session, step: Step, interval: Interval) -> Awaited | None:
         return None
     longest_s = step.wait.total_seconds()
     if step.options.is_dataset:
-        return Awaited(step.name, interval, "dataset", step.options.location, session.lake.uri, longest_s)
-    location = resolve(session.location(step), interval)
-    return Awaited(step.name, interval, "files", location, str(session.folder.absolute()), longest_s, session.connection_of(step))
+        way_in = session.connections.of_lake()
+        connection, access = way_in.id if way_in else "", plain_access(session.config)
+        return Awaited(step.name, interval, "dataset", step.options.location, session.lake.uri, longest_s, connection, access)
+    location, place = resolve(session.location(step), interval), str(session.folder.absolute())
+    connection, access = session.connection_of(step), dict(session.access_to(step))
+    return Awaited(step.name, interval, "files", location, place, longest_s, connection, access)
 
 
 def awaited_by(session: Session, decisions: Sequence[Decision]) -> dict[Pair, Awaited]:
@@ -66,8 +69,8 @@ def look_from_afar(what: Awaited, *, now: datetime, connection: Connection | Non
     return _look(
         what,
         now,
-        lake=lambda: open_lake_at(what.place, is_looking=True),
-        origin=lambda: open_origin(what.location, Path(what.place), access_from_afar({}, connection)),
+        lake=lambda: open_lake_at(what.place, is_looking=True, access=access_from_afar(what.access, connection)),
+        origin=lambda: open_origin(what.location, Path(what.place), source_access(what.access, connection)),
     )
 
 

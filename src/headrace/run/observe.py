@@ -22,8 +22,8 @@ from headrace.run.code import changed_parts
 from headrace.run.publishing import unpublished
 from headrace.run.session import Session
 from headrace.run.upstream import upstream_changes
+from headrace.steps.landing import is_known_to_be, marks_of
 from headrace.steps.registry import is_outdated
-from headrace.steps.sources import is_known_to_be, marks_of
 
 __all__ = ["Request", "make_plan", "observe"]
 

@@ -38,7 +38,7 @@ from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
-from headrace.run.access import access_by_settings, access_from_afar, is_folder
+from headrace.run.access import access_by_settings, access_from_afar, flavour_of, is_folder, is_reached_as_lake, plain_source_access, source_access
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
@@ -206,17 +206,17 @@ class Session:
     def origin(self, source: Source) -> Origin:
         """What finds and opens a source's files: one for all sources that are reached alike."""
         location, ways_in = self.location(source), self._ways_in(source)
-        key = (_flavour_of(location), *(f"{name}={value.value}" for name, value in sorted(ways_in.items())))
+        key = (flavour_of(location), *(f"{name}={value.value}" for name, value in sorted(ways_in.items())))
         with self._lock:
             if key not in self._origins:
-                named = ways_in.get("connection")
-                connection = self.connections.called(str(named.value), f"sources.{source.name}, {named.origin}") if named else None
+                named = self._connection_of(source)
+                connection = self.connections.called(str(named[1].value), f"{named[0]}, {named[1].origin}") if named else None
                 limit = ways_in.get("max_size")
                 try:
                     self._origins[key] = open_origin(
                         location,
                         self.folder,
-                        access_by_settings(self.config, connection),
+                        source_access(self.access_to(source), connection),
                         max_size=size_of(str(limit.value)) if limit else None,
                     )
                 except ConfigurationError as error:
@@ -226,8 +226,19 @@ class Session:
 
     def connection_of(self, source: Source) -> str:
         """The id of the connection that a source is reached with; empty if the settings name none."""
-        found = self._ways_in(source).get("connection")
-        return "" if found is None else str(found.value)
+        found = self._connection_of(source)
+        return "" if found is None else str(found[1].value)
+
+    def access_to(self, source: Source) -> Mapping[str, JSON]:
+        """How a source is reached, but for its connection: plain values, for another process."""
+        return plain_source_access(self.config, self.location(source), self._ways_in(source))
+
+    def _connection_of(self, source: Source) -> tuple[str, Value] | None:
+        """The source's own, else the lake's where it lies in a bucket of the same kind; and what that setting is called."""
+        own, lakes = self._ways_in(source).get("connection"), self.config.values["connection"]
+        if own is not None:
+            return f"sources.{source.name}", own
+        return ("connection", lakes) if lakes.value and is_reached_as_lake(self.config, self.location(source)) else None
 
     def _ways_in(self, source: Source) -> Mapping[str, Value]:
         return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
@@ -272,7 +283,7 @@ def open_origin(location: str, folder: Path, access: Access, *, max_size: int | 
     `access` and `max_size` are for flavours whose `open` has a parameter for them. ConfigurationError where a connection or a limit is
     set that means nothing to the flavour.
     """
-    name = _flavour_of(location)
+    name = flavour_of(location)
     flavour = load("origins", name)
     known = inspect.signature(flavour.open).parameters
     for setting, is_set, parameter in (("connection", access.connection, "access"), ("max_size", max_size, "max_size")):
@@ -302,16 +313,8 @@ def open_lake_at(
 
 def open_store(uri: str, access: Access | None) -> object:
     """What keeps bytes at a path or URI: a Store to a lake, a Shelf to what is published."""
-    flavour = load("stores", _flavour_of(uri))
+    flavour = load("stores", flavour_of(uri))
     return flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None))
-
-
-_SCHEMES = {"file": "local", "https": "http", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-
-
-def _flavour_of(uri: str) -> str:
-    scheme = uri.partition("://")[0].lower() if "://" in uri else "local"
-    return _SCHEMES.get(scheme, scheme)
 
 
 def names_interval(step: Table) -> bool:

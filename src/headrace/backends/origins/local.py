@@ -18,6 +18,8 @@ __all__ = ["LocalOrigin", "open"]
 class LocalOrigin:
     """Paths and patterns; relative ones start at `base`."""
 
+    concurrency = 1
+
     def __init__(self, base: Path) -> None:
         self._base = base
 
@@ -30,7 +32,7 @@ class LocalOrigin:
         if not glob.has_magic(location):
             return ()
         found = (Path(name) for name in glob.iglob(str(path), recursive=True))  # noqa: PTH207  # `**` as the shell has it
-        return tuple(_raw_file(file) for file in sorted(found) if file.is_file())
+        return tuple(_raw_file(file) for file in sorted(set(found)) if file.is_file())
 
     def open(self, file: RawFile) -> BinaryIO:
         try:
