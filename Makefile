@@ -36,6 +36,7 @@ check: $(VENV)/.with-everything ## format, lint, types, architecture, docs, lock
 
 integration: $(VENV)/.with-tests ## the tests that start whole processes and real servers
 	./scripts/browser
+	./scripts/object-servers
 	$(RUN) pytest -q -n $(JOBS) --dist loadgroup -m integration
 
 oldest: ## the tests of Airflow on the oldest one that is supported, in an environment of its own

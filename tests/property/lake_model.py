@@ -19,7 +19,7 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from headrace.core.errors import TransientError
-from headrace.core.ports import Listed
+from headrace.core.store import Listed
 
 PARTIAL = b"(not whole yet)"
 
@@ -96,6 +96,7 @@ class ModelStore:
     """The store port, answered from a list; the first request beyond it stops the actor."""
 
     uri = "model:"
+    concurrency = 1
 
     def __init__(self, answers: Sequence[Answer], *, is_disk: bool) -> None:
         self._answers, self._is_disk = iter(answers), is_disk
@@ -133,7 +134,7 @@ class ModelStore:
             self._staged[key] = _Bytes()
         return self._staged[key]
 
-    def publish(self, keys: Sequence[str]) -> None:
+    def publish(self, keys: Sequence[str], *, digests: Any = None) -> None:
         for key in keys:
             if key in self._staged:
                 self._ask("publish", key, self._staged[key].data)
@@ -143,11 +144,18 @@ class ModelStore:
     def path(self, key: str) -> Any:
         return _Bytes(self._ask("get", key))
 
+    def paths(self, files: Sequence[Any]) -> Any:
+        return [self.path(file.key) for file in files]
+
     def copy(self, source: str, target: str) -> None:
         self._ask("copy", source, target)
 
-    def delete(self, key: str) -> None:
-        self._ask("delete", key)
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            self._ask("delete", key)
+
+    def discard(self, keys: Sequence[str]) -> None:
+        self.delete(*keys)  # the most that a store may do
 
     def confirm(self, keys: Sequence[str]) -> None:
         if self._is_disk:

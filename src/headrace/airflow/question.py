@@ -91,9 +91,20 @@ class QuestionOperator(PipelineOperator, HITLOperator):
         with suppress(TaskAwaitingInput, TaskDeferred):  # it asks; the wait is ours, since not only a person may close the question
             super().execute(context)
         until = None if self.response_timeout is None else (datetime.now(UTC) + self.response_timeout).isoformat()
+        from headrace.run.access import plain_access
+
         way_in = session.connections.of_lake()
         connection = "" if way_in is None else way_in.id
-        trigger = QuestionTrigger(str(context["ti"].id), session.lake.uri, self.pipeline, self.model, found.number, until, connection)
+        trigger = QuestionTrigger(
+            str(context["ti"].id),
+            session.lake.uri,
+            self.pipeline,
+            self.model,
+            found.number,
+            until,
+            connection,
+            plain_access(session.config),
+        )
         self.defer(trigger=trigger, method_name="resume", kwargs={"number": found.number})
 
     def resume(self, context: Context, event: Mapping[str, object], number: int = 0) -> dict[str, JSON]:  # noqa: ARG002  # Airflow gives it

@@ -32,7 +32,17 @@ _AGAIN_S = 15.0  # after Airflow could not be asked
 class QuestionTrigger(BaseTrigger):
     """Fires with a person's answer to task instance `ti`, with `closed` once decision `number` of a model asks nobody any more, or at `until`."""
 
-    def __init__(self, ti: str, lake: str, pipeline: str, model: str, number: int, until: str | None, connection: str = "") -> None:
+    def __init__(
+        self,
+        ti: str,
+        lake: str,
+        pipeline: str,
+        model: str,
+        number: int,
+        until: str | None,
+        connection: str = "",
+        access: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ti = ti
         self.lake = lake
@@ -41,11 +51,12 @@ class QuestionTrigger(BaseTrigger):
         self.number = number
         self.until = until
         self.connection = connection
+        self.access = access or {}
         self._decisions: Decisions | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as Airflow keeps them."""
-        names = ("ti", "lake", "pipeline", "model", "number", "until", "connection")
+        names = ("ti", "lake", "pipeline", "model", "number", "until", "connection", "access")
         return "headrace.airflow.question_trigger.QuestionTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -99,10 +110,11 @@ class QuestionTrigger(BaseTrigger):
         return await lake_connection(self.connection)
 
     def _open(self, connection: Connection | None) -> Decisions:
+        from headrace.run.access import access_from_afar
         from headrace.run.decisions import Decisions
         from headrace.run.session import open_lake_at
 
-        return Decisions(open_lake_at(self.lake, read_only=True, connection=connection), self.pipeline)
+        return Decisions(open_lake_at(self.lake, read_only=True, access=access_from_afar(self.access, connection)), self.pipeline)
 
     def _look(self, decisions: Decisions) -> str:
         """Why the question is closed; empty while it is open. What was read once is not read again."""

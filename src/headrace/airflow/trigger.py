@@ -31,17 +31,20 @@ class CommitsTrigger(BaseTrigger):
     A dataset `model.promotion` is there when a run has judged the model of that interval.
     """
 
-    def __init__(self, lake: str, pipeline: str, missing: list[list[str]], until: str, connection: str = "") -> None:
+    def __init__(
+        self, lake: str, pipeline: str, missing: list[list[str]], until: str, connection: str = "", access: dict[str, Any] | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.lake = lake
         self.connection = connection
+        self.access = access or {}
         self.pipeline = pipeline
         self.missing = missing
         self.until = until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as Airflow keeps them."""
-        arguments = {name: getattr(self, name) for name in ("lake", "pipeline", "missing", "until", "connection")}
+        arguments = {name: getattr(self, name) for name in ("lake", "pipeline", "missing", "until", "connection", "access")}
         return "headrace.airflow.trigger.CommitsTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -52,7 +55,7 @@ class CommitsTrigger(BaseTrigger):
         while True:
             try:
                 if look is None:
-                    look = _Look(self.lake, await self._way_in(), self.pipeline, self.missing)
+                    look = _Look(self.lake, await self._way_in(), self.access, self.pipeline, self.missing)
                 still = await asyncio.to_thread(look)
                 failures, error = 0, ""
             except Exception as problem:  # noqa: BLE001  # a lake that can't be reached now may be reached later; the step tells what it was
@@ -76,9 +79,10 @@ class CommitsTrigger(BaseTrigger):
 class _Look:
     """Looks into a lake that is opened once."""
 
-    def __init__(self, lake: str, connection: Connection | None, pipeline: str, missing: list[list[str]]) -> None:
+    def __init__(self, lake: str, connection: Connection | None, access: dict[str, Any], pipeline: str, missing: list[list[str]]) -> None:
         self._lake = lake
         self._connection = connection
+        self._access = access
         self._pipeline = pipeline
         self._pairs = [(dataset, Interval.of(start, end)) for dataset, start, end in missing]
         self._needs: Any = None
@@ -86,8 +90,10 @@ class _Look:
     def __call__(self) -> int:
         """How many are still missing."""
         if self._needs is None:
+            from headrace.run.access import access_from_afar
             from headrace.run.past import Needs
             from headrace.run.session import open_lake_at
 
-            self._needs = Needs(open_lake_at(self._lake, read_only=True, connection=self._connection), self._pipeline, self._pairs)
+            access = access_from_afar(self._access, self._connection)
+            self._needs = Needs(open_lake_at(self._lake, read_only=True, access=access), self._pipeline, self._pairs)
         return len(self._needs.look())

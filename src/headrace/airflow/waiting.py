@@ -16,6 +16,7 @@ from headrace.airflow.base import PipelineOperator
 from headrace.airflow.trigger import CommitsTrigger
 from headrace.core.errors import ConfigurationError, TransientError
 from headrace.core.past import needs_past
+from headrace.run.access import plain_access
 from headrace.run.past import named
 from headrace.run.session import Session
 from headrace.run.task import Turn
@@ -33,7 +34,7 @@ def wait_for(operator: PipelineOperator, session: Session, turn: Turn, wait_s: f
     missing = [[step, i.start.isoformat(), i.end.isoformat()] for step, i in needed]
     way_in = session.connections.of_lake()
     connection = way_in.id if way_in is not None else ""
-    trigger = CommitsTrigger(session.lake.uri, session.graph.name, missing, until.isoformat(), connection)
+    trigger = CommitsTrigger(session.lake.uri, session.graph.name, missing, until.isoformat(), connection, plain_access(session.config))
     operator.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=wait_s) + _GRACE)
 
 

@@ -17,6 +17,7 @@ from headrace.config import DEFAULTS, Config, masked, read_config
 from headrace.core.errors import HeadraceError
 from headrace.core.ports import JSON
 from headrace.plugins import flavours
+from headrace.run.access import lake_access
 from headrace.run.connections import Connections
 from headrace.run.loading import load_pipeline
 from headrace.run.redaction import redacted
@@ -97,7 +98,7 @@ def _checks(file: Path | None, config: Config) -> list[tuple[str, bool, str]]:
         if "://" not in uri and not Path(uri).exists():
             found.append(("lake", True, f"{uri} is not there yet; the first run makes it"))
         else:
-            open_lake_at(uri, read_only=True, connection=connections.of_lake())
+            open_lake_at(uri, read_only=True, access=lake_access(config, connections))
             found.append(("lake", True, masked(uri)))
     except HeadraceError as error:
         found.append(("lake", False, redacted(str(error))))

@@ -27,6 +27,7 @@ class AwsCredentials:
     session_token: str | None = field(default=None, repr=False)
     region: str | None = None
     endpoint_url: str | None = None
+    sts_endpoint_url: str | None = None
     profile: str | None = None
     role_arn: str | None = None
     role_method: str | None = None
@@ -58,6 +59,7 @@ def aws_credentials(connection: Connection, *, service: str = "s3") -> AwsCreden
         session_token=token,
         region=_text(extra, "region_name"),
         endpoint_url=_text(_inner(_inner(extra, "service_config"), service), "endpoint_url") or _text(extra, "endpoint_url"),
+        sts_endpoint_url=_text(_inner(_inner(extra, "service_config"), "sts"), "endpoint_url"),
         profile=_text(extra, "profile_name"),
         role_arn=role,
         role_method=method,

@@ -6,7 +6,7 @@ A flavour is one class in one file under `backends/<port>/` that satisfies a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,6 @@ __all__ = [
     "FrameKind",
     "InputFiles",
     "Landed",
-    "Listed",
     "ModelBackend",
     "Origin",
     "RawFile",
@@ -38,7 +37,6 @@ __all__ = [
     "RunNote",
     "Schema",
     "SourceFormat",
-    "Store",
     "Tracker",
     "Trained",
     "WriteOrder",
@@ -61,73 +59,6 @@ class Column:
 
 
 Schema = tuple[Column, ...]
-
-
-# ---------------------------------------------------------------- stores: where a lake's bytes live
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One object in a listing. `modified_at` only says whom not to disturb: nothing is decided by it."""
-
-    key: str
-    size_bytes: int
-    modified_at: datetime | None = None
-
-
-class Store(Protocol):
-    """Bytes under keys (`a/b/c`, relative to the lake's root). What was put is seen by every later get and list.
-
-    A key is parts joined by `/`; no part is empty, begins with a dot, or holds a backslash or a control character: ValueError.
-    Errors: `KeyError` for a get, path, copy or publish of what is not there; `TransientError` where trying again may help and the
-    outcome is unknown; `LakeError` otherwise. Any method may be called from many threads at once.
-    """
-
-    uri: str
-
-    def create(self, key: str, data: bytes) -> bool:
-        """Put if absent, durably and in one piece; False when the key exists already. Of many at once, one gets True.
-
-        A reader sees nothing or all of it. After an error the object may be there, or come later: get it and compare.
-        """
-        ...
-
-    def get(self, key: str) -> bytes: ...
-
-    def keys(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
-        """The keys under a prefix (any text, not only a folder), in their order, from the first that is greater than `start_after`.
-
-        Lazy: who stops early has not paid for the rest.
-        """
-        ...
-
-    def list(self, prefix: str, *, start_after: str = "") -> Iterator[Listed]:
-        """As `keys`, with sizes and ages: dearer on a disk, the same in a bucket."""
-        ...
-
-    def stage(self, key: str) -> Path:
-        """A local path to write an object's bytes to. Nobody may rely on them before `publish`. Its folder exists."""
-        ...
-
-    def publish(self, keys: Sequence[str]) -> None:
-        """Make staged objects readable by their keys, and durable."""
-        ...
-
-    def path(self, key: str) -> Path:
-        """A local file that holds the object's bytes, to be read and never written."""
-        ...
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy an object without moving its bytes through this process; durable once `target` is published."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is no error."""
-        ...
-
-    def confirm(self, keys: Sequence[str]) -> None:
-        """Make objects durable that others created and we have seen, before building on them."""
-        ...
 
 
 # ---------------------------------------------------------------- origins: where raw files come from

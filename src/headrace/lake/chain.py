@@ -15,7 +15,8 @@ from typing import Literal, get_args
 from headrace.core.errors import DamageError, NewerFormatError
 from headrace.core.interval import Interval
 from headrace.core.manifest import FORMAT, FileEntry, canonical_json, time_text
-from headrace.core.ports import JSON, Store
+from headrace.core.ports import JSON
+from headrace.core.store import Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError
 from headrace.lake.layout import chain_key, chain_prefix, champion_folder, parse_attempt, parse_chain, slot_key
@@ -166,8 +167,7 @@ class Chain:
         self._copy(files, copies)
         if put_entry(self._store, chain_key(self.pipeline, self.model, number), data) is None:
             return whole
-        for copy in copies:
-            self._store.delete(copy.key)
+        self._store.discard([copy.key for copy in copies])
         return None
 
     # ------------------------------------------------ the work
@@ -196,7 +196,7 @@ class Chain:
         try:
             for file, copy in zip(files, copies, strict=True):
                 self._store.copy(file.key, copy.key)
-            self._store.publish([copy.key for copy in copies])
+            self._store.publish([copy.key for copy in copies], digests={copy.key: copy.sha256 for copy in copies})
         except KeyError as gone:
             raise VanishedError(
                 f"{gone} was to become a champion of {self.pipeline}.{self.model}, and is gone from {self._store.uri}."

@@ -14,7 +14,7 @@ from typing import Literal
 
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
-from headrace.core.ports import Listed
+from headrace.core.store import Listed
 from headrace.lake.chain import Chain
 from headrace.lake.lake import Lake
 from headrace.lake.layout import LAYERS, Attempted, Champion, Slot, chain_key, parse_attempt, parse_champion, slot_key
@@ -82,9 +82,7 @@ def collect(lake: Lake, plan: Collection) -> Collection:
     """
     doomed = tuple(leftover for leftover in plan.leftovers if _is_settled(lake, leftover))
     lake.store.confirm([leftover.decider for leftover in doomed])
-    for leftover in doomed:
-        for key in leftover.keys:
-            lake.store.delete(key)
+    lake.store.delete(*(key for leftover in doomed for key in leftover.keys))
     return Collection(doomed)
 
 

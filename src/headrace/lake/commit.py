@@ -16,7 +16,8 @@ from typing import Literal
 from headrace.core.errors import LakeError, LostRaceError, TransientError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, FileEntry, InputRef, Manifest, Part, time_text
-from headrace.core.ports import JSON, Store
+from headrace.core.ports import JSON
+from headrace.core.store import Store
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError, sha256_of
 from headrace.lake.layout import attempt_folder, slot_key
@@ -114,7 +115,7 @@ class Attempt:
         }
         manifest = Manifest(self.pipeline, self.dataset, self.interval, self.version, content, {**(receipt or {}), **own})
         data = manifest.to_json()
-        self._publish()
+        self._publish({file.key: file.sha256 for part in content.parts for file in part.files})
         self._store.confirm([key for ref in content.inputs for key in _input_slots(ref)])
         self._state = "unknown"
         found = put_entry(self._store, self.slot, data)
@@ -135,10 +136,9 @@ class Attempt:
         return None if winner.nonce == self.nonce else winner
 
     def discard(self) -> None:
-        """Delete the attempt's files if they are certain to be nobody's: it lost, or nothing was put yet. Otherwise leave them."""
+        """Give the attempt's files up if they are certain to be nobody's: it lost, or nothing was put yet. Otherwise leave them."""
         if self._state in ("open", "lost"):
-            for key in self._staged:
-                self._store.delete(key)
+            self._store.discard(list(self._staged))
             self._staged.clear()
 
     # ------------------------------------------------ the work
@@ -177,9 +177,9 @@ class Attempt:
         if self.current:
             _check_not_older(content.inputs, self.current)
 
-    def _publish(self) -> None:
+    def _publish(self, digests: Mapping[str, str]) -> None:
         try:
-            self._store.publish(list(self._staged))
+            self._store.publish(list(self._staged), digests=digests)
         except KeyError as gone:
             winner = self.rival()
             if winner is None:

@@ -7,7 +7,7 @@ second), the caller learns whose entry it is, or learns that it is not known.
 from __future__ import annotations
 
 from headrace.core.errors import TransientError, is_transient
-from headrace.core.ports import Store
+from headrace.core.store import Store
 
 __all__ = ["put_entry"]
 

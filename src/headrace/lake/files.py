@@ -6,13 +6,15 @@ The invariant: a reader gets all the files of one manifest, each with the size (
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from headrace.core.errors import DamageError, TransientError, UnknownNameError, did_you_mean
-from headrace.core.manifest import FileEntry, Manifest
-from headrace.core.ports import Store
+from headrace.core.manifest import FileEntry, Manifest, Part
+from headrace.core.store import Store
 
-__all__ = ["VanishedError", "read_paths", "sha256_of"]
+__all__ = ["VanishedError", "fetch", "read_paths", "sha256_of"]
 
 _PIECE = 1 << 18
 
@@ -27,11 +29,26 @@ def read_paths(store: Store, manifest: Manifest, part: str | None, *, verify: bo
     Raises UnknownNameError for a part that the manifest has not, VanishedError for a file that is gone, DamageError for one whose size, or
     with `verify` digest, is not what the manifest says.
     """
-    found = manifest.content.part(part)
-    if found is None:
-        known = [part.name for part in manifest.content.parts]
-        raise UnknownNameError(f"{manifest} has no part `{part or 'rows'}`. {did_you_mean(part or 'rows', known)}")
-    return [_checked(store, manifest, file, verify=verify) for file in found.files]
+    found = _part(manifest, part)
+    try:
+        paths = store.paths(found.files)
+    except KeyError as gone:
+        raise VanishedError(f"{manifest} names `{gone.args[0]}`, and the file is gone from {store.uri}.") from None
+    for file, path in zip(found.files, paths, strict=True):
+        _check(store, manifest, file, path, verify=verify)
+    return list(paths)
+
+
+def fetch(store: Store, manifests: Sequence[Manifest], parts: Sequence[str]) -> None:
+    """Bring the files of some parts of many commits here, all at once where that pays: `read_paths` finds them then.
+
+    What is gone or damaged is not told: whoever reads it will be.
+    """
+    if store.concurrency == 1:
+        return
+    files = [file for manifest in manifests for part in manifest.content.parts if part.name in parts for file in part.files]
+    with suppress(KeyError, DamageError):
+        store.paths(files)
 
 
 def sha256_of(path: Path) -> str:
@@ -42,18 +59,24 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _checked(store: Store, manifest: Manifest, file: FileEntry, *, verify: bool) -> Path:
+def _part(manifest: Manifest, name: str | None) -> Part:
+    found = manifest.content.part(name)
+    if found is None:
+        known = [part.name for part in manifest.content.parts]
+        raise UnknownNameError(f"{manifest} has no part `{name or 'rows'}`. {did_you_mean(name or 'rows', known)}")
+    return found
+
+
+def _check(store: Store, manifest: Manifest, file: FileEntry, path: Path, *, verify: bool) -> None:
     try:
-        path = store.path(file.key)
         size = path.stat().st_size
         digest = sha256_of(path) if verify and size == file.bytes else file.sha256
-    except (KeyError, FileNotFoundError):
+    except FileNotFoundError:
         raise VanishedError(f"{manifest} names `{file.key}`, and the file is gone from {store.uri}.") from None
     if size != file.bytes:
         raise _damage(store, manifest, file, f"has {size:,} bytes, and the manifest says {file.bytes:,}")
     if digest != file.sha256:
         raise _damage(store, manifest, file, f"has the SHA-256 {digest}, and the manifest says {file.sha256}")
-    return path
 
 
 def _damage(store: Store, manifest: Manifest, file: FileEntry, what: str) -> DamageError:

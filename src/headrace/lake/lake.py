@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from headrace.core.errors import DamageError, NewerFormatError, UnknownNameError
 from headrace.core.manifest import FORMAT, Manifest, canonical_json
-from headrace.core.ports import Store
+from headrace.core.store import Store
 from headrace.lake.chain import Chain
 from headrace.lake.entry import put_entry
-from headrace.lake.files import VanishedError, read_paths
+from headrace.lake.files import VanishedError, fetch, read_paths
 from headrace.lake.layout import LAKE_KEY, check_name
 from headrace.lake.log import DatasetLog
 
@@ -78,6 +78,10 @@ class Lake:
     def read_paths(self, manifest: Manifest, part: str | None = None, *, verify: bool = False) -> list[Path]:
         """The local files of a part, checked: see `headrace.lake.files.read_paths`."""
         return read_paths(self.store, manifest, part, verify=verify)
+
+    def fetch(self, manifests: Sequence[Manifest], parts: Sequence[str]) -> None:
+        """Bring the files of many commits here before they are read one by one: see `headrace.lake.files.fetch`."""
+        fetch(self.store, manifests, parts)
 
 
 def folders_of(store: Store, prefix: str, *, depth: int) -> Iterator[tuple[str, ...]]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from headrace.core.errors import DamageError, LakeError, LostRaceError, NotReadyError, TransientError, UnknownNameError
+from headrace.core.errors import DamageError, HeadraceError, LakeError, LostRaceError, NotReadyError, TransientError, UnknownNameError
 from headrace.core.interval import Interval
 from headrace.core.manifest import FORMAT, Content, Kind, Manifest, canonical_json
-from headrace.core.ports import JSON, Store
+from headrace.core.ports import JSON
+from headrace.core.store import Store
 from headrace.lake.commit import Attempt, Lost
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError
 from headrace.lake.layout import interval_prefix, log_prefix, month_prefixes, owner_key, parse_slot, slot_key
+from headrace.lake.parallel import in_parallel
 
 __all__ = ["DatasetLog", "Work"]
 
@@ -39,6 +43,7 @@ class DatasetLog:
         self.pipeline, self.dataset = pipeline, dataset
         self._store, self._clock, self._nonces = store, clock, nonces
         self._manifests: dict[tuple[Interval, int], Manifest] = {}
+        self._packed: dict[tuple[Interval, int], bytes] = {}
         self._lock = threading.Lock()
 
     @property
@@ -49,8 +54,13 @@ class DatasetLog:
         """Say once what this dataset is made by; the same claim again is fine. Raises LakeError for another, naming both."""
         key = owner_key(self.pipeline, self.dataset)
         data = canonical_json({"format": FORMAT, "owner": owner})
-        found = put_entry(self._store, key, data)
-        if found is not None:
+        try:
+            found: bytes | None = self._store.get(key)  # nearly always there, and cheaper to read than to try to put
+        except KeyError:
+            found = put_entry(self._store, key, data)
+        else:
+            self._store.confirm([key])
+        if found is not None and found != data:
             theirs = json.loads(found).get("owner")
             raise LakeError(
                 f"The dataset {self.name} in {self._store.uri} belongs to {_plain(theirs)}, and this is {_plain(owner)}. "
@@ -74,10 +84,10 @@ class DatasetLog:
 
     def versions(self, window: Interval | None = None) -> dict[Interval, tuple[int, ...]]:
         """The versions of each interval that starts in a window (None: of all), fences included, in time's order. One listing a month."""
-        prefixes = [log_prefix(self.pipeline, self.dataset)] if window is None else month_prefixes(self.pipeline, self.dataset, window)
+        prefixes = [log_prefix(self.pipeline, self.dataset)] if window is None else [*month_prefixes(self.pipeline, self.dataset, window)]
         found: dict[Interval, list[int]] = {}
-        for prefix in prefixes:
-            for key in self._store.keys(prefix):
+        for keys in in_parallel(self._store, lambda prefix: [*self._store.keys(prefix)], prefixes):
+            for key in keys:
                 slot = parse_slot(key)
                 if slot and (window is None or window.start <= slot.interval.start < window.end):
                     found.setdefault(slot.interval, []).append(slot.version)
@@ -96,7 +106,7 @@ class DatasetLog:
             return cached
         key = slot_key(self.pipeline, self.dataset, interval, version)
         try:
-            data = self._store.get(key)
+            data = self._read(interval, version)
         except KeyError:
             raise UnknownNameError(
                 f"{self.name} {interval} has no version {version} in {self._store.uri}. See: headrace log {self.name}"
@@ -109,6 +119,14 @@ class DatasetLog:
                 del self._manifests[next(iter(self._manifests))]
             self._manifests[interval, version] = manifest
         return manifest
+
+    def read_ahead(self, slots: Sequence[tuple[Interval, int]]) -> None:
+        """Read many manifests at once where that pays, so that `manifest` has them; what can't be read is told by `manifest`."""
+        if self._store.concurrency == 1:
+            return
+        with self._lock:
+            wanted = [slot for slot in slots if slot not in self._packed]
+        in_parallel(self._store, self._read_quietly, wanted)
 
     def current(self, interval: Interval, *, versions: tuple[int, ...] | None = None) -> Manifest | None:
         """The newest version that is not a fence, or None. A `cleared` one counts as absent, an `expired` one as not to be made again.
@@ -183,7 +201,7 @@ class DatasetLog:
                 return made
             content, receipt = made
             try:
-                return attempt.commit(content, receipt)
+                return self._kept(attempt.commit(content, receipt))
             except Lost as lost:
                 attempt.discard()
                 if lost.winner.kind == "data" and lost.winner.content.fingerprint == content.fingerprint:
@@ -225,6 +243,31 @@ class DatasetLog:
                 raise ValueError(f"there is no version of {self.name} {attempt.interval} to adopt")
             self.confirm(attempt.current)
             return attempt.current
+        return made
+
+    def _read(self, interval: Interval, version: int) -> bytes:
+        """The bytes of an entry. Where reading them is a request they are kept, packed: entries never change."""
+        with self._lock:
+            packed = self._packed.get((interval, version))
+        if packed is not None:
+            return zlib.decompress(packed)
+        data = self._store.get(slot_key(self.pipeline, self.dataset, interval, version))
+        self._keep(interval, version, data)
+        return data
+
+    def _read_quietly(self, slot: tuple[Interval, int]) -> None:
+        with suppress(KeyError, HeadraceError):
+            self._read(*slot)
+
+    def _keep(self, interval: Interval, version: int, data: bytes) -> None:
+        if self._store.concurrency > 1:
+            packed = zlib.compress(data, 1)
+            with self._lock:
+                self._packed[interval, version] = packed
+
+    def _kept(self, made: Manifest) -> Manifest:
+        """A commit of our own, whose reading back is spared."""
+        self._keep(made.interval, made.version, made.to_json())
         return made
 
     def _mark(self, kind: Kind, interval: Interval, *, why: str, who: str) -> Manifest:

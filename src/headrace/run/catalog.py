@@ -16,6 +16,7 @@ from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
+from headrace.lake.parallel import in_parallel
 
 __all__ = ["Catalog"]
 
@@ -86,6 +87,18 @@ class Catalog:
     def all_intervals(self, dataset: str) -> Iterator[Interval]:
         """Every interval that has an entry, in time's order: one listing of the whole log."""
         return iter(sorted(self.log(dataset).versions(None)))
+
+    def read_ahead(self, dataset: str, intervals: Sequence[Interval]) -> None:
+        """Look at many intervals at once, where the store says that pays: their months' listings, and their newest manifests."""
+        if self._lake.store.concurrency == 1:
+            return
+        with self._lock:
+            unseen = [i for i in sorted({_month_index(one.start) for one in intervals}) if (dataset, i) not in self._months]
+        for index, found in zip(unseen, in_parallel(self._lake.store, lambda index: self._listed(dataset, index), unseen), strict=True):
+            with self._lock:
+                self._months.setdefault((dataset, index), found)
+        known = [(interval, self.versions(dataset, interval)) for interval in intervals]
+        self.log(dataset).read_ahead([(interval, versions[-1]) for interval, versions in known if versions])
 
     def list_again(self, dataset: str, intervals: Sequence[Interval]) -> None:
         """Look at some intervals anew: whoever commits does so after fixing the attempt's number, and before reading."""

@@ -26,6 +26,7 @@ from headrace.core.errors import HeadraceError, StepError, StepTimeoutError, Tra
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt, State
+from headrace.run.access import lake_access
 from headrace.run.connections import Connections
 from headrace.run.execute import execute_step
 from headrace.run.loading import load_pipeline
@@ -98,7 +99,7 @@ def _carry_out(task: Mapping[str, JSON]) -> Receipt:
     session = Session(
         graph=loaded.graph,
         config=config,
-        lake=open_lake_at(str(task["lake"]), connection=Connections(config, given=given).of_lake()),
+        lake=open_lake_at(str(task["lake"]), access=lake_access(config, Connections(config, given=given))),
         file=Path(str(task["file"])),
         clock=lambda: now,
         overrides=cast(Mapping[str, Mapping[str, JSON]], task["overrides"]),

@@ -77,7 +77,8 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     worker = _WORKERS[type(step)]
     log = session.log(step.name)
     try:
-        manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
+        with session.lake.store.lease():
+            manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
     except TooManyRejectedError as error:
         commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
         raise

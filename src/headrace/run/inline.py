@@ -14,6 +14,7 @@ from headrace.core.graph import Graph
 from headrace.core.interval import parse_time
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
+from headrace.run.access import lake_access
 from headrace.run.backfill import carry_out, experiment_of
 from headrace.run.connections import Connections
 from headrace.run.observe import Request
@@ -33,7 +34,7 @@ def run_inline(
     session = Session(
         graph,
         config,
-        open_lake_at(config.lake_uri, clock=clock, connection=Connections(config).of_lake()),
+        open_lake_at(config.lake_uri, clock=clock, access=lake_access(config, Connections(config))),
         file=None,
         clock=clock,
         overrides=_by_step(settings),

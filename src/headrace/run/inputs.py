@@ -72,6 +72,7 @@ def row_paths(session: Session, manifest: Manifest, parts: Sequence[str] = ROW_P
 def _manifests(session: Session, step: Step, interval: Interval, read: Input, intervals: Sequence[Interval]) -> tuple[Manifest, ...]:
     dataset = session.dataset(read.dataset)
     session.catalog.list_again(dataset, intervals)
+    session.catalog.read_ahead(dataset, intervals)
     found, missing = [], []
     for wanted in intervals:
         manifest = _newest(session, read, wanted)
@@ -105,6 +106,7 @@ def _is_missing(manifest: Manifest | None) -> bool:
 
 
 def _files(session: Session, read: Input, found: Sequence[Manifest]) -> InputFiles:
+    session.lake.fetch(found, ROW_PARTS)
     by_interval = tuple((m.interval, row_paths(session, m)) for m in found)
     schema = next((s for s in (m.content.columns for m in reversed(found)) if s), ())
     counts = [part.rows for m in found for part in m.content.parts if part.name in ROW_PARTS]

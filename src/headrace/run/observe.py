@@ -60,9 +60,19 @@ def observe(session: Session, request: Request) -> list[Seen]:
     """What is seen of every pair that a request is about, each after those that it reads."""
     targets = list(_targets(session, request))
     look = _Look(session, request, frozenset(targets))
+    _read_ahead(session, targets)
     for pair in targets:
         _visit(look, pair)
     return list(look.seen.values())
+
+
+def _read_ahead(session: Session, targets: Sequence[Pair]) -> None:
+    by_step: dict[str, list[Interval]] = {}
+    for name, interval in targets:
+        step = session.graph.steps[name]
+        by_step.setdefault(step.model if isinstance(step, Promotion) else name, []).append(interval)
+    for name, intervals in by_step.items():
+        session.catalog.read_ahead(session.dataset(name), intervals)
 
 
 def _targets(session: Session, request: Request) -> Iterable[Pair]:

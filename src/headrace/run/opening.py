@@ -16,6 +16,7 @@ from headrace.core.errors import ConfigurationError
 from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON
+from headrace.run.access import lake_access
 from headrace.run.connections import Connections
 from headrace.run.loading import load_pipeline
 from headrace.run.session import Session, open_lake_at
@@ -40,7 +41,7 @@ def open_pipeline(
     loaded = load_pipeline(file, name=name)
     config = read_config(loaded.file, environment=os.environ, profile=profile, overrides={"lake": lake})
     connections = Connections(config)
-    opened = open_lake_at(config.lake_uri, read_only=is_reading, is_looking=is_looking, connection=connections.of_lake())
+    opened = open_lake_at(config.lake_uri, read_only=is_reading, is_looking=is_looking, access=lake_access(config, connections))
     return Session(loaded.graph, config, opened, file=loaded.file, overrides=overrides or {}, who=who, given_connections=connections.told())
 
 

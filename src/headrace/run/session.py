@@ -21,21 +21,22 @@ from pathlib import Path
 from typing import cast
 
 from headrace.config import Config
-from headrace.core.connection import Connection
+from headrace.core.access import Access
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
-from headrace.core.outward import Shelf
-from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat, Store
+from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Predictions, Source, Step, Table, TrainedModel, is_published, published_to
+from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
+from headrace.run.access import access_by_settings, access_from_afar, is_folder
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
@@ -74,7 +75,7 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[str, Origin] = {}
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, Store] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
@@ -210,12 +211,12 @@ class Session:
                 self._origins[name] = open_origin(location, self.folder)
             return self._origins[name]
 
-    def shelf(self, place: str) -> Shelf:
-        """Where published rows are copied to. It is reached with the lake's connection."""
+    def shelf(self, place: str) -> Store:
+        """The store of a place where rows are published. One in a bucket is reached as the lake is: by its connection and settings."""
         with self._lock:
             if place not in self._shelves:
-                connection = None if _flavour_of(place) in ("local", "memory") else self.connections.of("connection")
-                self._shelves[place] = cast(Shelf, open_store(place, connection))
+                access = None if is_folder(place) else access_by_settings(self.config, self.connections.of("connection"))
+                self._shelves[place] = open_store(place, access)
             return self._shelves[place]
 
     def location(self, source: Source) -> str:
@@ -240,13 +241,13 @@ def open_origin(location: str, folder: Path) -> Origin:
 
 
 def open_lake_at(
-    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, connection: Connection | None = None
+    uri: str, *, clock: Clock = utc_now, read_only: bool = False, is_looking: bool = False, access: Access | None = None
 ) -> Lake:
     """The lake at a path or URI: made where there is none, an error with `read_only`, and taken for empty with `is_looking`.
 
-    A store that is no folder is handed the `connection`, if the settings name one.
+    A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
-    store = cast(Store, open_store(uri, connection))
+    store = open_store(uri, access)
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
@@ -255,15 +256,18 @@ def open_lake_at(
         return Lake(store, clock=clock)
 
 
-def open_store(uri: str, connection: Connection | None) -> object:
-    """What keeps bytes at a path or URI: a Store to a lake, a Shelf to what is published."""
+def open_store(uri: str, access: Access | None) -> Store:
+    """The store at a path or URI, of a lake or of what is published."""
     flavour = load("stores", _flavour_of(uri))
-    return flavour.open(uri) if connection is None else flavour.open(uri, connection=connection)
+    return cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
+
+
+_SCHEMES = {"file": "local", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
 def _flavour_of(uri: str) -> str:
     scheme = uri.partition("://")[0] if "://" in uri else "local"
-    return "local" if scheme == "file" else scheme
+    return _SCHEMES.get(scheme, scheme)
 
 
 def names_interval(step: Table) -> bool:

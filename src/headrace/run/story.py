@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from headrace.core.errors import HeadraceError
 from headrace.core.interval import Interval
@@ -67,10 +66,14 @@ def report_key(session: Session, runs: Sequence[Interval]) -> str:
 
 
 def _existing(session: Session, key: str) -> str | None:
-    try:
-        return str(session.lake.store.path(key))
-    except KeyError:
-        return None
+    is_there = key in session.lake.store.keys(key)
+    return _place(session, key) if is_there else None
+
+
+def _place(session: Session, key: str) -> str:
+    """Where a person finds an object of the lake: its path in a folder, its address in a bucket."""
+    store = session.lake.store
+    return f"{store.uri}/{key}" if "://" in store.uri else str(store.path(key))
 
 
 def _write_report(session: Session, receipts: Sequence[Receipt], runs: Sequence[Interval], key: str, started: float) -> str:
@@ -79,10 +82,8 @@ def _write_report(session: Session, receipts: Sequence[Receipt], runs: Sequence[
 
     html = render_report(report_data(session, receipts, runs, started=started, ended=time.time()))
     store = session.lake.store
-    store.delete(key)
-    Path(store.stage(key)).write_text(without_secrets(html), encoding="utf-8")
-    store.publish([key])
-    return str(store.path(key)) if "://" not in store.uri else f"{store.uri}/{key}"
+    store.replace(key, without_secrets(html).encode())
+    return _place(session, key)
 
 
 def _track(session: Session, receipts: Sequence[Receipt], story: Story) -> None:

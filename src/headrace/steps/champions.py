@@ -17,7 +17,7 @@ from headrace.lake.chain import Chain, Decision
 from headrace.lake.files import VanishedError
 from headrace.lake.lake import Lake
 
-__all__ = ["PART", "TRIES", "Past", "champion_as_of", "is_late", "lost", "model_files", "open_champion", "verified_file"]
+__all__ = ["PART", "TRIES", "Past", "champion_as_of", "is_late", "lost", "model_files", "open_champion", "verified_files"]
 
 PART = "model"  # the part of a commit that holds a model's files
 TRIES = 5
@@ -61,7 +61,7 @@ def open_champion(
 ) -> FittedModel:
     """The model that a decision is about, verified by digest before it is loaded. VanishedError when its files are gone, DamageError when they differ."""
     files = decision.files or model_files(lake.log(pipeline, model).manifest(decision.model, decision.version))
-    paths = [verified_file(lake, file) for file in files]
+    paths = verified_files(lake, files)
     return backend.load(paths[0].parent, trust=trust, is_pickle_allowed=is_pickle_allowed)
 
 
@@ -74,19 +74,21 @@ def model_files(manifest: Manifest) -> tuple[FileEntry, ...]:
     return part.files
 
 
-def verified_file(lake: Lake, file: FileEntry) -> Path:
+def verified_files(lake: Lake, files: Sequence[FileEntry]) -> list[Path]:
+    """Local files of a model, in one folder, each with the digest that its entry says. VanishedError, DamageError."""
     try:
-        path = lake.store.path(file.key)
-        data = path.read_bytes()
-    except (KeyError, FileNotFoundError):
+        found = [(file, path, path.read_bytes()) for file, path in zip(files, lake.store.paths(files), strict=True)]
+    except (KeyError, FileNotFoundError) as gone:
         raise VanishedError(
-            f"The model's file `{file.key}` is gone from {lake.uri}. Run again; if it stays gone, promote another model."
+            f"Of the model's files {', '.join(f'`{file.key}`' for file in files)} one is gone from {lake.uri} ({gone}). "
+            "Run again; if it stays gone, promote another model."
         ) from None
-    if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise DamageError(
-            f"`{file.key}` in {lake.uri} is not what its entry says (SHA-256 {file.sha256[:12]}…): it was changed. It is not loaded; promote another model."
-        )
-    return path
+    for file, _, data in found:
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise DamageError(
+                f"`{file.key}` in {lake.uri} is not what its entry says (SHA-256 {file.sha256[:12]}…): it was changed. It is not loaded; promote another model."
+            )
+    return [path for _, path, _ in found]
 
 
 class Past:

@@ -16,7 +16,7 @@ from headrace.core.ports import JSON
 from headrace.lake.chain import Chain, Decision
 from headrace.lake.files import VanishedError
 from headrace.lake.lake import Lake
-from headrace.steps.champions import TRIES, Past, lost, model_files, verified_file
+from headrace.steps.champions import TRIES, Past, lost, model_files, verified_files
 from headrace.steps.questions import Question, open_question, question
 
 __all__ = ["Answer", "answer", "hold", "promote_by_hand", "release", "rollback"]
@@ -174,8 +174,7 @@ def _remaining(lake: Lake, pipeline: str, model: str, target: Decision) -> Seque
     """The files of an old champion: its own copy, else those that training committed."""
     for files in (target.files, model_files(lake.log(pipeline, model).manifest(target.model, target.version))):
         try:
-            for file in files:
-                verified_file(lake, file)
+            verified_files(lake, files)
             return files
         except VanishedError:
             continue

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.backends import stores
-from headrace.core.ports import Store
+from headrace.core.store import Store
 
 BAD_KEYS = ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", ".hidden", "a/.hidden/b", "a\\b", "a\nb", "a\0b", "x" * 1000]
 
@@ -140,7 +141,7 @@ trees = st.sets(st.lists(segments, min_size=1, max_size=4).map("/".join), max_si
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees, st.data())
 def test_listings_are_in_the_order_of_keys_from_any_prefix_and_start(
-    case: ModuleType, tmp_path_factory: pytest.TempPathFactory, tree, data
+    case: Any, tmp_path_factory: pytest.TempPathFactory, tree, data
 ) -> None:
     keys = {key for key in tree if not any(other.startswith(f"{key}/") for other in tree)}
     store = case.fresh(tmp_path_factory.mktemp("store"))
@@ -187,22 +188,26 @@ def test_a_reader_never_sees_part_of_a_created_object(store: Store) -> None:
 
 
 _RACER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from local import fresh
-store = fresh(Path(sys.argv[2]))
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("stores", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules["stores"] = module
+spec.loader.exec_module(module)
+store = module.opened(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 print([n for n in range(200) if store.create(f"log/a/{n % 7}/{n}", sys.argv[3].encode())])
 """
 
 
-def test_of_four_processes_that_create_the_same_keys_one_wins_each(case: ModuleType, tmp_path: Path) -> None:
-    if not case.IS_SHARED_BY_PROCESSES:
+def test_of_four_processes_that_create_the_same_keys_one_wins_each(case: Any, tmp_path: Path) -> None:
+    if not case.is_shared_by_processes:
         pytest.skip("a store of one process")
-    command = [sys.executable, "-c", _RACER, str(Path(case.__file__).parent), str(tmp_path)]
-    racers = [subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for n in range(4)]
+    command = [sys.executable, "-c", _RACER, str(Path(__file__).parent / "conftest.py"), case.told(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    racers = [
+        subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) for n in range(4)
+    ]
     for racer in racers:
         assert racer.stdout.readline() == "ready\n"
     for racer in racers:

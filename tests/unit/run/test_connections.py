@@ -104,8 +104,8 @@ def test_a_child_process_is_handed_what_was_found(tmp_path):
 _STORE = """
 from headrace.backends.stores.memory import open as open_memory
 
-def open(uri, *, connection=None):
-    print("opened with", connection, connection.password)
+def open(uri, access):
+    print("opened with", access.connection, access.connection.password)
     return open_memory("memory://")
 """
 

@@ -4,27 +4,28 @@ A file is written under its final name, in a folder that only its attempt uses, 
 is written aside and hard-linked into place, which is put-if-absent. The invariant: when `create`, `publish` or `confirm` has returned,
 the object and every folder name above it are on the disk, whoever made them.
 
-What is replaced (`replace`, on a shelf and never in a lake) is written aside and renamed over the old.
+What is replaced (`replace`: nothing that an entry names) is written aside and renamed over the old.
 
 Listings skip names that begin with a dot, and no key has one: entries on their way lie in `.aside`.
 """
 
 # Strings and `os` on purpose: this is the hot path, and the crash tests put a shim in place of `os`.
-# ruff: noqa: PTH100, PTH102, PTH105, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
+# ruff: noqa: PTH100, PTH102, PTH104, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from headrace.core.errors import HeadraceError, LakeError, TransientError
 from headrace.core.key import check_key
-from headrace.core.ports import Listed
+from headrace.core.manifest import FileEntry
+from headrace.core.store import Listed
 
 if sys.platform == "darwin":
     import fcntl
@@ -42,7 +43,9 @@ def open(uri: str) -> LocalStore:  # noqa: A001  # every flavour's module has th
 
 
 class LocalStore:
-    """A store in a folder of one file system that has hard links: see `headrace.core.ports.Store`."""
+    """A store in a folder of one file system that has hard links: see `headrace.core.store.Store`."""
+
+    concurrency = 1
 
     def __init__(self, root: str | Path) -> None:
         self._root = os.path.abspath(root)
@@ -71,13 +74,13 @@ class LocalStore:
                 else:
                     _copy_bytes(str(data), aside)
                     _sync(aside)
-                os.replace(aside, target)
+                os.rename(aside, target)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(aside)
             self._settle([os.path.dirname(target)])
         except OSError as cause:
-            raise _failure("replace", key, self.uri, cause) from cause
+            raise _failure("write", key, self.uri, cause) from cause
 
     def get(self, key: str) -> bytes:
         try:
@@ -95,17 +98,15 @@ class LocalStore:
         finally:
             os.close(fd)
 
-    def delete(self, key: str) -> None:
-        file = self._file(key)
-        folder = os.path.dirname(file)
-        try:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(file)
-            self._durable.discard(folder)
-            with suppress(OSError):  # not empty, or gone: it is tidying, no more
-                os.rmdir(folder)
-        except OSError as cause:
-            raise _failure("delete", key, self.uri, cause) from cause
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            self._delete(key)
+
+    def lease(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def discard(self, keys: Sequence[str]) -> None:
+        self.delete(*keys)
 
     # ------------------------------------------------ listings
 
@@ -132,7 +133,7 @@ class LocalStore:
             raise _failure("make the folder of", key, self.uri, cause) from cause
         return Path(file)
 
-    def publish(self, keys: Sequence[str]) -> None:
+    def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:  # noqa: ARG002  # the files are where they belong
         files = [self._file(key) for key in keys]
         try:
             for file in files:
@@ -148,6 +149,9 @@ class LocalStore:
         if not os.path.isfile(file):
             raise KeyError(key)
         return Path(file)
+
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
+        return [self.path(file.key) for file in files]
 
     def copy(self, source: str, target: str) -> None:
         old, new = self._file(source), self._file(target)
@@ -171,6 +175,18 @@ class LocalStore:
 
     def _file(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
+
+    def _delete(self, key: str) -> None:
+        file = self._file(key)
+        folder = os.path.dirname(file)
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(file)
+            self._durable.discard(folder)
+            with suppress(OSError):  # not empty, or gone: it is tidying, no more
+                os.rmdir(folder)
+        except OSError as cause:
+            raise _failure("delete", key, self.uri, cause) from cause
 
     def _link_aside(self, target: str, data: bytes) -> bool:
         aside = self._aside()

@@ -10,12 +10,14 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from headrace.core.key import check_key
-from headrace.core.ports import Listed
+from headrace.core.manifest import FileEntry
+from headrace.core.store import Listed
 
 __all__ = ["MemoryStore", "open"]
 
@@ -28,7 +30,9 @@ def open(uri: str = "memory:") -> MemoryStore:  # noqa: A001  # every flavour's 
 
 
 class MemoryStore:
-    """A store in memory: see `headrace.core.ports.Store`. All objects count as old."""
+    """A store in memory: see `headrace.core.store.Store`. All objects count as old."""
+
+    concurrency = 1
 
     def __init__(self, uri: str = "memory:") -> None:
         self.uri = uri
@@ -73,7 +77,7 @@ class MemoryStore:
     def stage(self, key: str) -> Path:
         return self._local("staged", key)
 
-    def publish(self, keys: Sequence[str]) -> None:
+    def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:  # noqa: ARG002  # nothing is kept by digest
         for key in keys:
             staged = self._local("staged", key)
             with self._lock:
@@ -91,15 +95,25 @@ class MemoryStore:
                 local.write_bytes(data)
         return local
 
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
+        return [self.path(file.key) for file in files]
+
     def copy(self, source: str, target: str) -> None:
         data = self.get(source)
         self._local("staged", target).write_bytes(data)
 
-    def delete(self, key: str) -> None:
-        with self._lock:
-            self._objects.pop(check_key(key), None)
-            for use in ("staged", "read"):
-                (self._folder / use / key).unlink(missing_ok=True)
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            with self._lock:
+                self._objects.pop(check_key(key), None)
+                for use in ("staged", "read"):
+                    (self._folder / use / key).unlink(missing_ok=True)
+
+    def lease(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def discard(self, keys: Sequence[str]) -> None:
+        self.delete(*keys)
 
     def confirm(self, keys: Sequence[str]) -> None:
         """Nothing to do: memory is as durable as it gets."""

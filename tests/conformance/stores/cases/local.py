@@ -1,9 +1,7 @@
-"""How to make a fresh local store."""
-
-from headrace.backends.stores import local
+"""Where a fresh local store is."""
 
 IS_SHARED_BY_PROCESSES = True
 
 
-def fresh(folder):
-    return local.open(str(folder / "lake"))
+def uri(folder):
+    return str(folder / "lake")

@@ -1,9 +1,7 @@
-"""How to make a fresh memory store."""
-
-from headrace.backends.stores import memory
+"""Where a fresh memory store is."""
 
 IS_SHARED_BY_PROCESSES = False
 
 
-def fresh(_folder):
-    return memory.open()
+def uri(_folder):
+    return "memory://"

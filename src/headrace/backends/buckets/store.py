@@ -1,0 +1,285 @@
+"""A lake's store in a bucket, whichever kind it is: see `headrace.core.store.Store`.
+
+Entries are put only where there is none (If-None-Match), in one request; files are uploaded from a local path, in parts where they are
+large, and read from a local cache. The invariant: of all the requests that it makes, only `delete` removes anything, and only a collection
+calls that.
+"""
+
+from __future__ import annotations
+
+import math
+import mimetypes
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import ObjectStore
+
+from headrace.backends.buckets.address import Address
+from headrace.backends.buckets.cache import Cache
+from headrace.backends.buckets.failures import told
+from headrace.core.errors import DamageError, LakeError
+from headrace.core.key import check_key
+from headrace.core.manifest import FileEntry
+from headrace.core.store import Listed
+from headrace.core.traffic import Traffic
+
+__all__ = ["BucketStore"]
+
+_PAGE = 1000  # keys in an answer to a listing
+_PART = 8 * 2**20  # bytes of a part of an upload, at least; S3 takes 10,000 parts
+_PARTS = 9_000
+_PIECE = 32 * 2**20  # bytes of a part of a download
+_FILES_AT_ONCE = 4
+_PARTS_AT_ONCE = 4
+_TOO_LARGE_TO_COPY = "larger than the maximum allowable size"
+
+
+class BucketStore:
+    """A store under a prefix of a bucket. Made by the flavours' `open`; `client` is obstore's, rooted at the prefix."""
+
+    concurrency = 16
+
+    def __init__(self, client: ObjectStore, place: Address, cache: Cache) -> None:
+        self.uri = str(place)
+        self.traffic = Traffic()
+        self._client, self._place, self._cache = client, place, cache
+        self._lock = threading.Lock()
+        self._staged: dict[str, Path] = {}
+        self._known: set[str] = set()  # keys that this store has published or copied
+
+    def close(self) -> None:
+        """Give back the local disk that is used now, and not when the store is forgotten."""
+        self._cache.close()
+
+    def lease(self) -> AbstractContextManager[None]:
+        return self._cache.lease()
+
+    # ------------------------------------------------ objects in one piece
+
+    def create(self, key: str, data: bytes) -> bool:
+        check_key(key)
+        with told("put", key, self._place):
+            try:
+                obstore.put(self._client, key, bytes(data), mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                self.traffic.count(1)
+                return False
+        self.traffic.count(1, up=len(data))
+        return True
+
+    def get(self, key: str) -> bytes:
+        check_key(key)
+        with told("read", key, self._place):
+            data = bytes(obstore.get(self._client, key).bytes())
+        self.traffic.count(1, down=len(data))
+        return data
+
+    def replace(self, key: str, data: bytes | Path) -> None:
+        check_key(key)
+        if isinstance(data, Path):
+            self._upload(key, data)
+            return
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        with told("put", key, self._place):
+            obstore.put(self._client, key, bytes(data), attributes={"Content-Type": kind}, use_multipart=False)
+        self.traffic.count(1, up=len(data))
+
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            check_key(key)
+        with self._lock:
+            self._known.difference_update(keys)
+        for start in range(0, len(keys), _PAGE):
+            page = list(keys[start : start + _PAGE])
+            try:
+                with told("delete", page[0], self._place):
+                    obstore.delete(self._client, page)
+            except KeyError:
+                self._delete_singly(page)
+            self.traffic.count(1)
+
+    def _delete_singly(self, keys: Sequence[str]) -> None:
+        """Where one that is gone already ends the whole request."""
+        for key in keys:
+            try:
+                with told("delete", key, self._place):
+                    obstore.delete(self._client, key)
+            except KeyError:
+                continue
+
+    def discard(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            path = self._staged_path(key, forget=True)
+            if path is not None:
+                path.unlink(missing_ok=True)
+
+    def confirm(self, keys: Sequence[str]) -> None:
+        """Nothing to do: what a bucket has answered is durable, and is seen by all."""
+
+    # ------------------------------------------------ listings
+
+    def keys(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
+        return (found.key for found in self.list(prefix, start_after=start_after))
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[Listed]:
+        folder, _, name = prefix.rpartition("/")
+        if any(part[:1] in ("", ".") for part in (*(folder.split("/") if folder else ()), *([name] if name else ()))) or prefix == "/":
+            return  # no key begins like that
+        after = max(start_after, _just_before(prefix) if name else "")
+        with told("list", prefix, self._place):
+            pages = obstore.list(self._client, folder or None, offset=after or None, chunk_size=_PAGE)
+        while True:
+            with told("list", prefix, self._place):
+                page = next(iter(pages), None)
+            self.traffic.count(1)
+            for found in page or ():
+                key = found["path"]
+                if key.startswith(prefix) and key > start_after:
+                    yield Listed(key, found["size"], found["last_modified"])
+                elif key > prefix and not key.startswith(prefix):
+                    return
+            if not page:
+                return
+
+    # ------------------------------------------------ files
+
+    def stage(self, key: str) -> Path:
+        check_key(key)
+        with self._lock:
+            if key not in self._staged:
+                self._staged[key] = self._cache.place(key)
+            return self._staged[key]
+
+    def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:
+        files = {key: path for key in keys if (path := self._staged_path(key)) is not None and path.is_file()}
+        for key in keys:
+            if key not in files and key not in self._known:
+                self._look_for(key)
+        with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="headrace-upload") as pool:
+            list(pool.map(self._upload, files, files.values()))
+        for key, path in files.items():
+            digest = (digests or {}).get(key)
+            if digest:
+                self._cache.keep(digest, path)
+        with self._lock:
+            self._known.update(files)
+            for key in files:
+                self._staged.pop(key, None)
+
+    def copy(self, source: str, target: str) -> None:
+        check_key(source), check_key(target)
+        try:
+            with told("copy", source, self._place):
+                obstore.copy(self._client, source, target, overwrite=True)
+        except LakeError as error:
+            if _TOO_LARGE_TO_COPY not in str(error):
+                raise
+            self._copy_through_here(source, target)
+        self.traffic.count(1)
+        with self._lock:
+            self._known.add(target)
+
+    def path(self, key: str) -> Path:
+        check_key(key)
+        here = self._staged_path(key) or self._cache.place(key)
+        if not here.is_file():
+            aside = self._cache.aside()
+            self._download(key, None, aside)
+            aside.replace(here)
+        return here
+
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
+        here = {file.key: self._cache.place(check_key(file.key)) for file in files}
+        missing = [file for file in files if not here[file.key].is_file() and not self._cache.take(file.sha256, here[file.key])]
+        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="headrace-download") as pool:
+            list(pool.map(lambda file: self._fetch(file, here[file.key]), missing))
+        return [here[file.key] for file in files]
+
+    # ------------------------------------------------ the work
+
+    def _staged_path(self, key: str, *, forget: bool = False) -> Path | None:
+        with self._lock:
+            return self._staged.pop(key, None) if forget else self._staged.get(key)
+
+    def _look_for(self, key: str) -> None:
+        check_key(key)
+        with told("read", key, self._place):
+            obstore.head(self._client, key)
+        self.traffic.count(1)
+
+    def _upload(self, key: str, path: Path) -> None:
+        size = path.stat().st_size
+        part = max(_PART, math.ceil(size / _PARTS))
+        with told("put", key, self._place):
+            obstore.put(self._client, key, path, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=size > part)
+        self.traffic.count(1 if size <= part else math.ceil(size / part) + 2, up=size)
+
+    def _fetch(self, file: FileEntry, target: Path) -> None:
+        """Download what an entry names; once more if its bytes are not what it says, for that may have been the way here."""
+        for _ in range(2):
+            aside = self._cache.aside()
+            digest = self._download(file.key, file.bytes, aside)
+            if digest == file.sha256:
+                self._cache.keep(digest, aside)
+                aside.replace(target)
+                return
+            aside.unlink()
+        raise DamageError(
+            f"`{file.key}` in {self.uri} has the SHA-256 {digest}, and its entry says {file.sha256}: it was changed after it was committed. "
+            "Restore it from a copy, or clear the interval and run again."
+        )
+
+    def _download(self, key: str, size: int | None, target: Path) -> str:
+        """The bytes of an object into a file; their digest."""
+        if size is not None and size > _PIECE:
+            return self._download_in_parts(key, size, target)
+        digest = sha256()
+        with told("read", key, self._place), target.open("wb") as file:
+            total = 0
+            for chunk in obstore.get(self._client, key).stream(min_chunk_size=1 << 20):
+                file.write(chunk)
+                digest.update(chunk)
+                total += len(chunk)
+        self.traffic.count(1, down=total)
+        return digest.hexdigest()
+
+    def _download_in_parts(self, key: str, size: int, target: Path) -> str:
+        starts = range(0, size, _PIECE)
+        digest = sha256()
+        with target.open("wb") as file, ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="headrace-part") as pool:
+            for batch in range(0, len(starts), _PARTS_AT_ONCE):
+                for piece in pool.map(
+                    lambda start: self._piece(key, start, min(start + _PIECE, size)), starts[batch : batch + _PARTS_AT_ONCE]
+                ):
+                    file.write(piece)
+                    digest.update(piece)
+        return digest.hexdigest()
+
+    def _piece(self, key: str, start: int, end: int) -> memoryview:
+        with told("read", key, self._place):
+            found = memoryview(obstore.get_range(self._client, key, start=start, end=end))
+        self.traffic.count(1, down=len(found))
+        return found
+
+    def _copy_through_here(self, source: str, target: str) -> None:
+        """What a server does not copy by itself (S3: above 5 GB)."""
+        aside = self._cache.aside()
+        try:
+            self._download(source, None, aside)
+            self._upload(target, aside)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _just_before(prefix: str) -> str:
+    """A text below all that begin with the prefix, and above nearly all that are less."""
+    before = ord(prefix[-1]) - 1
+    is_plain = 0x20 < before < 0x7F and chr(before) != "/"  # printable ASCII
+    return prefix[:-1] + chr(before) if is_plain else os.path.dirname(prefix) + "/"  # noqa: PTH120  # a key, not a path

@@ -1,0 +1,76 @@
+"""How the settings say that a lake or a source that is no folder is reached.
+
+The one place below the command line where the environment's credentials are taken up, to be handed to the flavours. The invariant: a
+lake in a folder needs nothing of it, so no connection is looked for and no folder made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from headrace.config import Config, read_config
+from headrace.core.access import Access, size_of
+from headrace.core.connection import Connection
+from headrace.core.ports import JSON
+from headrace.run.connections import Connections
+
+__all__ = ["access_by_settings", "access_from_afar", "is_folder", "lake_access", "plain_access"]
+
+_PLAIN = ("endpoint", "region", "encryption", "kms_key", "requester_pays", "cache", "cache_size")
+
+
+def is_folder(uri: str) -> bool:
+    """Whether a lake needs no way in: a folder, or the memory of this process."""
+    return "://" not in uri or uri.startswith(("file://", "memory://"))
+
+
+def lake_access(config: Config, connections: Connections) -> Access | None:
+    """How the lake of some settings is reached; None for a folder."""
+    return None if is_folder(config.lake_uri) else access_by_settings(config, connections.of_lake())
+
+
+def access_by_settings(config: Config, connection: Connection | None) -> Access:
+    """What settings say of stores and origins in buckets, with a connection that was found."""
+    return _access({name: config.values[name].value for name in _PLAIN}, connection, config.folder)
+
+
+def plain_access(config: Config) -> dict[str, JSON]:
+    """The same without secrets, for a process that has not opened the pipeline; empty for a folder."""
+    if is_folder(config.lake_uri):
+        return {}
+    told = {name: value for name in _PLAIN if (value := config.values[name].value) is not None}
+    return {**told, "cache": str(_cache(told.get("cache"), config.folder))}
+
+
+def access_from_afar(told: Mapping[str, JSON], connection: Connection | None) -> Access:
+    """What `plain_access` told, with a connection that was found; for nothing told, what the variables of this process say."""
+    if told:
+        return _access(told, connection, Path.cwd())
+    return access_by_settings(read_config(None, environment=os.environ), connection)
+
+
+def _access(values: Mapping[str, JSON], connection: Connection | None, folder: Path) -> Access:
+    return Access(
+        connection=connection,
+        environment=dict(os.environ),
+        endpoint=_text(values, "endpoint"),
+        region=_text(values, "region"),
+        encryption=_text(values, "encryption"),
+        kms_key=_text(values, "kms_key"),
+        requester_pays=str(values.get("requester_pays") or "").lower() in ("true", "1", "yes", "requester"),
+        cache=_cache(values.get("cache"), folder),
+        cache_bytes=size_of(_text(values, "cache_size") or "20GB"),
+    )
+
+
+def _cache(value: JSON, folder: Path) -> Path:
+    if value:
+        return folder / Path(str(value)).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
+
+
+def _text(values: Mapping[str, JSON], name: str) -> str | None:
+    value = values.get(name)
+    return None if value in (None, "") else str(value)
