@@ -28,7 +28,6 @@ from headrace.core.fingerprint import Recipe, declaration_of, interval_text, use
 from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
-from headrace.core.outward import Shelf
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
@@ -85,7 +84,7 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[tuple[str, ...], Origin] = {}
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, Store] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
@@ -251,12 +250,12 @@ class Session:
     def _ways_in(self, source: Source) -> Mapping[str, Value]:
         return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
 
-    def shelf(self, place: str) -> Shelf:
-        """Where published rows are copied to. It is reached with the lake's connection."""
+    def shelf(self, place: str) -> Store:
+        """The store of a place where rows are published. One in a bucket is reached as the lake is: by its connection and settings."""
         with self._lock:
             if place not in self._shelves:
                 access = None if is_folder(place) else access_by_settings(self.config, self.connections.of("connection"))
-                self._shelves[place] = cast(Shelf, open_store(place, access))
+                self._shelves[place] = open_store(place, access)
             return self._shelves[place]
 
     def location(self, source: Source) -> str:
@@ -300,7 +299,7 @@ def open_lake_at(
 
     A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
-    store = cast(Store, open_store(uri, access))
+    store = open_store(uri, access)
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
@@ -309,10 +308,10 @@ def open_lake_at(
         return Lake(store, clock=clock)
 
 
-def open_store(uri: str, access: Access | None) -> object:
-    """What keeps bytes at a path or URI: a Store to a lake, a Shelf to what is published."""
+def open_store(uri: str, access: Access | None) -> Store:
+    """The store at a path or URI, of a lake or of what is published."""
     flavour = load("stores", flavour_of(uri))
-    return flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None))
+    return cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
 
 
 def names_interval(step: Table) -> bool:
