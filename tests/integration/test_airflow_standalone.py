@@ -240,6 +240,8 @@ def test_the_examples_run_to_their_predictions_and_leave_what_headrace_run_leave
         0
     ]
     assert airflow.wait("petrol", by_schedule["dag_run_id"]) == "success", airflow.story("petrol", by_schedule["dag_run_id"])
+    filled = airflow.backfill("petrol", "2026-11-02T08:00:00Z", "2026-11-02T09:00:00Z", max_active_runs=1)
+    assert [(run["partition_key"], run["state"]) for run in filled] == [(f"2026-11-02T0{hour}:00:00", "success") for hour in (8, 9)]
     at = airflow.told("tumours", runs["tumours"], "run-record")["interval"]
     headrace("run", EXAMPLES / "tumours.py", "--at", at, "--no-report", lake=tmp_path / "lake")
     for step in ("measured", "cells", "forest", "diagnoses"):
