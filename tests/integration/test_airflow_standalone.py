@@ -224,6 +224,7 @@ def fingerprint(lake: Path, dataset: str, at: str) -> tuple[int, str]:
 def test_the_examples_run_to_their_predictions_and_leave_what_headrace_run_leaves(airflow: Airflow, tmp_path: Path) -> None:
     # The schedule's run of the shop waits for thirty days that nobody has made, and runs come one at a time.
     waiting = until(lambda: airflow.runs("shop"), "the run of the schedule", 60)[0]["dag_run_id"]
+    airflow.wait_for("shop", waiting, "spending", "deferred")  # a task that defers at the moment of the next line would wait on
     airflow.ask("PATCH", f"dags/shop/dagRuns/{waiting}", {"state": "failed"})
     runs = {
         "tumours": airflow.trigger("tumours"),
@@ -240,7 +241,7 @@ def test_the_examples_run_to_their_predictions_and_leave_what_headrace_run_leave
         0
     ]
     assert airflow.wait("petrol", by_schedule["dag_run_id"]) == "success", airflow.story("petrol", by_schedule["dag_run_id"])
-    filled = airflow.backfill("petrol", "2026-11-02T08:00:00Z", "2026-11-02T09:00:00Z", max_active_runs=1)
+    filled = airflow.backfill("petrol", "2026-11-02T08:00:00Z", "2026-11-02T09:00:00Z", max_active_runs=1, reprocess_behavior="failed")
     assert [(run["partition_key"], run["state"]) for run in filled] == [(f"2026-11-02T0{hour}:00:00", "success") for hour in (8, 9)]
     at = airflow.told("tumours", runs["tumours"], "run-record")["interval"]
     headrace("run", EXAMPLES / "tumours.py", "--at", at, "--no-report", lake=tmp_path / "lake")
@@ -253,6 +254,14 @@ def test_airflow_has_nothing_to_say_against_the_files(airflow: Airflow) -> None:
     assert airflow.errors == []
     assert airflow.warnings == []
     assert not [line for line in airflow.output.splitlines() if "can't be read" in line or "has no DAG" in line]
+
+
+def test_a_file_that_is_added_or_changed_is_read_without_a_restart(airflow: Airflow, data: Path) -> None:
+    text = sales("added", data)
+    airflow.write("added.py", text)
+    assert airflow.dag("added")["description"] == "How much was sold."
+    airflow.write("added.py", text.replace("How much was sold.", "How much was paid."))
+    until(lambda: airflow.dag("added")["description"] == "How much was paid.", "the file of now", 90, lambda: str(airflow.errors))
 
 
 def test_a_schedule_starts_a_run_when_its_interval_is_over(airflow: Airflow) -> None:
