@@ -57,7 +57,7 @@ class BucketStore:
         self._client, self._place, self._cache = client, place, cache
         self._lock = threading.Lock()
         self._staged: dict[str, Path] = {}
-        self._known: set[str] = set()  # keys that this store has published or copied
+        self._copied: set[str] = set()  # keys that are there, and are still to be published
 
     def close(self) -> None:
         """Give back the local disk that is used now, and not when the store is forgotten."""
@@ -97,8 +97,6 @@ class BucketStore:
     def delete(self, *keys: str) -> None:
         for key in keys:
             check_key(key)
-        with self._lock:
-            self._known.difference_update(keys)
         for start in range(0, len(keys), PAGE):
             page = list(keys[start : start + PAGE])
             try:
@@ -120,6 +118,8 @@ class BucketStore:
             path = self._staged_path(key, forget=True)
             if path is not None:
                 path.unlink(missing_ok=True)
+        with self._lock:
+            self._copied.difference_update(keys)
 
     def confirm(self, keys: Sequence[str]) -> None:
         """Nothing to do: what a bucket has answered is durable, and is seen by all."""
@@ -148,7 +148,7 @@ class BucketStore:
     def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:
         files = {key: path for key in keys if (path := self._staged_path(key)) is not None and path.is_file()}
         for key in keys:
-            if key not in files and key not in self._known:
+            if key not in files and key not in self._copied:
                 self._look_for(key)
         with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="headrace-upload") as pool:
             list(pool.map(self._upload, files, files.values()))
@@ -157,7 +157,7 @@ class BucketStore:
             if digest:
                 self._cache.keep(digest, path)
         with self._lock:
-            self._known.update(files)
+            self._copied.difference_update(keys)
             for key in files:
                 self._staged.pop(key, None)
 
@@ -171,7 +171,7 @@ class BucketStore:
             self._copy_through_here(source, target)
         self.traffic.count(1)
         with self._lock:
-            self._known.add(target)
+            self._copied.add(target)
 
     def path(self, key: str) -> Path:
         check_key(key)
