@@ -67,7 +67,7 @@ _NO_ANSWER = {  # in the library's account of a connection: what happened
     "dns error": "the name of the server is not known; see `endpoint` and `region`",
     "ConnectionRefused": "nothing listens at the server's address; see `endpoint`",
     "InvalidContentType": "the server does not speak https; see `endpoint`",
-    "kind: Connect": "the server could not be reached",
+    "kind: Connect,": "the server could not be reached",
     "kind: Interrupted": "the connection broke",
     "kind: Body": "the answer ended in the middle",
 }
