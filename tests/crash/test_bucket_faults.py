@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bucket import Bucket, End
 from lake_work import check_chain, check_whole, story
-from object_misbehaviour import cut, flip, hold, late, lose_answer, refuse, reset
+from object_misbehaviour import cut, flip, flip_up, hold, late, lose_answer, refuse, reset
 from object_proxy import Exchange, How
 from run_work import DAYS, left, make_folder
 
@@ -44,7 +44,8 @@ FAULTS: Mapping[str, Callable[[threading.Event], How]] = {
     "done when given up": lambda _: late(),
     "done after the end": late,
     "body cut": lambda _: cut,
-    "byte flipped": lambda _: flip_a_file,
+    "byte flipped on its way here": lambda _: flip_a_file,
+    "byte flipped on its way there": lambda _: flip_up,
 }
 
 

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from object_actions import S3Request
 from object_proxy import Answer, Exchange, How
 
-__all__ = ["after", "always", "before", "cut", "flip", "hold", "late", "lose_answer", "nth", "on", "refuse", "reset"]
+__all__ = ["after", "always", "before", "cut", "flip", "flip_up", "hold", "late", "lose_answer", "nth", "on", "refuse", "reset"]
 
 _CODES = {
     400: "RequestTimeout",
@@ -116,6 +116,14 @@ def flip(at: int | None = None) -> How:
         exchange.answer(Answer(answer.status, answer.headers, _flipped(answer.pieces, where), answer.length))
 
     return how
+
+
+def flip_up(exchange: Exchange) -> None:
+    """A bit of the last byte of the request's body is turned on its way to the server."""
+    body = exchange.read()
+    if body:
+        exchange.change(body[:-1] + bytes([body[-1] ^ 1]))
+    exchange.pass_on()
 
 
 def before(hook: Callable[[], object]) -> How:

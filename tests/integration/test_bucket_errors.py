@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from object_misbehaviour import always, cut, hold, lose_answer, on, refuse, reset
+from object_misbehaviour import always, cut, flip_up, hold, lose_answer, on, refuse, reset
 from object_proxy import ObjectProxy, object_proxy
 from object_servers import S3Server, s3_server, why_no
 
@@ -147,8 +147,10 @@ def test_an_unknown_key_is_said(server: S3Server, open_at: Any) -> None:
         (
             301,
             "PermanentRedirect",
-            "the bucket is in another region than the one that was asked. Set `region`. (Received redirect without LOCATION, "
-            "this normally indicates an incorrectly configured region)",
+            (
+                "the bucket is in another region than the one that was asked. Set `region`. (Received redirect without LOCATION, "
+                "this normally indicates an incorrectly configured region)"
+            ),
         ),
         (400, "InvalidArgument", "InvalidArgument: the proxy says so."),
         (501, "NotImplemented", "NotImplemented: the proxy says so."),
@@ -226,6 +228,17 @@ def test_nothing_at_the_address_and_no_such_name_are_told_apart(server: S3Server
         with pytest.raises(TransientError) as caught:
             open_at(server.at(endpoint)).get("log/a")
         assert str(caught.value) == f"Could not read `log/a` in s3://{server.bucket}/lake: {words}. Run again."
+
+
+@pytest.mark.parametrize("act", ["replace", "publish", "publish in parts"])
+def test_bytes_that_were_changed_on_their_way_are_refused_by_the_server_and_sent_again(
+    act: str, server: S3Server, proxy: ObjectProxy, open_at: Any
+) -> None:
+    changed = proxy.misbehave(on("PUT"), flip_up)
+    store = open_at(server.with_bucket().at(proxy.address))
+    ACTS[act](store)
+    assert len(changed.met) == 1
+    assert {"replace": lambda: store.get("log/a") == b"1"}.get(act, lambda: set(store.get("gold/a")) == {ord("x")})()
 
 
 # ------------------------------------------------------------ uploads in parts
