@@ -5,19 +5,23 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from bucket import Bucket, End
 from lake_work import check_chain, check_whole, story
-from object_misbehaviour import cut, flip, flip_up, hold, late, lose_answer, refuse, reset
+from object_misbehaviour import cut, do_and_refuse, flip, flip_up, hold, late, lose_answer, refuse, reset
 from object_proxy import Exchange, How
 from run_work import DAYS, left, make_folder
+
+from headrace.backends.buckets.client import TRIES
 
 pytestmark = pytest.mark.integration
 
 STORIES, RUNS = 40, 8
+STEPS_AT_ONCE, STEP_TRIES = 4, 3
 
 
 def flip_a_file(exchange: Exchange) -> None:
@@ -37,6 +41,7 @@ FAULTS: Mapping[str, Callable[[threading.Event], How]] = {
     "409": lambda _: refuse(409),
     "500": lambda _: refuse(500),
     "503": lambda _: refuse(503),
+    "done, and 500": lambda _: do_and_refuse(500),
     "error in a 200": lambda _: begin_well,
     "reset": lambda _: reset,
     "answer lost": lambda _: lose_answer,
@@ -102,6 +107,23 @@ def test_under_any_faults_a_lake_ends_as_without_them_or_with_an_error_that_says
         check_whole(place)
         check_chain(place)
     assert 0 < failed < STORIES
+
+
+@pytest.mark.parametrize("passing", [0, 40], ids=["from the start", "from its middle on"])
+def test_a_run_against_a_server_that_is_busy_for_ever_ends_and_asks_a_bounded_number_of_times(
+    passing: int, bucket: Bucket, tmp_path: Path
+) -> None:
+    folder, place = make_folder(tmp_path / "steps"), bucket.place()
+    bucket.proxy.reset()
+    bucket.proxy.misbehave(lambda _: True, Exchange.pass_on, times=passing)
+    bucket.proxy.misbehave(lambda _: True, refuse(503), times=None)
+    begun = time.monotonic()
+    code, said = bucket.forks.act("headrace", str(folder), "run", "steps.py", "--no-report", "--at", DAYS[3], "--lake", place).answer
+    assert code in (1, 3), said
+    assert "SlowDown" in said
+    check_error(" ".join(said.split()), place)
+    assert len(bucket.proxy.recorded()) <= passing + STEPS_AT_ONCE * STEP_TRIES * 2 * TRIES  # an entry is put, and looked for
+    assert time.monotonic() - begun < 60
 
 
 def test_under_any_faults_a_whole_run_ends_as_without_them_or_with_an_error_that_says_where(bucket: Bucket, tmp_path: Path) -> None:

@@ -15,7 +15,22 @@ from xml.sax.saxutils import escape
 from object_actions import S3Request
 from object_proxy import Answer, Exchange, How
 
-__all__ = ["after", "always", "before", "cut", "flip", "flip_up", "hold", "late", "lose_answer", "nth", "on", "refuse", "reset"]
+__all__ = [
+    "after",
+    "always",
+    "before",
+    "cut",
+    "do_and_refuse",
+    "flip",
+    "flip_up",
+    "hold",
+    "late",
+    "lose_answer",
+    "nth",
+    "on",
+    "refuse",
+    "reset",
+]
 
 _CODES = {
     400: "RequestTimeout",
@@ -62,6 +77,18 @@ def refuse(status: int, code: str = "") -> How:
     def how(exchange: Exchange) -> None:
         exchange.read()
         exchange.answer(error_answer(status, code, f"/{exchange.request.bucket}/{exchange.request.key}"))
+
+    return how
+
+
+def do_and_refuse(status: int) -> How:
+    """The server is asked and has done it, and the answer is an error, as a gateway in between gives it."""
+    refused = refuse(status)
+
+    def how(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.forward()
+        refused(exchange)
 
     return how
 

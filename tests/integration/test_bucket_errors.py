@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from object_misbehaviour import always, cut, flip_up, hold, lose_answer, on, refuse, reset
-from object_proxy import ObjectProxy, object_proxy
+from object_misbehaviour import always, cut, do_and_refuse, flip_up, hold, lose_answer, on, refuse, reset
+from object_proxy import How, ObjectProxy, object_proxy
 from object_servers import S3Server, s3_server, why_no
 
 from headrace.backends.buckets.client import TRIES
@@ -202,6 +202,19 @@ def test_an_entry_is_put_a_bounded_number_of_times(how: str, server: S3Server, p
     with pytest.raises(TransientError, match=rf"`log/a`.* in s3://{server.bucket}/lake"):
         put_entry(open_at(server.at(proxy.address)), "log/a", b"1")
     assert len(proxy.recorded()) <= 2 * 3 * TRIES
+
+
+@pytest.mark.parametrize("how", [lose_answer, hold, do_and_refuse(500), do_and_refuse(503)], ids=["lost", "held", "500", "503"])
+def test_an_entry_whose_first_try_landed_without_an_answer_is_found_to_be_our_own(
+    how: How, server: S3Server, proxy: ObjectProxy, open_at: Any
+) -> None:
+    mine = server.with_bucket()
+    store = open_at(mine.at(proxy.address))
+    proxy.misbehave(on("PUT"), how)
+    assert put_entry(store, "log/a", b"mine") is None
+    proxy.misbehave(on("PUT", "log/b"), how)
+    open_at(mine).create("log/b", b"theirs")
+    assert put_entry(store, "log/b", b"mine") == b"theirs"
 
 
 @pytest.mark.parametrize("act", ["get", "path", "list", "copy", "delete", "replace", "publish in parts"])
