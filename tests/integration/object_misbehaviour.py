@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from object_actions import S3Request
@@ -23,6 +24,7 @@ __all__ = [
     "do_and_refuse",
     "flip",
     "flip_up",
+    "hide",
     "hold",
     "late",
     "lose_answer",
@@ -91,6 +93,14 @@ def do_and_refuse(status: int) -> How:
         refused(exchange)
 
     return how
+
+
+def hide(exchange: Exchange) -> None:
+    """What is not there is denied, as S3 does to those who may not list the bucket. versitygw tells them, so policies need this."""
+    answer = exchange.forward()
+    if answer.status == HTTPStatus.NOT_FOUND and exchange.request.method in ("GET", "HEAD"):
+        answer = error_answer(403, "AccessDenied", f"/{exchange.request.bucket}/{exchange.request.key}")
+    exchange.answer(answer)
 
 
 def reset(exchange: Exchange) -> None:

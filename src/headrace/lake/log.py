@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -42,6 +43,7 @@ class DatasetLog:
         self.pipeline, self.dataset = pipeline, dataset
         self._store, self._clock, self._nonces = store, clock, nonces
         self._manifests: dict[tuple[Interval, int], Manifest] = {}
+        self._packed: dict[tuple[Interval, int], bytes] = {}
         self._lock = threading.Lock()
 
     @property
@@ -104,7 +106,7 @@ class DatasetLog:
             return cached
         key = slot_key(self.pipeline, self.dataset, interval, version)
         try:
-            data = self._store.get(key)
+            data = self._read(interval, version)
         except KeyError:
             raise UnknownNameError(
                 f"{self.name} {interval} has no version {version} in {self._store.uri}. See: headrace log {self.name}"
@@ -112,26 +114,19 @@ class DatasetLog:
         manifest = Manifest.from_json(data, source=f"`{key}` in {self._store.uri}")
         if (manifest.pipeline, manifest.dataset, manifest.interval, manifest.version) != (self.pipeline, self.dataset, interval, version):
             raise DamageError(f"`{key}` in {self._store.uri} holds the manifest of {manifest}: it was moved or copied there by hand.")
-        self._remember(manifest)
-        return manifest
-
-    def _remember(self, manifest: Manifest) -> None:
         with self._lock:
             if len(self._manifests) >= _CACHED:
                 del self._manifests[next(iter(self._manifests))]
-            self._manifests[manifest.interval, manifest.version] = manifest
+            self._manifests[interval, version] = manifest
+        return manifest
 
     def read_ahead(self, slots: Sequence[tuple[Interval, int]]) -> None:
         """Read many manifests at once where that pays, so that `manifest` has them; what can't be read is told by `manifest`."""
         if self._store.concurrency == 1:
             return
         with self._lock:
-            wanted = [slot for slot in slots if slot not in self._manifests]
-        in_parallel(self._store, self._read_quietly, wanted[-_CACHED:])
-
-    def _read_quietly(self, slot: tuple[Interval, int]) -> None:
-        with suppress(HeadraceError):
-            self.manifest(*slot)
+            wanted = [slot for slot in slots if slot not in self._packed]
+        in_parallel(self._store, self._read_quietly, wanted)
 
     def current(self, interval: Interval, *, versions: tuple[int, ...] | None = None) -> Manifest | None:
         """The newest version that is not a fence, or None. A `cleared` one counts as absent, an `expired` one as not to be made again.
@@ -206,7 +201,7 @@ class DatasetLog:
                 return made
             content, receipt = made
             try:
-                return self._remembered(attempt.commit(content, receipt))
+                return self._kept(attempt.commit(content, receipt))
             except Lost as lost:
                 attempt.discard()
                 if lost.winner.kind == "data" and lost.winner.content.fingerprint == content.fingerprint:
@@ -250,10 +245,29 @@ class DatasetLog:
             return attempt.current
         return made
 
-    def _remembered(self, made: Manifest) -> Manifest:
-        """Spare the request that reading our own commit back would be; as a reader has it, whose lists and texts came through JSON."""
+    def _read(self, interval: Interval, version: int) -> bytes:
+        """The bytes of an entry. Where reading them is a request they are kept, packed: entries never change."""
+        with self._lock:
+            packed = self._packed.get((interval, version))
+        if packed is not None:
+            return zlib.decompress(packed)
+        data = self._store.get(slot_key(self.pipeline, self.dataset, interval, version))
+        self._keep(interval, version, data)
+        return data
+
+    def _read_quietly(self, slot: tuple[Interval, int]) -> None:
+        with suppress(KeyError, HeadraceError):
+            self._read(*slot)
+
+    def _keep(self, interval: Interval, version: int, data: bytes) -> None:
         if self._store.concurrency > 1:
-            self._remember(Manifest.from_json(made.to_json()))
+            packed = zlib.compress(data, 1)
+            with self._lock:
+                self._packed[interval, version] = packed
+
+    def _kept(self, made: Manifest) -> Manifest:
+        """A commit of our own, whose reading back is spared."""
+        self._keep(made.interval, made.version, made.to_json())
         return made
 
     def _mark(self, kind: Kind, interval: Interval, *, why: str, who: str) -> Manifest:

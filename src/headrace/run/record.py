@@ -61,7 +61,9 @@ def pinned_slots(lake: Lake) -> set[Slot]:
         if dataset != RUNS:
             continue
         log = lake.log(pipeline, RUNS)
-        for run, versions in log.versions(None).items():
+        found = log.versions(None)
+        log.read_ahead([(run, versions[-1]) for run, versions in found.items()])
+        for run, versions in found.items():
             newest = log.current(run, versions=versions)
             steps = newest.content.details.get("steps") if newest is not None else None
             pinned.update(_slots(pipeline, steps) if isinstance(steps, Mapping) else ())

@@ -9,7 +9,7 @@ import pytest
 from obstore.exceptions import GenericError
 
 from headrace.backends.buckets.address import parse_address
-from headrace.backends.buckets.client import asked, client_options, retries
+from headrace.backends.buckets.client import client_options, patiently, retries
 from headrace.core.access import Access
 from headrace.core.errors import LakeError, TransientError
 
@@ -38,10 +38,10 @@ def failing(*errors: BaseException) -> tuple[Callable[[], int], list[BaseExcepti
 @pytest.mark.parametrize("error", [GenericError(CUT), FileNotFoundError(UNKNOWN_UPLOAD)], ids=["a cut body", "an unknown upload"])
 def test_what_the_library_does_not_try_again_is_asked_three_times(error: BaseException) -> None:
     act, had = failing(error, error)
-    assert asked("read", "a", PLACE, act) == 42
+    assert patiently("read", "a", PLACE, act) == 42
     act, had = failing(*[error] * 9)
     with pytest.raises(TransientError):
-        asked("read", "a", PLACE, act)
+        patiently("read", "a", PLACE, act)
     assert len(had) == 3
 
 
@@ -53,7 +53,7 @@ def test_what_the_library_does_not_try_again_is_asked_three_times(error: BaseExc
 def test_what_the_library_has_tried_again_or_what_stays_so_is_asked_once(error: BaseException, told: type[Exception]) -> None:
     act, had = failing(*[error] * 9)
     with pytest.raises(told):
-        asked("read", "a", PLACE, act)
+        patiently("read", "a", PLACE, act)
     assert len(had) == 1
 
 

@@ -10,13 +10,14 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
 from headrace.backends.buckets.address import Address
 from headrace.core.errors import HeadraceError, LakeError, TransientError
 
-__all__ = ["told"]
+__all__ = ["is_about_another_version", "told"]
 
 _PERMISSIONS = {
     "s3": {
@@ -97,8 +98,7 @@ def failure(action: str, key: str, place: Address, cause: BaseException) -> Head
     """The error that says what went wrong."""
     text, _, account = str(cause).partition("\n\nDebug source")
     code = next((first or second for first, second in _CODE.findall(text)), "")
-    statuses = [int(status) for status in _STATUS.findall(text)]
-    status = statuses[-1] if statuses else 0
+    status = _status(text)
     start = f"Could not {action} `{key}` in {place}"
     lasting = _lasting(action, place, cause, text, code=code, status=status)
     if lasting:
@@ -112,6 +112,8 @@ def _lasting(action: str, place: Address, cause: BaseException, text: str, *, co
     """What stays as it is until somebody does something; empty for what may pass."""
     if any(word in text for word in _NO_BUCKET):
         return f"there is no bucket `{place.bucket}` there. Make it, or mend its name."
+    if isinstance(cause, InvalidPathError):
+        return f"{_short(text, '')}. Such a key can't be listed or read: copy the object to another and delete it."
     if any(word in text for word in _NO_CREDENTIALS):
         return f"no credentials were found, or the service that gives them did not ({_short(text, '')}). See what is used: headrace doctor"
     if code in _KEYS_REFUSED:
@@ -127,6 +129,16 @@ def _lasting(action: str, place: Address, cause: BaseException, text: str, *, co
     if status in _LASTING_STATUSES or (status and status < 500 and status not in _PASSING_STATUSES and code not in _PASSING):
         return f"{_short(text, code)}."
     return ""
+
+
+def is_about_another_version(cause: BaseException) -> bool:
+    """Whether a request that was for one version of an object (If-Match) was refused since there is another."""
+    return isinstance(cause, PreconditionError) or _status(str(cause).partition("\n\nDebug source")[0]) == HTTPStatus.PRECONDITION_FAILED
+
+
+def _status(text: str) -> int:
+    """The status of the last answer; 0 if there was none."""
+    return next((int(status) for status in reversed(_STATUS.findall(text))), 0)
 
 
 def _denied(action: str, place: Address, text: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import mimetypes
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -25,22 +24,19 @@ from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
 from headrace.backends.buckets.cache import Cache
-from headrace.backends.buckets.client import asked
+from headrace.backends.buckets.client import patiently
 from headrace.backends.buckets.failures import told
+from headrace.backends.buckets.listing import PAGE, list_objects
 from headrace.core.errors import DamageError, LakeError
 from headrace.core.key import check_key
 from headrace.core.manifest import FileEntry
 from headrace.core.store import Listed
 from headrace.core.traffic import Traffic
 
-if TYPE_CHECKING:
-    from obstore import ObjectMeta
-
 __all__ = ["BucketStore"]
 
 T = TypeVar("T")
 
-_PAGE = 1000  # keys in an answer to a listing
 _PART = 8 * 2**20  # bytes of a part of an upload, at least; S3 takes 10,000 parts
 _PARTS = 9_000
 _CHUNK = 1 << 20
@@ -89,8 +85,11 @@ class BucketStore:
         self.traffic.count(1, down=len(data))
         return data
 
-    def replace(self, key: str, data: bytes) -> None:
+    def replace(self, key: str, data: bytes | Path) -> None:
         check_key(key)
+        if isinstance(data, Path):
+            self._upload(key, data)
+            return
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         self._ask("put", key, lambda: obstore.put(self._client, key, data, attributes={"Content-Type": kind}, use_multipart=False))
         self.traffic.count(1, up=len(data))
@@ -100,8 +99,8 @@ class BucketStore:
             check_key(key)
         with self._lock:
             self._known.difference_update(keys)
-        for start in range(0, len(keys), _PAGE):
-            page = list(keys[start : start + _PAGE])
+        for start in range(0, len(keys), PAGE):
+            page = list(keys[start : start + PAGE])
             try:
                 self._ask("delete", page[0], partial(obstore.delete, self._client, page))
             except KeyError:
@@ -134,33 +133,8 @@ class BucketStore:
         folder, _, name = prefix.rpartition("/")
         if any(part[:1] in ("", ".") for part in (*(folder.split("/") if folder else ()), *([name] if name else ()))) or prefix == "/":
             return  # no key begins like that
-        after = max(start_after, _just_before(prefix) if name else "")
-        for page in self._pages(prefix, folder, after):
-            for found in page:
-                key = found["path"]
-                if key.startswith(prefix) and key > start_after:
-                    yield Listed(key, found["size"], found["last_modified"])
-                elif key > prefix and not key.startswith(prefix):
-                    return
-
-    def _pages(self, prefix: str, folder: str, after: str) -> Iterator[Sequence[ObjectMeta]]:
-        """The pages of a listing. One that broke off goes on after the last key that came."""
-        pages: Iterator[Sequence[ObjectMeta]] | None = None
-
-        def turn() -> Sequence[ObjectMeta]:
-            nonlocal pages
-            try:
-                pages = pages or iter(obstore.list(self._client, folder or None, offset=after or None, chunk_size=_PAGE))
-                return next(pages, ())
-            except BaseException:
-                pages = None
-                raise
-
-        self.traffic.count(1)
-        while page := self._ask("list", prefix, turn):
-            yield page
-            after = page[-1]["path"]
-            self.traffic.count(len(page) == _PAGE)
+        for found in list_objects(self._client, self._place, prefix, start_after=start_after, asked=lambda: self.traffic.count(1)):
+            yield Listed(found["path"], found["size"], found["last_modified"])
 
     # ------------------------------------------------ files
 
@@ -218,7 +192,7 @@ class BucketStore:
     # ------------------------------------------------ the work
 
     def _ask(self, action: str, key: str, what: Callable[[], T]) -> T:
-        return asked(action, key, self._place, what)
+        return patiently(action, key, self._place, what)
 
     def _staged_path(self, key: str, *, forget: bool = False) -> Path | None:
         with self._lock:
@@ -297,10 +271,3 @@ class BucketStore:
             self._upload(target, aside)
         finally:
             aside.unlink(missing_ok=True)
-
-
-def _just_before(prefix: str) -> str:
-    """A text below all that begin with the prefix, and above nearly all that are less."""
-    before = ord(prefix[-1]) - 1
-    is_plain = 0x20 < before < 0x7F and chr(before) != "/"  # printable ASCII
-    return prefix[:-1] + chr(before) if is_plain else os.path.dirname(prefix) + "/"  # noqa: PTH120  # a key, not a path
