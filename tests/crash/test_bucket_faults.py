@@ -141,6 +141,7 @@ def test_under_any_faults_a_whole_run_ends_as_without_them_or_with_an_error_that
         place, schedule = bucket.place(), Schedule(seed, requests)
         end = under(bucket, schedule, *run(place))
         told = f"seed {seed}: {schedule.faults}: {end}"
+        assert end.answer, told
         code, said = end.answer
         if code:
             failed += 1
