@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from object_misbehaviour import always, cut, do_and_refuse, flip_up, hold, lose_answer, on, refuse, reset
+from object_misbehaviour import always, cut, do_and_refuse, flip, flip_up, hold, lose_answer, on, refuse, reset
 from object_proxy import How, ObjectProxy, object_proxy
 from object_servers import S3Server, s3_server, why_no
 
@@ -17,7 +18,8 @@ from headrace.backends.buckets.client import TRIES
 from headrace.backends.buckets.opening import open_store
 from headrace.backends.buckets.store import BucketStore
 from headrace.core.access import Access
-from headrace.core.errors import LakeError, TransientError
+from headrace.core.errors import DamageError, LakeError, TransientError
+from headrace.core.manifest import FileEntry
 from headrace.lake.entry import put_entry
 
 pytestmark = pytest.mark.integration
@@ -230,6 +232,26 @@ def test_an_answer_that_is_cut_in_the_middle_is_asked_for_again(act: str, server
         assert done == ["log/a"]
     if act == "path":
         assert Path(str(done)).read_bytes() == b"1" * 5_000
+
+
+@pytest.mark.parametrize("how", [cut, flip(), flip(0)], ids=["cut", "changed", "changed at its start"])
+def test_a_file_that_comes_damaged_is_fetched_again_and_never_served(how: How, server: S3Server, proxy: ObjectProxy, open_at: Any) -> None:
+    mine = server.with_bucket()
+    data = b"rows of an hour" * 9_000
+    open_at(mine).replace("gold/a.parquet", data)
+    file = FileEntry("gold/a.parquet", sha256(data).hexdigest(), len(data))
+    store = open_at(mine.at(proxy.address))
+    damaged = proxy.misbehave(on("GET"), how, times=None)
+    with pytest.raises((DamageError, TransientError), match=f"`gold/a.parquet` in s3://{mine.bucket}/lake"):
+        store.paths([file])
+    assert 2 <= len(damaged.met) <= 3 * TRIES
+    proxy.behave()
+    proxy.misbehave(on("GET"), how)
+    (path,) = store.paths([file])
+    assert path.read_bytes() == data
+    proxy.misbehave(always, refuse(503), times=None)
+    with open_at(mine.at(proxy.address)).lease():
+        assert store.paths([file])[0].read_bytes() == data, "from the cache"
 
 
 def test_nothing_at_the_address_and_no_such_name_are_told_apart(server: S3Server, open_at: Any) -> None:
