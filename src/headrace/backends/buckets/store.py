@@ -24,7 +24,7 @@ from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
 from headrace.backends.buckets.cache import Cache
-from headrace.backends.buckets.client import asked
+from headrace.backends.buckets.client import patiently
 from headrace.backends.buckets.failures import told
 from headrace.backends.buckets.listing import PAGE, list_objects
 from headrace.core.errors import DamageError, LakeError
@@ -192,7 +192,7 @@ class BucketStore:
     # ------------------------------------------------ the work
 
     def _ask(self, action: str, key: str, what: Callable[[], T]) -> T:
-        return asked(action, key, self._place, what)
+        return patiently(action, key, self._place, what)
 
     def _staged_path(self, key: str, *, forget: bool = False) -> Path | None:
         with self._lock:
