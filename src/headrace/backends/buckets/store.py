@@ -24,6 +24,7 @@ from obstore.store import ObjectStore
 from headrace.backends.buckets.address import Address
 from headrace.backends.buckets.cache import Cache
 from headrace.backends.buckets.failures import told
+from headrace.backends.buckets.parts import Parts
 from headrace.core.errors import DamageError, LakeError
 from headrace.core.key import check_key
 from headrace.core.manifest import FileEntry
@@ -214,9 +215,15 @@ class BucketStore:
     def _upload(self, key: str, path: Path) -> None:
         size = path.stat().st_size
         part = max(_PART, math.ceil(size / _PARTS))
-        with told("put", key, self._place):
-            obstore.put(self._client, key, path, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=size > part)
-        self.traffic.count(1 if size <= part else math.ceil(size / part) + 2, up=size)
+        if size <= part:
+            with told("put", key, self._place):
+                obstore.put(self._client, key, path, use_multipart=False)
+            self.traffic.count(1, up=size)
+            return
+        with told("put", key, self._place), path.open("rb") as file:
+            parts = Parts(file, self.traffic, at_once=_PARTS_AT_ONCE)
+            obstore.put(self._client, key, parts, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=True)
+        parts.finish()
 
     def _fetch(self, file: FileEntry, target: Path) -> None:
         """Download what an entry names; once more if its bytes are not what it says, for that may have been the way here."""
@@ -239,12 +246,11 @@ class BucketStore:
             return self._download_in_parts(key, size, target)
         digest = sha256()
         with told("read", key, self._place), target.open("wb") as file:
-            total = 0
             for chunk in obstore.get(self._client, key).stream(min_chunk_size=1 << 20):
                 file.write(chunk)
                 digest.update(chunk)
-                total += len(chunk)
-        self.traffic.count(1, down=total)
+                self.traffic.count(0, down=len(chunk))
+        self.traffic.count(1)
         return digest.hexdigest()
 
     def _download_in_parts(self, key: str, size: int, target: Path) -> str:

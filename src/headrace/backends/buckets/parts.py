@@ -1,0 +1,44 @@
+"""A file on its way into a bucket, part by part, counted as its parts arrive.
+
+obstore says nothing while it uploads; but it asks for the next part only when fewer than `at_once` are on their way. So whoever is asked
+knows which have arrived. The invariant: no part is counted before it is there, and in the end all are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import BinaryIO
+
+from headrace.core.traffic import Traffic
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """What `obstore.put` reads an upload in parts from. `finish` when it has returned."""
+
+    def __init__(self, file: BinaryIO, traffic: Traffic, *, at_once: int) -> None:
+        self._file, self._traffic, self._at_once = file, traffic, at_once
+        self._underway: deque[int] = deque()
+        traffic.count(1)  # the upload is begun
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next part."""
+        while len(self._underway) > self._at_once:
+            self._traffic.count(1, up=self._underway.popleft())
+        part = self._file.read(size)
+        if part:
+            self._underway.append(len(part))
+        return part
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def finish(self) -> None:
+        """All parts are there, and the upload is made an object."""
+        while self._underway:
+            self._traffic.count(1, up=self._underway.popleft())
+        self._traffic.count(1)
