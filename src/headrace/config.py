@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headrace.core.access import size_of
 from headrace.core.errors import ConfigurationError, did_you_mean, nearest_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import masked
@@ -45,6 +46,14 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
 }
 _NUMBERS = frozenset({"threads", "jobs"})
 _SECTIONS = frozenset({"sources", "settings"})
+_OF_A_SOURCE: Mapping[str, str] = {
+    "location": "data/prices.csv",
+    "connection": "my_site",
+    "max_size": "20GB",
+    "endpoint": "http://127.0.0.1:9000",
+    "region": "eu-west-1",
+    "requester_pays": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,13 @@ class Value:
 
 @dataclass(frozen=True)
 class Config:
-    """Frozen settings. `folder` is where relative paths start."""
+    """Frozen settings. `folder` is where relative paths start. By source: `locations` say where it lies, `ways_in` how it is reached there."""
 
     profile: str
     folder: Path
     values: Mapping[str, Value]
     locations: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    ways_in: Mapping[str, Mapping[str, Value]] = field(default_factory=dict[str, Mapping[str, Value]])
     settings: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
 
     def text(self, name: str) -> str | None:
@@ -122,7 +132,8 @@ def read_config(
     if values["lake"].origin == "HEADRACE_LAKE":
         values["lake"] = Value(_from_here("lake", values["lake"].value), "HEADRACE_LAKE")
     _check_numbers(values)
-    return Config(named or "local", folder, values, _locations(table, label, environment), _settings(table, label))
+    locations, ways_in = _sources(table, label, environment)
+    return Config(named or "local", folder, values, locations, ways_in, _settings(table, label))
 
 
 def _from_here(name: str, value: JSON) -> JSON:
@@ -163,19 +174,43 @@ def _profile(file: Path | None, named: str | None) -> Mapping[str, JSON]:
     return found if isinstance(found, dict) else {}
 
 
-def _locations(table: Mapping[str, JSON], label: str, environment: Mapping[str, str]) -> dict[str, Value]:
+def _sources(
+    table: Mapping[str, JSON], label: str, environment: Mapping[str, str]
+) -> tuple[dict[str, Value], dict[str, Mapping[str, Value]]]:
     found: dict[str, Value] = {}
+    ways_in: dict[str, Mapping[str, Value]] = {}
     sections = table.get("sources", {})
     for name, section in sections.items() if isinstance(sections, dict) else ():
-        if not isinstance(section, dict) or set(section) != {"location"}:
-            raise ConfigurationError(f'{label}: sources.{name} has one setting: location = "…".')
-        found[name] = Value(str(section["location"]), label)
+        given = _source(section, f"{label}: sources.{name}")
+        if "location" in given:
+            found[name] = Value(str(given.pop("location")), label)
+        if given:
+            ways_in[name] = {key: Value(value, label) for key, value in given.items()}
     for variable, value in environment.items():
         if variable.startswith("HEADRACE_SOURCES_") and value:
             said = variable.removeprefix("HEADRACE_SOURCES_").lower()
             name = next((known for known in found if known.lower() == said), said)
             found[name] = Value(value if "://" in value else str(Path(value).expanduser().absolute()), variable)
-    return found
+    return found, ways_in
+
+
+def _source(section: JSON, label: str) -> dict[str, JSON]:
+    """What is said of one source."""
+    if not isinstance(section, dict) or not section:
+        raise ConfigurationError(f'{label} is a section, with location = "…" and what else is to be said: {", ".join(_OF_A_SOURCE)}.')
+    given = dict(section)
+    for name, value in given.items():
+        if name not in _OF_A_SOURCE:
+            raise ConfigurationError(f"{label} has no setting `{name}`. {did_you_mean(name, _OF_A_SOURCE)}")
+        is_switch = name == "requester_pays" and isinstance(value, bool)
+        if not is_switch and (not isinstance(value, str) or not value):
+            raise ConfigurationError(f'{label}.{name} is a text between quotes, such as {name} = "{_OF_A_SOURCE[name]}".')
+    if "max_size" in given:
+        try:
+            size_of(str(given["max_size"]))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{label}.max_size: {error}") from None
+    return given
 
 
 def _settings(table: Mapping[str, JSON], label: str) -> dict[str, Mapping[str, JSON]]:

@@ -103,7 +103,7 @@ class Pipeline:
         timeout: str | None = None,
         group: str | None = None,
     ) -> Dataset:
-        """Declare raw files to collect: a path, a pattern, or `package://module/file`; `{start:%Y-%m-%d}` makes it a source by interval.
+        """Declare raw files to collect: a path, a pattern, an `https://` address, or `package://module/file`; `{start:%Y-%m-%d}` makes it a source by interval.
         Or a dataset of another pipeline: `hr.dataset("shop.spending")`, or what that pipeline's `source` or `predict` gave back.
 
         `contract` is a pydantic model of the columns. `missing="empty"` makes an interval without a file normal.

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from headrace.airflow.base import PipelineOperator
+from headrace.airflow.connections import lake_connection
 from headrace.core.arrival import Awaited, Late, Sight, Vigil
 from headrace.core.graph import Pair
 from headrace.core.ports import JSON
-from headrace.core.redaction import masked
+from headrace.core.redaction import masked, public
 from headrace.run.arrival import awaited_by, look_for, look_from_afar
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
@@ -66,7 +67,7 @@ class ArrivalTrigger(BaseTrigger):
         while True:
             for one in watched:
                 if one.is_open:
-                    await asyncio.to_thread(one.look)
+                    await one.look()
             pending = [one for one in watched if one.is_open]
             left_s = min((one.what.longest_s for one in pending), default=0.0) - (datetime.now(UTC) - since).total_seconds()
             if not pending or left_s <= 0:
@@ -87,9 +88,10 @@ class _Watched:
     def is_open(self) -> bool:
         return not self.vigil.has_arrived and self.failures < _MOST_FAILURES
 
-    def look(self) -> None:
+    async def look(self) -> None:
         try:
-            sight = look_from_afar(self.what, now=datetime.now(UTC))
+            way_in = await lake_connection(self.what.connection) if self.what.connection else None
+            sight = await asyncio.to_thread(look_from_afar, self.what, now=datetime.now(UTC), connection=way_in)
             self.failures, self.trouble = 0, ""
         except Exception as problem:  # noqa: BLE001  # what can't be reached now may be reached later; the step tells what it was
             self.failures, self.trouble = self.failures + 1, masked(f"{type(problem).__name__}: {problem}")
@@ -98,7 +100,8 @@ class _Watched:
 
     def as_json(self) -> dict[str, JSON]:
         said = self.vigil.last.said if self.vigil.last else ""
-        return {"what": self.what.as_json(), "said": said, "is_changing": self.vigil.is_changing, "trouble": self.trouble}
+        what = replace(self.what, location=public(self.what.location))  # an event is kept as it is: no secret of an address is in it
+        return {"what": what.as_json(), "said": said, "is_changing": self.vigil.is_changing, "trouble": self.trouble}
 
 
 def _sight(session: Session, what: Awaited) -> Sight:

@@ -16,6 +16,7 @@ from headrace.airflow import airflow_dag
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean
 from headrace.core.graph import Graph
 from headrace.core.grouping import Unit
+from headrace.core.redaction import public
 from headrace.core.step import Policy, Predictions, Promotion, Source, Step, Table
 
 __all__ = ["check_dag_options", "check_step_options", "layer_of", "task_options"]
@@ -88,7 +89,7 @@ def check_dag_options(options: Mapping[str, object]) -> None:
 def _doc(step: Step) -> str:
     if isinstance(step, Source):
         verb = "Reads" if step.options.is_dataset else "Collects"
-        return f"{verb} `{step.options.location}` ({step.options.format}), every {step.grid.label}."
+        return f"{verb} `{public(step.options.location)}` ({step.options.format}), every {step.grid.label}."
     if isinstance(step, Predictions):
         return f"All rows of `{step.data}` through the champion of `{step.model}`."
     if isinstance(step, Promotion):

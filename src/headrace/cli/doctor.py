@@ -16,6 +16,7 @@ from headrace.cli.output import print_json, print_table, tell
 from headrace.config import DEFAULTS, Config, masked, read_config
 from headrace.core.errors import HeadraceError
 from headrace.core.ports import JSON
+from headrace.core.redaction import public
 from headrace.plugins import flavours
 from headrace.run.access import lake_access
 from headrace.run.connections import Connections
@@ -25,7 +26,19 @@ from headrace.run.session import Session, open_lake_at
 
 __all__ = ["doctor"]
 
-_LIBRARIES = ("duckdb", "pyarrow", "pydantic", "scikit-learn", "skops", "pandas", "polars", "ibis-framework", "mlflow-skinny", "mlflow")
+_LIBRARIES = (
+    "duckdb",
+    "pyarrow",
+    "pydantic",
+    "scikit-learn",
+    "skops",
+    "pandas",
+    "polars",
+    "ibis-framework",
+    "mlflow-skinny",
+    "mlflow",
+    "urllib3",
+)
 _PORTS = ("sources", "origins", "stores", "engines", "models", "trackers")
 
 
@@ -43,7 +56,8 @@ def doctor(file: Path | None, lake: str | None, profile: str | None, as_json: bo
         return 0 if all(ok for _, ok, _ in checks) else 1
     tell(f"headrace {__version__}, Python {sys.version.split()[0]}, {platform.system()} {platform.machine()}\n")
     rows = [(name, masked(_text(v.value)), v.origin) for name, v in config.values.items()]
-    rows += [(f"sources.{name}", masked(str(v.value)), v.origin) for name, v in config.locations.items()]
+    rows += [(f"sources.{name}", public(str(v.value)), v.origin) for name, v in config.locations.items()]
+    rows += [(f"sources.{name}.{key}", str(v.value), v.origin) for name, given in config.ways_in.items() for key, v in given.items()]
     rows += [
         (f"settings.{step}.{name}", _text(value), f"[{config.profile}.settings.{step}]")
         for step, given in config.settings.items()
@@ -73,9 +87,11 @@ def _checks(file: Path | None, config: Config) -> list[tuple[str, bool, str]]:
         except HeadraceError as error:
             found.append(("settings" if found else "pipeline", False, redacted(str(error))))
     connections = Connections(config)
-    for setting in ("connection", "tracking_connection"):
+    asked = {setting: config.values[setting] for setting in ("connection", "tracking_connection")}
+    asked |= {f"sources.{name}.connection": given["connection"] for name, given in config.ways_in.items() if "connection" in given}
+    for setting, value in asked.items():
         try:
-            one = connections.of(setting)
+            one = connections.called(str(value.value), f"{setting}, {value.origin}") if value.value else None
         except HeadraceError as error:
             found.append((setting, False, redacted(str(error))))
             continue
@@ -102,7 +118,10 @@ def _document(config: Config, checks: list[tuple[str, bool, str]], libraries: di
         "python": sys.version.split()[0],
         "profile": config.profile,
         "settings": settings,
-        "sources": {name: {"value": masked(str(v.value)), "from": v.origin} for name, v in config.locations.items()},
+        "sources": {
+            **{name: {"value": public(str(v.value)), "from": v.origin} for name, v in config.locations.items()},
+            **{f"{name}.{key}": {"value": v.value, "from": v.origin} for name, given in config.ways_in.items() for key, v in given.items()},
+        },
         "libraries": dict(libraries),
         "checks": [{"what": what, "ok": ok, "said": said} for what, ok, said in checks],
     }

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, cast
 
 from headrace.core.errors import HeadraceError, SourceError
 from headrace.core.interval import Interval, format_duration
 from headrace.core.ports import JSON
+from headrace.core.redaction import public
 
 __all__ = ["Awaited", "Late", "Sight", "Vigil", "told_late"]
 
@@ -29,8 +30,9 @@ _LONGEST_PAUSE_S = 30.0
 class Awaited:
     """What a source's interval waits for, at most `longest_s`, in plain texts: it can be handed to another process.
 
-    `files`: those that `location` names, a path or pattern; a relative one starts at the folder `place`. `dataset`: the dataset that
-    `location` names, in the lake `place`.
+    `files`: those that `location` names, a path, pattern or address; a relative one starts at the folder `place`, and `connection` is the
+    id of the one that it is reached with. `dataset`: the dataset that `location` names, in the lake `place`. `access` is what else is
+    to be known to reach either, without secrets.
     """
 
     step: str
@@ -39,9 +41,11 @@ class Awaited:
     location: str
     place: str
     longest_s: float
+    connection: str = ""
+    access: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
     def __str__(self) -> str:
-        return f"`{self.location}` ({self.interval.label})" if self.kind == "dataset" else f"`{self.location}`"
+        return f"`{self.location}` ({self.interval.label})" if self.kind == "dataset" else f"`{public(self.location)}`"
 
     @property
     def longest(self) -> str:
@@ -57,6 +61,8 @@ class Awaited:
             "location": self.location,
             "place": self.place,
             "longest_s": self.longest_s,
+            "connection": self.connection,
+            "access": dict(self.access),
         }
 
     @classmethod
@@ -64,7 +70,9 @@ class Awaited:
         start, end = cast(Sequence[str], told["interval"])
         kind: Kind = "dataset" if told["kind"] == "dataset" else "files"
         longest_s = float(str(told["longest_s"]))
-        return cls(str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s)
+        connection = str(told.get("connection", ""))
+        access = cast(Mapping[str, JSON], told.get("access", {}))
+        return cls(str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s, connection, access)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from headrace.core.errors import Problem, UnknownNameError, Where, did_you_mean
 from headrace.core.gate import METRICS, Check
 from headrace.core.grouping import group_problems
 from headrace.core.interval import Grid, Interval, format_duration
+from headrace.core.redaction import public
 from headrace.core.source_options import dataset_name_problem
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 
@@ -223,12 +224,12 @@ def source_problems(step: Source, pipeline: str) -> Iterator[Problem]:
         return
     for field in re.findall(r"\{(\w+)", location):
         if field not in ("start", "end"):
-            text = f"source `{step.name}`: `{{{field}}}` in `{location}` is not known; a location has {{start:…}} and {{end:…}}."
+            text = f"source `{step.name}`: `{{{field}}}` in `{public(location)}` is not known; a location has {{start:…}} and {{end:…}}."
             yield Problem(text, step.where)
     finest = template_length(location)
     if finest is not None and finest > step.grid.nominal:
         yield Problem(
-            f"source `{step.name}`: `{location}` names a file for every {_PERIODS.get(finest) or format_duration(finest)}, but the step runs every "
+            f"source `{step.name}`: `{public(location)}` names a file for every {_PERIODS.get(finest) or format_duration(finest)}, but the step runs every "
             f"{step.grid.label}, so each row would be read many times. {_coarser(finest, location)}",
             step.where,
         )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid, Interval
+from headrace.core.redaction import public
 
 __all__ = ["interval_of", "is_named_by", "pattern_of", "resolve"]
 
@@ -61,7 +62,7 @@ def is_named_by(location: str, uri: str) -> bool:
 
 def _time_of(found: re.Match[str], interval: Interval, location: str) -> datetime:
     if found[1] not in ("start", "end"):
-        raise ConfigurationError(f"`{found[0]}` in `{location}` is not known. {did_you_mean(found[1], ['start', 'end'])}")
+        raise ConfigurationError(f"`{found[0]}` in `{public(location)}` is not known. {did_you_mean(found[1], ['start', 'end'])}")
     time = interval.start if found[1] == "start" else interval.end
     return time.astimezone(UTC)
 

@@ -1,7 +1,7 @@
 """The ports: what headrace asks of the outside world, as protocols and the plain values that cross them.
 
 A flavour is one class in one file under `backends/<port>/` that satisfies a protocol here; its module has a function
-`open(...)` that makes it. Nothing here does any work. The invariant: no value that crosses a port holds a secret.
+`open(...)` that makes it. Nothing here does any work. The invariant: no value that crosses a port shows a secret.
 """
 
 from __future__ import annotations
@@ -66,26 +66,44 @@ Schema = tuple[Column, ...]
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file at its origin. `mark` changes when its bytes may have: size and modification time, or an ETag."""
+    """A file at its origin. `mark` changes when its bytes may have: size and modification time, or an ETag.
+
+    It is empty where the origin tells nothing by which a change could be seen: then only reading does. `size_bytes` is None where the
+    size is known when the file was read and not before. `uri` is told and kept, so it holds no secret: an address that does is the
+    `way` in, for the origin that found the file and nobody else.
+    """
 
     uri: str
-    size_bytes: int
+    size_bytes: int | None
     mark: str
     modified_at: datetime | None = None
+    way: str = field(default="", repr=False, compare=False)
 
     @property
     def name(self) -> str:
-        return self.uri.rsplit("/", 1)[-1]
+        """The last part of the path; that of an address on the web is without its query."""
+        if not self.uri.lower().startswith(("http://", "https://")):
+            return self.uri.rsplit("/", 1)[-1]
+        path = self.uri.partition("://")[2].partition("?")[0].partition("/")[2]
+        return path.rsplit("/", 1)[-1].lstrip(".") or "file"
 
 
 class Origin(Protocol):
     """Finds and opens raw files by location; never writes to them."""
 
     def find(self, location: str) -> Sequence[RawFile]:
-        """The files that a path or pattern (`*`, `?`, `**`) names now, in the order of their names; empty if there are none."""
+        """The files that a path or pattern (`*`, `?`, `**`) names now, in the order of their names; empty if there are none.
+
+        SourceError where the location can't be looked at, such as a pattern where nothing can be listed; TransientError where trying
+        again may help.
+        """
         ...
 
-    def open(self, file: RawFile) -> BinaryIO: ...
+    def open(self, file: RawFile) -> BinaryIO:
+        """The bytes of a file that was found. An end of them is the end of the file: what breaks off, is gone or is another by now is
+        a SourceError or a TransientError.
+        """
+        ...
 
 
 # ---------------------------------------------------------------- source formats: from raw bytes to typed rows and a quarantine

@@ -19,6 +19,7 @@ __all__ = [
     "hide",
     "is_sensitive",
     "masked",
+    "public",
     "secrets_in_environment",
     "secrets_in_text",
     "secrets_in_values",
@@ -28,14 +29,21 @@ __all__ = [
 SHORTEST = 5
 """Fewer characters are also the middle of ordinary words; Airflow draws the line at the same place."""
 
-_NAMES = "(?:password|passwd|passphrase|pwd|secret|token|credential|signature|sig|api_?key|access_?key)"
+_NAMES = "(?:password|passwd|passphrase|pwd|secret|token|credential|signature|sig|api[_-]?key|access[_-]?key)"
 _SENSITIVE = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|signature|api_?key|access_?key|private_?key|key_?file|service_account|"
+    r"passw|passphrase|pwd|secret|token|credential|signature|api[_-]?key|access[_-]?key|private[_-]?key|key_?file|service_account|"
     r"authorization|auth_header|bearer|connection_string|dsn|webhook|(?:^|_)sig(?:$|_)",
     re.IGNORECASE,
 )
 _VARIABLES = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|FERNET_KEY)(?:_|$)", re.IGNORECASE
+)
+_WAY_IN = re.compile(r"(?:^|[_.-])(?:key|auth|jwt|sas)$|app_?(?:id|key)$", re.IGNORECASE)
+_SIGNATURE = re.compile(r"sig|signature|x-(?:amz|goog)-signature", re.IGNORECASE)
+# What a signing adds beside the signature: AWS and Google (x-amz-…, x-goog-…, and before them), CloudFront, Azure's SAS.
+_SIGNING = re.compile(
+    r"x-(?:amz|goog)-.+|awsaccesskeyid|googleaccessid|key-pair-id|policy|expires|s[etvrp]|spr|sip|sk(?:oid|tid|[test]|v)|ss|srt",
+    re.IGNORECASE,
 )
 _PIECE = SHORTEST + 1
 _CUT = re.compile(r"(\.{3}|…)")
@@ -57,7 +65,37 @@ def masked(text: str) -> str:
     'postgresql://***@host/db?token=***'
     """
     text = re.sub(r"(?<=://)(?:[^/:@\s]*:[^\s]*|[^/\s]*)@", "***@", text)
-    return re.sub(rf"(?i)({_NAMES}[\w-]*=)[^&\s]+", r"\1***", text)
+    return re.sub(rf"(?i)({_NAMES}[\w-]*=)(?!\*\*\*(?:[&`'\"),.;:\s]|$))[^&\s]+", r"\1***", text)  # what is masked stays as it is
+
+
+def public(location: str) -> str:
+    """A location as it may be told and kept. An address loses its user and its fragment, and has *** for what gets one in.
+
+    Of one that was signed, so is all that another signing changes: the same file keeps the same name. A path is given back as it is.
+
+    >>> public("https://ana:hunter2@host/a.csv?day=1&apikey=abc")
+    'https://host/a.csv?day=1&apikey=***'
+    >>> public("https://host/a.csv?se=2030-01-01&sig=abc")
+    'https://host/a.csv?se=***&sig=***'
+    """
+    scheme, divider, rest = location.partition("://")
+    if not divider:
+        return location
+    end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
+    host, rest = rest[:end].rpartition("@")[2], rest[end:].partition("#")[0]
+    if not re.fullmatch(r"[^:]*(?::\d*)?|\[.*\](?::\d*)?", host):  # what looks like a port is the beginning of a password that has a slash
+        host, rest = "***", rest.rpartition("@")[2] if "@" in rest else ""
+    path, mark, query = rest.partition("?")
+    parts = re.split(r"([&;])", query)
+    names = [unquote(part.partition("=")[0]) for part in parts]
+    is_signed = any(_SIGNATURE.fullmatch(name) for name in names)
+    shown = [
+        f"{part.partition('=')[0]}=***"
+        if "=" in part and (is_sensitive(name) or _WAY_IN.search(name) or (is_signed and _SIGNING.fullmatch(name)))
+        else part
+        for part, name in zip(parts, names, strict=True)
+    ]
+    return f"{scheme}://{host}{path}{mark}{''.join(shown)}"
 
 
 def is_sensitive(name: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
 from headrace.core.ports import JSON
+from headrace.core.redaction import public
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
@@ -32,6 +33,8 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
 }
 
 _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
+
+_ON_THE_WEB = re.compile(r"https?://", re.IGNORECASE)
 
 _BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
 
@@ -79,7 +82,7 @@ def csv(
     }
     problems = [text for text in _csv_problems(said, names) if text]
     if problems:
-        raise ConfigurationError(f"csv({location!r}): " + "; ".join(problems) + ".")
+        raise ConfigurationError(f"csv({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]})
 
 
@@ -125,14 +128,15 @@ def options_for(location: str) -> SourceOptions:
     >>> options_for("shop/{start:%Y-%m-%d}.csv.gz").format
     'csv'
     """
-    bare = location.lower().removesuffix(".gz")
+    bare = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower().removesuffix(".gz")
     for suffix, options in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions("csv", location, options)
     known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
-        f"The format of `{location}` can't be told from its name: it ends in none of {known}. Say it: `hr.csv({location!r}, delimiter=…)`.{other}"
+        f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
+        f"Say it: `hr.csv({public(location)!r}, delimiter=…)`.{other}"
     )
 
 

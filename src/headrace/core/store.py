@@ -75,7 +75,7 @@ class Store(Protocol):
         """A local file that holds the object's bytes, to be read and never written."""
         ...
 
-    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
         """The same for many at once, in their order. What had to be fetched is what its entry says: DamageError where it is not."""
         ...
 

@@ -36,7 +36,7 @@ def read_paths(store: Store, manifest: Manifest, part: str | None, *, verify: bo
         raise VanishedError(f"{manifest} names `{gone.args[0]}`, and the file is gone from {store.uri}.") from None
     for file, path in zip(found.files, paths, strict=True):
         _check(store, manifest, file, path, verify=verify)
-    return paths
+    return list(paths)
 
 
 def fetch(store: Store, manifests: Sequence[Manifest], parts: Sequence[str]) -> None:

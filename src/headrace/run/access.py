@@ -7,18 +7,41 @@ lake in a folder needs nothing of it, so no connection is looked for and no fold
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.config import Config, read_config
+from headrace.config import Config, Value, read_config
 from headrace.core.access import Access, size_of
+from headrace.core.aws import aws_credentials
 from headrace.core.connection import Connection
 from headrace.core.ports import JSON
 from headrace.run.connections import Connections
 
-__all__ = ["access_by_settings", "access_from_afar", "is_folder", "lake_access", "plain_access"]
+__all__ = [
+    "access_by_settings",
+    "access_from_afar",
+    "flavour_of",
+    "is_folder",
+    "is_reached_as_lake",
+    "lake_access",
+    "plain_access",
+    "plain_source_access",
+    "source_access",
+]
 
 _PLAIN = ("endpoint", "region", "encryption", "kms_key", "requester_pays", "cache", "cache_size")
+_OF_A_SOURCE = ("endpoint", "region", "requester_pays")
+_SCHEMES = {"file": "local", "https": "http", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+
+
+def flavour_of(uri: str) -> str:
+    """The flavour of stores and of origins that a place is for.
+
+    >>> flavour_of("s3://shop/lake"), flavour_of("gs://shop"), flavour_of("data/*.csv")
+    ('s3', 'gcs', 'local')
+    """
+    scheme = uri.partition("://")[0].lower() if "://" in uri else "local"
+    return _SCHEMES.get(scheme, scheme)
 
 
 def is_folder(uri: str) -> bool:
@@ -42,6 +65,36 @@ def plain_access(config: Config) -> dict[str, JSON]:
         return {}
     told = {name: value for name in _PLAIN if (value := config.values[name].value) is not None}
     return {**told, "cache": str(_cache(told.get("cache"), config.folder))}
+
+
+def is_reached_as_lake(config: Config, location: str) -> bool:
+    """Whether a source lies in a bucket of the lake's kind: without a connection of its own it is reached by the lake's."""
+    return not is_folder(config.lake_uri) and flavour_of(config.lake_uri) == flavour_of(location)
+
+
+def plain_source_access(config: Config, location: str, ways_in: Mapping[str, Value]) -> dict[str, JSON]:
+    """How a source is reached, without secrets: what its own section of the settings says, else the profile.
+
+    Where the lake is a bucket of another kind, the profile speaks of that one, and not of the source.
+    """
+    is_told = is_folder(config.lake_uri) or is_reached_as_lake(config, location)
+    profile = {name: config.values[name].value for name in _OF_A_SOURCE if is_told}
+    own = {name: value.value for name, value in ways_in.items() if name in (*_OF_A_SOURCE, "connection")}
+    said = {name: value for name, value in {**profile, **own}.items() if name in _OF_A_SOURCE and value}
+    return {**said, "own": sorted(own)}
+
+
+def source_access(told: Mapping[str, JSON], connection: Connection | None) -> Access:
+    """What `plain_source_access` told, with a connection that was found: one of the source's own knows better than the profile where it leads."""
+    own = told.get("own")
+    named = own if isinstance(own, Sequence) else ()
+    values = dict(told)
+    if connection is not None and "connection" in named and connection.type in ("aws", ""):
+        leads = aws_credentials(connection)
+        for name, led in (("endpoint", leads.endpoint_url), ("region", leads.region)):
+            if led and name not in named:
+                values[name] = led
+    return _access(values, connection, Path.cwd())
 
 
 def access_from_afar(told: Mapping[str, JSON], connection: Connection | None) -> Access:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from headrace.core.arrival import Awaited, Sight
+from headrace.core.connection import Connection
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.location import resolve
@@ -19,6 +21,7 @@ from headrace.core.plan import Decision
 from headrace.core.ports import Origin, RawFile
 from headrace.core.step import Source, Step
 from headrace.lake.lake import Lake
+from headrace.run.access import access_from_afar, plain_access, source_access
 from headrace.run.catalog import Catalog
 from headrace.run.session import Session, open_lake_at, open_origin
 from headrace.run.upstream import look_upstream
@@ -34,9 +37,12 @@ def awaited(session: Session, step: Step, interval: Interval) -> Awaited | None:
         return None
     longest_s = step.wait.total_seconds()
     if step.options.is_dataset:
-        return Awaited(step.name, interval, "dataset", step.options.location, session.lake.uri, longest_s)
-    location = resolve(session.location(step), interval)
-    return Awaited(step.name, interval, "files", location, str(session.folder.absolute()), longest_s)
+        way_in = session.connections.of_lake()
+        connection, access = way_in.id if way_in else "", plain_access(session.config)
+        return Awaited(step.name, interval, "dataset", step.options.location, session.lake.uri, longest_s, connection, access)
+    location, place = resolve(session.location(step), interval), str(session.folder.absolute())
+    connection, access = session.connection_of(step), dict(session.access_to(step))
+    return Awaited(step.name, interval, "files", location, place, longest_s, connection, access)
 
 
 def awaited_by(session: Session, decisions: Sequence[Decision]) -> dict[Pair, Awaited]:
@@ -53,31 +59,35 @@ def awaited_by(session: Session, decisions: Sequence[Decision]) -> dict[Pair, Aw
 
 def look_for(session: Session, what: Awaited) -> Sight:
     """One look, in a session. Raises what a listing raises."""
-    return _look(what, session.clock(), lake=lambda _: session.lake, origin=lambda location, _: session.origin(location))
+    return _look(
+        what, session.clock(), lake=lambda: session.lake, origin=lambda: session.origin(cast(Source, session.graph.step(what.step)))
+    )
 
 
-def look_from_afar(what: Awaited, *, now: datetime) -> Sight:
-    """One look, in a process that has not opened the pipeline."""
-    return _look(what, now, lake=lambda uri: open_lake_at(uri, is_looking=True), origin=open_origin)
+def look_from_afar(what: Awaited, *, now: datetime, connection: Connection | None = None) -> Sight:
+    """One look, in a process that has not opened the pipeline, with the connection that is named by what is awaited."""
+    return _look(
+        what,
+        now,
+        lake=lambda: open_lake_at(what.place, is_looking=True, access=access_from_afar(what.access, connection)),
+        origin=lambda: open_origin(what.location, Path(what.place), source_access(what.access, connection)),
+    )
 
 
-def _look(what: Awaited, now: datetime, *, lake: Callable[[str], Lake], origin: Callable[[str, Path], Origin]) -> Sight:
+def _look(what: Awaited, now: datetime, *, lake: Callable[[], Lake], origin: Callable[[], Origin]) -> Sight:
     if what.kind == "dataset":
-        return _look_into(lake(what.place), what)
-    return _look_at(origin(what.location, Path(what.place)).find(what.location), what, now)
+        return _look_into(lake(), what)
+    return _look_at(origin().find(what.location), what, now)
 
 
 def _look_at(files: Sequence[RawFile], what: Awaited, now: datetime) -> Sight:
     if not files:
         return Sight(None, f"there is no file at {what}")
     is_quiet = all(file.modified_at is not None and file.modified_at + _QUIET <= now for file in files)
-    size = sum(file.size_bytes for file in files)
-    said = (
-        f"{what} is there with {size:,} bytes, and still changes"
-        if len(files) == 1
-        else f"{len(files)} files are at {what}, and still change"
-    )
-    return Sight(digest_of([[file.uri, file.mark] for file in files]), said, is_settled=is_quiet)
+    size = files[0].size_bytes
+    told = "" if size is None else f" with {size:,} bytes"
+    said = f"{what} is there{told}, and still changes" if len(files) == 1 else f"{len(files)} files are at {what}, and still change"
+    return Sight(digest_of([[file.uri, file.mark, file.size_bytes] for file in files]), said, is_settled=is_quiet)
 
 
 def _look_into(lake: Lake, what: Awaited) -> Sight:

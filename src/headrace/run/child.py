@@ -26,6 +26,7 @@ from headrace.core.errors import HeadraceError, StepError, StepTimeoutError, Tra
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt, State
+from headrace.core.step import Source
 from headrace.run.access import lake_access
 from headrace.run.connections import Connections
 from headrace.run.execute import execute_step
@@ -40,7 +41,10 @@ _GRACE_S = 2.0
 
 def execute_in_child(session: Session, step_name: str, interval: Interval, *, is_forced: bool = False) -> Receipt:
     """`execute_step` in a process of its own. StepTimeoutError after the step's `timeout`; StepError when the process dies."""
-    limit = session.graph.step(step_name).policy.timeout_s
+    step = session.graph.step(step_name)
+    limit = step.policy.timeout_s
+    if isinstance(step, Source) and session.connection_of(step):
+        session.origin(step)  # finds the connection here, where there may be an orchestrator to ask
     task: dict[str, JSON] = {
         "file": str(session.file),
         "pipeline": session.graph.name,

@@ -57,10 +57,12 @@ class Connections:
     def of(self, setting: str) -> Connection | None:
         """The connection that a setting (`tracking_connection`) names; None where it is not set."""
         identity = self._config.text(setting)
-        if not identity:
-            return None
+        return self.called(identity, f"{setting}, {self._config.values[setting].origin}") if identity else None
+
+    def called(self, identity: str, asked: str) -> Connection:
+        """The connection of an id; `asked` says where it was named."""
         if identity not in self._found:
-            self._found[identity] = find_connection(identity, asked=f"{setting}, {self._config.values[setting].origin}")
+            self._found[identity] = find_connection(identity, asked=asked)
         return self._found[identity]
 
     def of_lake(self) -> Connection | None:

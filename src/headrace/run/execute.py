@@ -34,7 +34,7 @@ from headrace.steps.datasets import take_rows
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.sources import Bronze, commit_refused, make_source, marks_of, origin_marks, raw_digest
+from headrace.steps.sources import Bronze, commit_refused, is_known_to_be, make_source, marks_of, origin_marks, raw_digest
 from headrace.steps.tables import make_table
 
 __all__ = ["execute_step", "receipt_of"]
@@ -123,11 +123,12 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
     if step.options.is_dataset:
         return _dataset(job, step, attempt, current)
     location = session.location(step)
-    origin = session.origin(location)
+    origin = session.origin(step)
     before = session.catalog.previous(session.dataset(step.name), job.interval)
-    if before is not None and not job.is_forced and before.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
-        now = {file.uri: file.mark for file in origin.find(resolve(location, job.interval))}
-        if now and now == marks_of(before) and current is None:
+    is_alike = before is not None and before.content.fingerprint_parts.get("declaration") == job.recipe.declaration
+    if before is not None and is_alike and current is None and not job.is_forced:
+        now = origin.find(resolve(location, job.interval))
+        if now and is_known_to_be(now, marks_of(before)):
             return _copied(job, attempt, before, "its files are those of the interval before")
     made = make_source(
         step,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from headrace.core.errors import NotReadyError
+from headrace.core.errors import NotReadyError, SourceError, TransientError
 from headrace.core.interval import Interval
 from headrace.core.location import resolve
+from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.run.session import Session
 from headrace.steps.sources import nearest
@@ -27,11 +28,14 @@ def check_sources(session: Session, interval: Interval, *, is_default: bool) -> 
         if own is None or source.wait is not None:
             continue
         location = session.location(source)
-        origin = session.origin(location)
-        if origin.find(resolve(location, own)) or session.catalog.current(source.name, own) is not None:
+        origin = session.origin(source)
+        try:
+            if origin.find(resolve(location, own)) or session.catalog.current(source.name, own) is not None:
+                continue
+        except (SourceError, TransientError):  # the step meets it again, and tells it
             continue
         near = nearest(location, origin, own, source.grid)
-        where = f"; the nearest interval that has is {near.label}" if near else f": nothing is there that looks like {location}"
+        where = f"; the nearest interval that has is {near.label}" if near else f": nothing was found that looks like {public(location)}"
         missing.append(f"`{source.name}` has no file for {own.label}{where}")
         if near and not hint:
             hint = f" Run that one: --at {session.graph.grid.at(near.start).label}"

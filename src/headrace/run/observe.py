@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from headrace.core.errors import SourceError
+from headrace.core.errors import SourceError, TransientError
 from headrace.core.fingerprint import changes
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
@@ -22,7 +22,7 @@ from headrace.run.code import changed_parts
 from headrace.run.session import Session
 from headrace.run.upstream import upstream_changes
 from headrace.steps.registry import is_outdated
-from headrace.steps.sources import marks_of
+from headrace.steps.sources import is_known_to_be, marks_of
 
 __all__ = ["Request", "make_plan", "observe"]
 
@@ -47,6 +47,7 @@ class _Look:
     targets: frozenset[Pair]
     seen: dict[Pair, Seen] = field(default_factory=dict[Pair, Seen])
     known: dict[tuple[str, Interval], int] = field(default_factory=dict[tuple[str, Interval], int])
+    out_of_reach: dict[str, str] = field(default_factory=dict[str, str])  # sources whose origin did not answer: it is not asked again
 
 
 def make_plan(session: Session, request: Request) -> Plan:
@@ -193,15 +194,22 @@ def _source_changes(look: _Look, step: Source, interval: Interval, manifest: Man
     session = look.session
     if look.request.is_backfill and not step.options.is_by_interval:
         return []
-    location = session.location(step)
+    if step.name in look.out_of_reach:
+        return [look.out_of_reach[step.name]]
+    before = marks_of(manifest)
     try:
-        files = session.origin(location).find(resolve(location, interval))
-    except SourceError:
+        files = session.origin(step).find(resolve(session.location(step), interval))
+    except SourceError as error:
+        return [f"its files can't be looked at: {error}"]
+    except TransientError as error:
+        look.out_of_reach[step.name] = f"its files can't be looked at now: {error}"
+        return [look.out_of_reach[step.name]]
+    if is_known_to_be(files, before) or (not files and before):
         return []
-    before, now = marks_of(manifest), {file.uri: file.mark for file in files}
-    if before == now or (not now and before):
-        return []
-    return [f"{len(now)} file{'s' if len(now) != 1 else ''} at the origin {'are' if len(now) != 1 else 'is'} new or changed"]
+    told, is_are = f"{len(files)} file{'s' if len(files) != 1 else ''} at the origin", "are" if len(files) != 1 else "is"
+    if {file.uri: file.mark for file in files} == before:
+        return [f"{told} {is_are} read again: nothing tells whether {'they' if len(files) != 1 else 'it'} changed"]
+    return [f"{told} {is_are} new or changed"]
 
 
 def _promotion(session: Session, step: Promotion, interval: Interval) -> tuple[int | None, tuple[str, ...]]:

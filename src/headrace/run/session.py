@@ -6,6 +6,7 @@ and environment that the floors below need comes in through here, so that a test
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import shutil
@@ -20,15 +21,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from headrace.config import Config
-from headrace.core.access import Access
+from headrace.config import Config, Value
+from headrace.core.access import Access, size_of
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
-from headrace.core.redaction import secrets_in_values
+from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
 from headrace.core.step import Source, Step, Table, TrainedModel
@@ -36,7 +37,7 @@ from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
-from headrace.run.access import access_from_afar, is_folder
+from headrace.run.access import access_from_afar, flavour_of, is_folder, is_reached_as_lake, plain_source_access, source_access
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
@@ -74,11 +75,12 @@ class Session:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
-        self._origins: dict[str, Origin] = {}
+        self._origins: dict[tuple[str, ...], Origin] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
         remember(secrets_in_values([value.value for value in (*self.config.values.values(), *self.config.locations.values())]))
+        remember(secrets_in_values([step.options.location for step in self.graph.steps.values() if isinstance(step, Source)]))
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
@@ -201,12 +203,45 @@ class Session:
     def format(self, source: Source) -> SourceFormat:
         return cast(SourceFormat, load("sources", source.options.format).open())
 
-    def origin(self, location: str) -> Origin:
-        name = _flavour_of(location)
+    def origin(self, source: Source) -> Origin:
+        """What finds and opens a source's files: one for all sources that are reached alike."""
+        location, ways_in = self.location(source), self._ways_in(source)
+        key = (flavour_of(location), *(f"{name}={value.value}" for name, value in sorted(ways_in.items())))
         with self._lock:
-            if name not in self._origins:
-                self._origins[name] = open_origin(location, self.folder)
-            return self._origins[name]
+            if key not in self._origins:
+                named = self._connection_of(source)
+                connection = self.connections.called(str(named[1].value), f"{named[0]}, {named[1].origin}") if named else None
+                limit = ways_in.get("max_size")
+                try:
+                    self._origins[key] = open_origin(
+                        location,
+                        self.folder,
+                        source_access(self.access_to(source), connection),
+                        max_size=size_of(str(limit.value)) if limit else None,
+                    )
+                except ConfigurationError as error:
+                    error.args = (f"Source `{source.name}`: {error}",)
+                    raise
+            return self._origins[key]
+
+    def connection_of(self, source: Source) -> str:
+        """The id of the connection that a source is reached with; empty if the settings name none."""
+        found = self._connection_of(source)
+        return "" if found is None else str(found[1].value)
+
+    def access_to(self, source: Source) -> Mapping[str, JSON]:
+        """How a source is reached, but for its connection: plain values, for another process."""
+        return plain_source_access(self.config, self.location(source), self._ways_in(source))
+
+    def _connection_of(self, source: Source) -> tuple[str, Value] | None:
+        """The source's own, else the lake's where it lies in a bucket of the same kind; and what that setting is called."""
+        own, lakes = self._ways_in(source).get("connection"), self.config.values["connection"]
+        if own is not None:
+            return f"sources.{source.name}", own
+        return ("connection", lakes) if lakes.value and is_reached_as_lake(self.config, self.location(source)) else None
+
+    def _ways_in(self, source: Source) -> Mapping[str, Value]:
+        return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
 
     def location(self, source: Source) -> str:
         """Where a source lies: its declared location, unless the settings say otherwise (the session's graph knows)."""
@@ -224,9 +259,22 @@ class Session:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
 
 
-def open_origin(location: str, folder: Path) -> Origin:
-    """What finds and opens the files of a location; a relative one starts at `folder`."""
-    return cast(Origin, load("origins", _flavour_of(location)).open(folder))
+def open_origin(location: str, folder: Path, access: Access, *, max_size: int | None = None) -> Origin:
+    """What finds and opens the files of a location; a relative one starts at `folder`.
+
+    `access` and `max_size` are for flavours whose `open` has a parameter for them. ConfigurationError where a connection or a limit is
+    set that means nothing to the flavour.
+    """
+    name = flavour_of(location)
+    flavour = load("origins", name)
+    known = inspect.signature(flavour.open).parameters
+    for setting, is_set, parameter in (("connection", access.connection, "access"), ("max_size", max_size, "max_size")):
+        if is_set is not None and parameter not in known:
+            raise ConfigurationError(
+                f"`{setting}` is set for it, and means nothing to `{public(location)}`, a file of the origin `{name}`."
+            )
+    options = {"access": access, **({} if max_size is None else {"max_size": max_size})}
+    return cast(Origin, flavour.open(folder, **{option: value for option, value in options.items() if option in known}))
 
 
 def open_lake_at(
@@ -236,7 +284,7 @@ def open_lake_at(
 
     A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
-    flavour = load("stores", _flavour_of(uri))
+    flavour = load("stores", flavour_of(uri))
     store = cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
@@ -244,14 +292,6 @@ def open_lake_at(
         if not is_looking:
             raise
         return Lake(store, clock=clock)
-
-
-_SCHEMES = {"file": "local", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-
-
-def _flavour_of(uri: str) -> str:
-    scheme = uri.partition("://")[0] if "://" in uri else "local"
-    return _SCHEMES.get(scheme, scheme)
 
 
 def names_interval(step: Table) -> bool:
@@ -284,7 +324,8 @@ def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], orig
 
 def _check_locations(graph: Graph, config: Config) -> None:
     sources = {s.name.lower(): s.name for s in graph.steps.values() if isinstance(s, Source)}
-    for name, value in config.locations.items():
+    named = {**{name: given for name, of_it in config.ways_in.items() for given in of_it.values()}, **config.locations}
+    for name, value in named.items():
         if name.lower() not in sources and (name in graph.steps or nearest_name(name, sources) is not None):
             raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
 

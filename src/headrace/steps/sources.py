@@ -22,12 +22,24 @@ from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
 from headrace.core.manifest import Content, Manifest, Part, digest_of
 from headrace.core.ports import JSON, Column, Landed, Origin, RawFile, ReadResult, Schema, SourceFormat
+from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
 from headrace.steps.made import Made
 
-__all__ = ["QUARANTINE_SCHEMA", "Bronze", "commit_refused", "make_source", "marks_of", "nearest", "origin_marks", "raw_digest", "resolve"]
+__all__ = [
+    "QUARANTINE_SCHEMA",
+    "Bronze",
+    "commit_refused",
+    "is_known_to_be",
+    "make_source",
+    "marks_of",
+    "nearest",
+    "origin_marks",
+    "raw_digest",
+    "resolve",
+]
 
 QUARANTINE_SCHEMA: Schema = (
     Column("file", "VARCHAR", nullable=False),
@@ -96,8 +108,14 @@ def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> In
     """The interval nearest to this one that a file is found for; None where the location has no time in it, or no file is found."""
     if pattern_of(location) == location:
         return None
-    found = {known for file in origin.find(pattern_of(location)) if (known := interval_of(location, file.uri, grid))}
+    files = _listed(origin, pattern_of(location)) or ()
+    found = {known for file in files if (known := interval_of(location, file.uri, grid))}
     return min(found, key=lambda known: (abs(known.start - interval.start), known.start), default=None)
+
+
+def is_known_to_be(files: Sequence[RawFile], marks: Mapping[str, str]) -> bool:
+    """Whether files are those of a commit, as far as their origin tells. Those without a mark never are: they have to be read."""
+    return all(file.mark for file in files) and {file.uri: file.mark for file in files} == marks
 
 
 def marks_of(manifest: Manifest) -> dict[str, str]:
@@ -160,7 +178,7 @@ def _land_file(file: RawFile, path: Path, origin: Origin, reader: SourceFormat, 
             digest.update(chunk)
             size += len(chunk)
             counter.feed(chunk)
-    if size != file.size_bytes:
+    if file.size_bytes is not None and size != file.size_bytes:
         raise TransientError(
             f"`{file.uri}` had {file.size_bytes} bytes when it was found and {size} when it was read: it is still being written. Run again later."
         )
@@ -171,8 +189,8 @@ def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> boo
     """Whether the bytes of a commit are those that the location is about: its files are unchanged, or gone and were named by it."""
     marks = marks_of(before)
     if files:
-        return {file.uri: file.mark for file in files} == marks
-    return bool(marks) and all(is_named_by(location, uri) for uri in marks)
+        return is_known_to_be(files, marks)
+    return bool(marks) and all(is_named_by(public(location), uri) for uri in marks)
 
 
 def _land_again(landed: Bronze, attempt: Attempt, reader: SourceFormat, options: Mapping[str, JSON]) -> list[Landed]:
@@ -330,19 +348,30 @@ def _told_again(before: Manifest) -> dict[str, JSON]:
 
 
 def _nothing_found(step: Source, interval: Interval, origin: Origin, location: str) -> str:
-    looked = f"There is no file at `{resolve(location, interval)}`."
+    looked = f"There is no file at `{public(resolve(location, interval))}`."
     near = nearest(location, origin, interval, step.grid)
     if near:
         return f'{looked} The nearest interval that has one is {near.label}: run with --at {near.label}. If an interval without a file is normal, declare missing="empty".'
-    if pattern_of(location) != location:
-        return f"{looked} None was found for any other interval either (`{pattern_of(location)}`). Is the location right?"
-    near_names = _names_near(resolve(location, interval), origin)
+    is_by_interval = pattern_of(location) != location
+    others = _listed(origin, pattern_of(location) if is_by_interval else _beside(location))
+    if others is None:
+        return f'{looked} Is the location right? What else is there can\'t be listed. If an interval without a file is normal, declare missing="empty".'
+    if is_by_interval:
+        return f"{looked} None was found for any other interval either (`{public(pattern_of(location))}`). Is the location right?"
+    near_names = get_close_matches(location.rpartition("/")[2], [file.name for file in others], n=3, cutoff=0.6)
     near_text = f" Beside it: {', '.join(f'`{name}`' for name in near_names)}." if near_names else ""
     return f"{looked}{near_text} Is the location right? A relative one starts at the folder of the pipeline's file."
 
 
-def _names_near(location: str, origin: Origin) -> list[str]:
-    """The files in the folder of a location whose names are most like its own."""
-    folder, slash, name = location.rpartition("/")
-    names = [file.name for file in origin.find(f"{folder}{slash}*")]
-    return get_close_matches(name, names, n=3, cutoff=0.6)
+def _listed(origin: Origin, pattern: str) -> Sequence[RawFile] | None:
+    """What a pattern finds; None where nothing can be listed, as on the web."""
+    try:
+        return origin.find(pattern)
+    except SourceError:
+        return None
+
+
+def _beside(location: str) -> str:
+    """A pattern of all that lies in the folder of a location."""
+    folder, slash, _ = location.rpartition("/")
+    return f"{folder}{slash}*"

@@ -35,6 +35,6 @@ def parse_address(uri: str) -> Address:
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, prefix = rest.partition("/")
-    if scheme not in KINDS or not bucket or "@" in bucket or "//" in f"/{prefix.strip('/')}":
+    if scheme not in KINDS or not bucket or "@" in bucket or "//" in rest:
         raise ConfigurationError(f"`{uri}` is not the address of a place in a bucket. Write it as {scheme or 's3'}://bucket/prefix.")
     return Address(scheme, bucket, prefix.strip("/"))

@@ -130,5 +130,5 @@ class _Role:
             "access_key_id": given["AccessKeyId"],
             "secret_access_key": given["SecretAccessKey"],
             "token": given["SessionToken"],
-            "expires_at": given["Expiration"],
+            "expires_at": given["Expiration"].astimezone(UTC),
         }

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
 from headrace.backends.buckets.address import Address
 from headrace.core.errors import HeadraceError, LakeError, TransientError
 
-__all__ = ["told"]
+__all__ = ["is_about_another_version", "told"]
 
 _PERMISSIONS = {
     "s3": {
@@ -53,6 +54,7 @@ _KEYS_REFUSED = {
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _NO_CREDENTIALS = ("token request", "credential provider", "metadata/instance")
 _PASSING = {408, 409, 425, 429}
+_DENIED = {401, 403}  # listings are told so: obstore has no error of its own there
 
 
 @contextmanager
@@ -62,9 +64,7 @@ def told(action: str, key: str, place: Address) -> Iterator[None]:
         yield
     except FileNotFoundError as cause:
         if any(word in str(cause) for word in _NO_BUCKET):
-            raise LakeError(
-                f"Could not {action} `{key}` in {place}: there is no bucket `{place.bucket}` there. Make it, or mend its name."
-            ) from None
+            raise failure(action, key, place, cause) from None
         raise KeyError(key) from None
     except (BaseError, ValueError, TimeoutError, ConnectionError) as cause:
         if isinstance(cause, HeadraceError):
@@ -77,6 +77,10 @@ def failure(action: str, key: str, place: Address, cause: BaseException) -> Head
     text = str(cause).partition("\n\nDebug source")[0]
     code = next(iter(_CODE.findall(text)), "")
     start = f"Could not {action} `{key}` in {place}"
+    if any(word in text for word in _NO_BUCKET):
+        return LakeError(f"{start}: there is no bucket `{place.bucket}` there. Make it, or mend its name.")
+    if isinstance(cause, InvalidPathError):
+        return LakeError(f"{start}: {_short(text, '')}. Such a key can't be listed or read: copy the object to another and delete it.")
     if any(word in text for word in _NO_CREDENTIALS):
         return LakeError(
             f"{start}: no credentials were found, or the service that gives them did not ({_short(text, '')}). See what is used: headrace doctor"
@@ -84,16 +88,25 @@ def failure(action: str, key: str, place: Address, cause: BaseException) -> Head
     if code in _KEYS_REFUSED:
         kind = "The keys" if code != "RequestTimeTooSkewed" else "It"
         return LakeError(f"{start}: the server {_KEYS_REFUSED[code]} ({code}). {kind} came from the settings that `headrace doctor` shows.")
-    if isinstance(cause, PermissionDeniedError | UnauthenticatedError):
+    status = _status(text)
+    if isinstance(cause, PermissionDeniedError | UnauthenticatedError) or status in _DENIED:
         return LakeError(f"{start}: {_denied(action, place, text)}")
-    statuses = [int(status) for status in _STATUS.findall(text)]
-    status = statuses[-1] if statuses else 0
     short = _short(text, code)
     if 300 <= status < 400:  # a redirect is how S3 says that the bucket is elsewhere
         return LakeError(f"{start}: the bucket is in another region than the one that was asked. Set `region`. ({short})")
     if status and status < 500 and status not in _PASSING:
         return LakeError(f"{start}: {short}")
     return TransientError(f"{start}: {short}. What was asked may have been done all the same. Run again.")
+
+
+def is_about_another_version(cause: BaseException) -> bool:
+    """Whether a request that was for one version of an object (If-Match) was refused since there is another."""
+    return isinstance(cause, PreconditionError) or _status(str(cause).partition("\n\nDebug source")[0]) == HTTPStatus.PRECONDITION_FAILED
+
+
+def _status(text: str) -> int:
+    """The status of the last answer; 0 if there was none."""
+    return next((int(status) for status in reversed(_STATUS.findall(text))), 0)
 
 
 def _denied(action: str, place: Address, text: str) -> str:

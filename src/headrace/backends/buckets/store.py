@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import mimetypes
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from obstore.store import ObjectStore
 from headrace.backends.buckets.address import Address
 from headrace.backends.buckets.cache import Cache
 from headrace.backends.buckets.failures import told
+from headrace.backends.buckets.listing import PAGE, list_objects
 from headrace.backends.buckets.parts import Parts
 from headrace.core.errors import DamageError, LakeError
 from headrace.core.key import check_key
@@ -33,7 +33,6 @@ from headrace.core.traffic import Traffic
 
 __all__ = ["BucketStore"]
 
-_PAGE = 1000  # keys in an answer to a listing
 _PART = 8 * 2**20  # bytes of a part of an upload, at least; S3 takes 10,000 parts
 _PARTS = 9_000
 _PIECE = 32 * 2**20  # bytes of a part of a download
@@ -94,8 +93,8 @@ class BucketStore:
             check_key(key)
         with self._lock:
             self._known.difference_update(keys)
-        for start in range(0, len(keys), _PAGE):
-            page = list(keys[start : start + _PAGE])
+        for start in range(0, len(keys), PAGE):
+            page = list(keys[start : start + PAGE])
             try:
                 with told("delete", page[0], self._place):
                     obstore.delete(self._client, page)
@@ -130,21 +129,8 @@ class BucketStore:
         folder, _, name = prefix.rpartition("/")
         if any(part[:1] in ("", ".") for part in (*(folder.split("/") if folder else ()), *([name] if name else ()))) or prefix == "/":
             return  # no key begins like that
-        after = max(start_after, _just_before(prefix) if name else "")
-        with told("list", prefix, self._place):
-            pages = obstore.list(self._client, folder or None, offset=after or None, chunk_size=_PAGE)
-        while True:
-            with told("list", prefix, self._place):
-                page = next(iter(pages), None)
-            self.traffic.count(1)
-            for found in page or ():
-                key = found["path"]
-                if key.startswith(prefix) and key > start_after:
-                    yield Listed(key, found["size"], found["last_modified"])
-                elif key > prefix and not key.startswith(prefix):
-                    return
-            if not page:
-                return
+        for found in list_objects(self._client, self._place, prefix, start_after=start_after, asked=lambda: self.traffic.count(1)):
+            yield Listed(found["path"], found["size"], found["last_modified"])
 
     # ------------------------------------------------ files
 
@@ -193,7 +179,7 @@ class BucketStore:
             aside.replace(here)
         return here
 
-    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
         here = {file.key: self._cache.place(check_key(file.key)) for file in files}
         missing = [file for file in files if not here[file.key].is_file() and not self._cache.take(file.sha256, here[file.key])]
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix="headrace-download") as pool:
@@ -279,10 +265,3 @@ class BucketStore:
             self._upload(target, aside)
         finally:
             aside.unlink(missing_ok=True)
-
-
-def _just_before(prefix: str) -> str:
-    """A text below all that begin with the prefix, and above nearly all that are less."""
-    before = ord(prefix[-1]) - 1
-    is_plain = 0x20 < before < 0x7F and chr(before) != "/"  # printable ASCII
-    return prefix[:-1] + chr(before) if is_plain else os.path.dirname(prefix) + "/"  # noqa: PTH120  # a key, not a path

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from headrace.core.errors import SourceError
+from headrace.core.errors import SourceError, TransientError
 from headrace.core.ports import RawFile
 
 __all__ = ["LocalOrigin", "open"]
@@ -30,10 +30,13 @@ class LocalOrigin:
         if not glob.has_magic(location):
             return ()
         found = (Path(name) for name in glob.iglob(str(path), recursive=True))  # noqa: PTH207  # `**` as the shell has it
-        return tuple(_raw_file(file) for file in sorted(found) if file.is_file())
+        return tuple(_raw_file(file) for file in sorted(set(found)) if file.is_file())
 
     def open(self, file: RawFile) -> BinaryIO:
-        return Path(file.uri).open("rb")
+        try:
+            return Path(file.uri).open("rb")
+        except FileNotFoundError:
+            raise TransientError(f"`{file.uri}` was removed since it was found. Run again later.") from None
 
 
 def _raw_file(path: Path) -> RawFile:

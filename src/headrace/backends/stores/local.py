@@ -142,7 +142,7 @@ class LocalStore:
             raise KeyError(key)
         return Path(file)
 
-    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
         return [self.path(file.key) for file in files]
 
     def copy(self, source: str, target: str) -> None:

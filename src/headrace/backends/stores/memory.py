@@ -90,7 +90,7 @@ class MemoryStore:
                 local.write_bytes(data)
         return local
 
-    def paths(self, files: Sequence[FileEntry]) -> list[Path]:
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
         return [self.path(file.key) for file in files]
 
     def copy(self, source: str, target: str) -> None:

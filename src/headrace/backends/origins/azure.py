@@ -1,0 +1,7 @@
+"""Raw files in containers of Azure Blob Storage."""
+
+from __future__ import annotations
+
+from headrace.backends.buckets.origin import open_origin as open  # noqa: A004  # every flavour's module has this function
+
+__all__ = ["open"]
