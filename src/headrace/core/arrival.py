@@ -72,7 +72,9 @@ class Awaited:
         longest_s = float(str(told["longest_s"]))
         connection = str(told.get("connection", ""))
         access = cast(Mapping[str, JSON], told.get("access", {}))
-        return cls(str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s, connection, access)
+        return cls(
+            str(told["step"]), Interval.of(start, end), kind, str(told["location"]), str(told["place"]), longest_s, connection, access
+        )
 
 
 @dataclass(frozen=True)

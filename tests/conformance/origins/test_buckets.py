@@ -170,7 +170,11 @@ def test_a_bucket_that_is_not_there_is_no_empty_one(server: S3Server, key: str) 
 
 NAMES = st.text("ab.", min_size=1, max_size=3).filter(lambda name: name.strip("."))
 TREES = st.lists(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=12, unique=True)
-PATTERNS = st.lists(st.one_of(NAMES, st.text("ab.*?", min_size=1, max_size=3), st.sampled_from(["*", "**", "[ab]*", "[!a]", "[", "*.b"])), min_size=1, max_size=4)
+PATTERNS = st.lists(
+    st.one_of(NAMES, st.text("ab.*?", min_size=1, max_size=3), st.sampled_from(["*", "**", "[ab]*", "[!a]", "[", "*.b"])),
+    min_size=1,
+    max_size=4,
+)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
