@@ -31,10 +31,10 @@ from intervals import PIPELINE, fill, session_of
 from measuring import HEADRACE, Usage, measured, middle, print_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "integration"))
-from object_proxy import object_proxy  # noqa: E402
-from object_servers import S3Server, s3_server, why_no  # noqa: E402
+from object_proxy import object_proxy
+from object_servers import S3Server, s3_server, why_no
 
-from headrace.core.interval import Interval  # noqa: E402
+from headrace.core.interval import Interval
 
 VISITS = '''
 from datetime import datetime

@@ -89,7 +89,9 @@ class RawFile:
 
 
 class Origin(Protocol):
-    """Finds and opens raw files by location; never writes to them."""
+    """Finds and opens raw files by location; never writes to them. `concurrency` is how many files may be open at the same time."""
+
+    concurrency: int
 
     def find(self, location: str) -> Sequence[RawFile]:
         """The files that a path or pattern (`*`, `?`, `**`) names now, in the order of their names; empty if there are none.
@@ -123,13 +125,21 @@ class CountedRecords(Protocol):
 
 @dataclass(frozen=True)
 class Landed:
-    """A raw file in bronze: `path` is a local file with its bytes, `records` what was counted while it landed."""
+    """A raw file in bronze: `path` is a local file with its bytes, `records` what was counted while it landed.
+
+    `called` is its name in the lake where that is not the path's own.
+    """
 
     uri: str
     path: Path
     sha256: str
     size_bytes: int
     records: int
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.called or self.path.name
 
 
 @dataclass(frozen=True)

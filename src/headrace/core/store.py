@@ -83,8 +83,8 @@ class Store(Protocol):
         """Copy an object without moving its bytes through this process; durable once `target` is published."""
         ...
 
-    def replace(self, key: str, data: bytes) -> None:
-        """Put, durably and in one piece, whatever is there: for what no entry names and nothing is built on, such as a report."""
+    def replace(self, key: str, data: bytes | Path) -> None:
+        """Put bytes, or those of a local file, over what is there, durably and in one piece: for what no entry names, such as a report."""
         ...
 
     def delete(self, *keys: str) -> None:

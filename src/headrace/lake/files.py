@@ -14,7 +14,7 @@ from headrace.core.errors import DamageError, TransientError, UnknownNameError, 
 from headrace.core.manifest import FileEntry, Manifest, Part
 from headrace.core.store import Store
 
-__all__ = ["VanishedError", "fetch", "read_paths", "sha256_of"]
+__all__ = ["VanishedError", "fetch", "paths_of", "read_paths", "sha256_of"]
 
 _PIECE = 1 << 18
 
@@ -29,12 +29,16 @@ def read_paths(store: Store, manifest: Manifest, part: str | None, *, verify: bo
     Raises UnknownNameError for a part that the manifest has not, VanishedError for a file that is gone, DamageError for one whose size, or
     with `verify` digest, is not what the manifest says.
     """
-    found = _part(manifest, part)
+    return paths_of(store, manifest, _part(manifest, part).files, verify=verify)
+
+
+def paths_of(store: Store, manifest: Manifest, files: Sequence[FileEntry], *, verify: bool = False) -> list[Path]:
+    """The same of some files that a manifest names."""
     try:
-        paths = store.paths(found.files)
+        paths = store.paths(files)
     except KeyError as gone:
         raise VanishedError(f"{manifest} names `{gone.args[0]}`, and the file is gone from {store.uri}.") from None
-    for file, path in zip(found.files, paths, strict=True):
+    for file, path in zip(files, paths, strict=True):
         _check(store, manifest, file, path, verify=verify)
     return list(paths)
 

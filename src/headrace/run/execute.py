@@ -26,15 +26,17 @@ from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered, gather, row_paths
 from headrace.run.promotion import judge_promotion
+from headrace.run.publishing import publish
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.run.upstream import gather_upstream
 from headrace.steps.champions import open_champion
 from headrace.steps.datasets import take_rows
+from headrace.steps.landing import Bronze, is_known_to_be, marks_of, origin_marks
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.sources import Bronze, commit_refused, is_known_to_be, make_source, marks_of, origin_marks, raw_digest
+from headrace.steps.sources import commit_refused, make_source, raw_digest
 from headrace.steps.tables import make_table
 
 __all__ = ["execute_step", "receipt_of"]
@@ -62,7 +64,8 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     """Make a step's output for an interval exist, unless it does: computed, copied from the interval before, or adopted.
 
     Raises what the step raises: headrace's own errors, or StepError around the user's. Nothing is committed then, but for the
-    quarantine of a source that was refused (dataset `<source>.refused`).
+    quarantine of a source that was refused (dataset `<source>.refused`). What is published is copied after the commit, also of one
+    that stood already; when that fails, the commit stands and the error says so.
     """
     started = time.perf_counter()
     step = session.graph.step(step_name)
@@ -83,6 +86,9 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     if job.state != "cached" and manifest.nonce != job.nonce:
         job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()
     session.catalog.note(session.dataset(step.name), manifest)
+    published = publish(session, step, manifest)
+    if published is not None:
+        job.why, job.notes = (published if job.state == "cached" else job.why), (*job.notes, published)
     seconds = time.perf_counter() - started
     return replace(receipt_of(session, step, manifest), state=job.state, why=job.why, seconds=seconds, notes=job.notes)
 
@@ -138,7 +144,8 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         format=session.format(step),
         location=location,
         now=session.clock(),
-        landed=_bronze(job, current),
+        landed=_landed(job, current),
+        known=_known(job, current, before),
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
     worked = _content(job, made, fingerprint, None)
@@ -149,7 +156,15 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
             job.state, job.why = "cached", "the files hold the same bytes"
             return None
         job.why = "its files were written again, with the same bytes"
+    job.why = job.why or _news(made.origin)
     return worked
+
+
+def _news(origin: Mapping[str, JSON]) -> str:
+    """How many files were new or changed, where others were in the lake already and were not fetched; else nothing."""
+    told = [f"{count} {kind}" for kind in ("new", "changed", "gone") if (count := _count(origin, kind))]
+    same = _count(origin, "unchanged")
+    return f"its files: {', '.join([*told, f'{same} unchanged and not fetched again'])}" if same else ""
 
 
 def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
@@ -170,16 +185,26 @@ def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None
     return _unless_equal(job, attempt, current, Gathered({"rows": upstream.ref}, {}, {}), make, fingerprint=fingerprint)
 
 
-def _bronze(job: _Job, current: Manifest | None) -> Bronze | None:
+def _landed(job: _Job, current: Manifest | None) -> Bronze | None:
     """What landed for the interval, where its source was declared in another way since: the bytes need not be fetched again."""
-    if job.is_forced or current is None or current.kind != "data" or current.content.part("raw") is None:
-        return None
-    if current.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
+    found = _known(job, current, None)
+    if found is None or found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
         return None
     try:
-        return Bronze(current, job.session.lake.read_paths(current, "raw"))
+        found.paths(list(found.entries().values()))
     except VanishedError:
         return None
+    return found
+
+
+def _known(job: _Job, current: Manifest | None, before: Manifest | None) -> Bronze | None:
+    """What is in the lake of the files of this interval, or of a snapshot's before it; to be asked of their origin anew where it is forced."""
+    assert isinstance(job.step, Source)
+    newest = current if current is not None and current.kind == "data" else None if job.step.options.is_by_interval else before
+    if job.is_forced or newest is None or newest.content.part("raw") is None:
+        return None
+    lake = job.session.lake
+    return Bronze(newest, lambda files: lake.paths_of(newest, files))
 
 
 def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:

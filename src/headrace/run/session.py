@@ -28,23 +28,24 @@ from headrace.core.fingerprint import Recipe, declaration_of, interval_text, use
 from headrace.core.graph import Graph, source_problems
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
+from headrace.core.outward import Shelf
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
 from headrace.core.source_options import dataset_name_problem, options_for
-from headrace.core.step import Source, Step, Table, TrainedModel
+from headrace.core.step import Predictions, Source, Step, Table, TrainedModel, is_published, published_to
 from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
-from headrace.run.access import access_from_afar, flavour_of, is_folder, is_reached_as_lake, plain_source_access, source_access
+from headrace.run.access import access_by_settings, access_from_afar, flavour_of, is_folder, is_reached_as_lake, plain_source_access, source_access
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
 from headrace.run.redaction import remember
 
-__all__ = ["Clock", "Session", "utc_now"]
+__all__ = ["Clock", "Session", "placed", "utc_now"]
 
 Clock = Callable[[], datetime]
 
@@ -76,19 +77,18 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[tuple[str, ...], Origin] = {}
+        self._shelves: dict[str, Shelf] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
-        remember(secrets_in_values([value.value for value in (*self.config.values.values(), *self.config.locations.values())]))
+        told = (*self.config.values.values(), *self.config.locations.values(), *self.config.published.values())
+        remember(secrets_in_values([*(value.value for value in told), *map(published_to, self.graph.steps.values())]))
         remember(secrets_in_values([step.options.location for step in self.graph.steps.values() if isinstance(step, Source)]))
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
             self.settings(step)
-        _check_locations(self.graph, self.config)
-        self.graph = replace(
-            self.graph, steps={name: _placed(step, self.graph.name, self.config) for name, step in self.graph.steps.items()}
-        )
+        self.graph = placed(self.graph, self.config, self.folder)
 
     # ------------------------------------------------------------ names
 
@@ -243,6 +243,14 @@ class Session:
     def _ways_in(self, source: Source) -> Mapping[str, Value]:
         return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
 
+    def shelf(self, place: str) -> Shelf:
+        """Where published rows are copied to. It is reached with the lake's connection."""
+        with self._lock:
+            if place not in self._shelves:
+                access = None if is_folder(place) else access_by_settings(self.config, self.connections.of("connection"))
+                self._shelves[place] = cast(Shelf, open_store(place, access))
+            return self._shelves[place]
+
     def location(self, source: Source) -> str:
         """Where a source lies: its declared location, unless the settings say otherwise (the session's graph knows)."""
         return source.options.location
@@ -257,6 +265,16 @@ class Session:
     @cached_property
     def _index(self) -> CodeIndex:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
+
+
+def placed(graph: Graph, config: Config, folder: Path) -> Graph:
+    """A graph whose sources lie, and whose datasets are published, where the settings say; a relative place starts at `folder`.
+
+    ConfigurationError for a place that can't be.
+    """
+    _check_locations(graph, config)
+    _check_published(graph, config)
+    return replace(graph, steps={name: _placed(step, graph.name, config, folder) for name, step in graph.steps.items()})
 
 
 def open_origin(location: str, folder: Path, access: Access, *, max_size: int | None = None) -> Origin:
@@ -284,14 +302,19 @@ def open_lake_at(
 
     A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
-    flavour = load("stores", flavour_of(uri))
-    store = cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
+    store = cast(Store, open_store(uri, access))
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
         if not is_looking:
             raise
         return Lake(store, clock=clock)
+
+
+def open_store(uri: str, access: Access | None) -> object:
+    """What keeps bytes at a path or URI: a Store to a lake, a Shelf to what is published."""
+    flavour = load("stores", flavour_of(uri))
+    return flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None))
 
 
 def names_interval(step: Table) -> bool:
@@ -330,8 +353,26 @@ def _check_locations(graph: Graph, config: Config) -> None:
             raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
 
 
-def _placed(step: Step, pipeline: str, config: Config) -> Step:
-    """A source that lies where the settings say, if they say so: a dataset may so become a file."""
+def _check_published(graph: Graph, config: Config) -> None:
+    """A file that pipelines share may name another's datasets, unless the name is all but one of ours."""
+    ours = {name for name, step in graph.steps.items() if is_published(step)}
+    for name, value in config.published.items():
+        if name in graph.steps and name not in ours:
+            raise ConfigurationError(
+                f"{value.origin}: publish.{name}: `{name}` is not published. Declare it with publish=True in the pipeline."
+            )
+        if name not in ours and nearest_name(name, ours) is not None:
+            raise ConfigurationError(f"{value.origin}: publish.{name}: no such dataset is published. {did_you_mean(name, ours)}")
+
+
+def _placed(step: Step, pipeline: str, config: Config, folder: Path) -> Step:
+    """A source that lies where the settings say, if they say so: a dataset may so become a file. And a dataset that is published there."""
+    if isinstance(step, Table | Predictions):
+        said = config.published[step.name].value if step.name in config.published else step.published_to
+        place = said if isinstance(said, str) else None
+        if place is not None and "://" not in place:
+            place = str((folder / Path(place).expanduser()).absolute())
+        return replace(step, published_to=place)
     if not isinstance(step, Source):
         return step
     value = config.locations.get(step.name) or config.locations.get(step.name.lower())

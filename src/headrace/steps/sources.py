@@ -9,15 +9,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
-from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
 
-from headrace.core.errors import DamageError, SourceError, TooManyRejectedError, TransientError
+from headrace.core.errors import HeadraceError, SourceError, TooManyRejectedError, TransientError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
 from headrace.core.manifest import Content, Manifest, Part, digest_of
@@ -26,17 +25,14 @@ from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
+from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
 
 __all__ = [
     "QUARANTINE_SCHEMA",
-    "Bronze",
     "commit_refused",
-    "is_known_to_be",
     "make_source",
-    "marks_of",
     "nearest",
-    "origin_marks",
     "raw_digest",
     "resolve",
 ]
@@ -48,23 +44,6 @@ QUARANTINE_SCHEMA: Schema = (
     Column("reasons", "VARCHAR[]", nullable=False),
     Column("raw", "BLOB", nullable=False),
 )
-_CHUNK = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class _Landing:
-    """A file as it was found, and as it lies in the lake."""
-
-    found: RawFile
-    landed: Landed
-
-
-@dataclass(frozen=True)
-class Bronze:
-    """What an earlier commit of the interval landed: `paths` are the local files of its part `raw`."""
-
-    manifest: Manifest
-    paths: Sequence[Path]
 
 
 class _RefusedError(TooManyRejectedError):
@@ -85,23 +64,25 @@ def make_source(
     location: str,
     now: datetime,
     landed: Bronze | None = None,
+    known: Bronze | None = None,
 ) -> Made:
     """Land a source's files of an interval and read them.
 
-    Given what `landed` before, the rows are made of those bytes again when the files at the origin are the same or are gone. Raises SourceError when there are none (unless `missing="empty"`) or when one is not what it claims to be, TransientError when one
+    Given what `landed` before, the rows are made of those bytes again when the files at the origin are the same or are gone. Those that
+    are as they are `known` from an earlier commit are copied from there. Raises SourceError when there are none (unless `missing="empty"`) or when one is not what it claims to be, TransientError when one
     changes while it lands, TooManyRejectedError above `max_rejected`; its quarantine is for `commit_refused`.
     """
     with _named(step, interval):
         files = origin.find(resolve(location, interval))
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
-            again = _land_again(landed, attempt, format, step.options.options)
+            again = land_again(landed, attempt, format, step.options.options)
             return replace(_read(step, again, attempt, format), origin=_told_again(landed.manifest))
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
-        landings = _land(files, attempt, origin, format, step.options.options)
-        _check_unchanged(origin, resolve(location, interval), files)
+        landings = land(files, attempt, origin, format, step.options.options, known=known)
+        check_unchanged(origin, resolve(location, interval), files)
         made = _read(step, [landing.landed for landing in landings], attempt, format)
-        return replace(made, origin=_told(step, interval, landings, now))
+        return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known)})
 
 
 def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> Interval | None:
@@ -111,24 +92,6 @@ def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> In
     files = _listed(origin, pattern_of(location)) or ()
     found = {known for file in files if (known := interval_of(location, file.uri, grid))}
     return min(found, key=lambda known: (abs(known.start - interval.start), known.start), default=None)
-
-
-def is_known_to_be(files: Sequence[RawFile], marks: Mapping[str, str]) -> bool:
-    """Whether files are those of a commit, as far as their origin tells. Those without a mark never are: they have to be read."""
-    return all(file.mark for file in files) and {file.uri: file.mark for file in files} == marks
-
-
-def marks_of(manifest: Manifest) -> dict[str, str]:
-    """What a source's commit was made from: the mark of each file by its URI."""
-    return origin_marks(manifest.receipt.get("origin"))
-
-
-def origin_marks(origin: JSON) -> dict[str, str]:
-    """The same, of what a receipt tells of the origin."""
-    files = origin.get("files") if isinstance(origin, Mapping) else None
-    if not isinstance(files, Sequence) or isinstance(files, str):
-        return {}
-    return {str(file["uri"]): str(file["mark"]) for file in files if isinstance(file, Mapping)}
 
 
 def raw_digest(made: Made) -> str:
@@ -154,35 +117,7 @@ def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedEr
     return log.commit(interval, work)
 
 
-# ---------------------------------------------------------------- landing
-
-
-def _land(files: Sequence[RawFile], attempt: Attempt, origin: Origin, reader: SourceFormat, options: Mapping[str, JSON]) -> list[_Landing]:
-    names = [file.name for file in files]
-    width = len(str(len(files)))
-    landings = []
-    for n, file in enumerate(files):
-        is_alone = names.count(file.name) == 1
-        path = attempt.file("raw", layer="bronze", name=file.name if is_alone else f"{n:0{width}d}-{file.name}")
-        landings.append(_Landing(file, _land_file(file, path, origin, reader, options)))
-    return landings
-
-
-def _land_file(file: RawFile, path: Path, origin: Origin, reader: SourceFormat, options: Mapping[str, JSON]) -> Landed:
-    """One pass over the bytes: copied, digested, and their records counted."""
-    digest, size = sha256(), 0
-    counter = reader.counter(file.name, options)
-    with origin.open(file) as source, path.open("wb") as target:
-        while chunk := source.read(_CHUNK):
-            target.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-            counter.feed(chunk)
-    if file.size_bytes is not None and size != file.size_bytes:
-        raise TransientError(
-            f"`{file.uri}` had {file.size_bytes} bytes when it was found and {size} when it was read: it is still being written. Run again later."
-        )
-    return Landed(file.uri, path, digest.hexdigest(), size, counter.finish())
+# ---------------------------------------------------------------- reading
 
 
 def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> bool:
@@ -191,45 +126,6 @@ def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> boo
     if files:
         return is_known_to_be(files, marks)
     return bool(marks) and all(is_named_by(public(location), uri) for uri in marks)
-
-
-def _land_again(landed: Bronze, attempt: Attempt, reader: SourceFormat, options: Mapping[str, JSON]) -> list[Landed]:
-    """The files of an earlier commit, copied into this one, and their records counted by today's options; in the order of their reading."""
-    raw = landed.manifest.content.part("raw")
-    entries = {file.name: file for file in raw.files} if raw else {}
-    paths = {path.name: path for path in landed.paths}
-    uris = list(marks_of(landed.manifest))
-    found = []
-    for name, uri in zip(_names(landed.manifest), uris, strict=True):
-        digest, counter = sha256(), reader.counter(name, options)
-        with paths[name].open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                counter.feed(chunk)
-        if digest.hexdigest() != entries[name].sha256:
-            raise DamageError(
-                f"`{entries[name].key}` is not what {landed.manifest} says of it: its bytes were changed. Nothing was made of it."
-            )
-        attempt.copy(entries[name], "raw", layer="bronze")
-        found.append(Landed(uri, paths[name], entries[name].sha256, entries[name].bytes, counter.finish()))
-    return found
-
-
-def _names(manifest: Manifest) -> list[str]:
-    files = manifest.content.details.get("files")
-    listed = files if isinstance(files, Sequence) else ()
-    return [str(file["name"]) for file in listed if isinstance(file, Mapping)]
-
-
-def _check_unchanged(origin: Origin, location: str, files: Sequence[RawFile]) -> None:
-    after = {file.uri: file.mark for file in origin.find(location)}
-    for file in files:
-        if after.get(file.uri) != file.mark:
-            what = "changed" if file.uri in after else "was removed"
-            raise TransientError(f"`{file.uri}` {what} while it landed: it is still being written. Run again later.")
-
-
-# ---------------------------------------------------------------- reading
 
 
 def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat) -> Made:
@@ -272,7 +168,7 @@ def _check_conserved(landed: Sequence[Landed], result: ReadResult) -> None:
 def _parts(attempt: Attempt, landed: Sequence[Landed], result: ReadResult, aside: Path) -> tuple[Part, ...]:
     parts = [attempt.part("rows", "silver", rows=result.rows_kept)]
     if landed:
-        named = sorted(landed, key=lambda one: one.path.name)
+        named = sorted(landed, key=lambda one: one.name)
         raw = attempt.part("raw", "bronze", sha256=[one.sha256 for one in named])
         files = tuple(replace(file, rows=one.records) for file, one in zip(raw.files, named, strict=True))
         parts.append(replace(raw, files=files, rows=sum(one.records for one in named)))
@@ -302,7 +198,7 @@ def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quar
 
 
 def _details(step: Source, landed: Sequence[Landed], result: ReadResult) -> dict[str, JSON]:
-    files: list[JSON] = [{"name": one.path.name, "size": one.size_bytes, "sha256": one.sha256, "records": one.records} for one in landed]
+    files: list[JSON] = [{"name": one.name, "size": one.size_bytes, "sha256": one.sha256, "records": one.records} for one in landed]
     details: dict[str, JSON] = {
         "files": files,
         "undeclared": list(result.undeclared),
@@ -329,7 +225,7 @@ def _named(step: Source, interval: Interval) -> Iterator[None]:
         raise
 
 
-def _told(step: Source, interval: Interval, landings: Sequence[_Landing], now: datetime) -> dict[str, JSON]:
+def _told(step: Source, interval: Interval, landings: Sequence[Landing], now: datetime) -> dict[str, JSON]:
     """What only the receipt says: where the bytes came from, and when."""
     files: list[JSON] = [
         {"uri": one.found.uri, "mark": one.found.mark, "modified_at": one.found.modified_at.isoformat() if one.found.modified_at else None}
@@ -364,10 +260,10 @@ def _nothing_found(step: Source, interval: Interval, origin: Origin, location: s
 
 
 def _listed(origin: Origin, pattern: str) -> Sequence[RawFile] | None:
-    """What a pattern finds; None where nothing can be listed, as on the web."""
+    """What a pattern finds; None where nothing can be listed, as on the web or where that is denied."""
     try:
         return origin.find(pattern)
-    except SourceError:
+    except HeadraceError:
         return None
 
 

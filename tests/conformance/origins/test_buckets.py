@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,8 @@ LARGE = bytes(range(256)) * 24_000  # 6 MB
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], S3Server]]:
-    running: dict[str, S3Server] = {}
-    with ExitStack() as stack:
-
-        def start(name: str) -> S3Server:
-            if name not in running:
-                running[name] = stack.enter_context(moto_server() if name == "moto" else s3_server(tmp_path_factory.mktemp("versitygw")))
-            return running[name]
-
-        yield start
+def served(servers: Callable[..., Any]) -> Callable[[str], S3Server]:
+    return lambda name: servers(name, s3_server if name == "versitygw" else lambda _: moto_server())
 
 
 @pytest.fixture(params=["moto", pytest.param("versitygw", marks=pytest.mark.integration)])

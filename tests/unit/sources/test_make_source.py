@@ -25,8 +25,9 @@ from headrace.core.ports import RawFile
 from headrace.core.source_options import options_for
 from headrace.core.step import Source
 from headrace.lake.lake import Lake
+from headrace.steps.landing import Bronze, marks_of
 from headrace.steps.made import Made
-from headrace.steps.sources import QUARANTINE_SCHEMA, Bronze, commit_refused, make_source, marks_of, nearest, raw_digest
+from headrace.steps.sources import QUARANTINE_SCHEMA, commit_refused, make_source, nearest, raw_digest
 
 DAY = Interval.of("2026-11-20", "2026-11-21")
 NOW = datetime(2026, 11, 21, 1, tzinfo=UTC)
@@ -238,6 +239,8 @@ def test_only_a_refusal_of_this_floor_is_kept(bench: Bench) -> None:
 class Moving:
     """An origin whose file changes while it is read."""
 
+    concurrency = 1
+
     def __init__(self, path: Path, change: Callable[[Path], None]) -> None:
         self.path, self.change = path, change
         self.inner = local.open(path.parent)
@@ -279,11 +282,11 @@ def test_bytes_in_the_lake_that_were_changed_are_not_read_again(bench: Bench) ->
     before = bench.commit()
     path.unlink()
     (raw,) = bench.lake.read_paths(before, "raw")
-    assert bench.make(landed=Bronze(before, [raw])).rows_kept == 1
+    assert bench.make(landed=Bronze(before, lambda _: [raw])).rows_kept == 1
     raw.chmod(0o644)
     raw.write_text("item,quantity\ntea,3\n")
     with pytest.raises(DamageError, match="its bytes were changed"):
-        bench.make(landed=Bronze(before, [raw]))
+        bench.make(landed=Bronze(before, lambda _: [raw]))
 
 
 # ---------------------------------------------------------------- what is told

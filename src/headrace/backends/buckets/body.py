@@ -70,10 +70,7 @@ class Body(io.RawIOBase):
         """The next piece; none at the end of the object."""
         while self._at < self._size:
             try:
-                with self._same():
-                    piece = next(self._pieces, None)
-                if piece is None:
-                    raise TransientError(f"`{self._file.uri}` ended after {self._at:,} of its {self._size:,} bytes. Run again.")
+                piece = self._piece()
             except _ChangedError:
                 raise
             except TransientError:
@@ -84,8 +81,15 @@ class Body(io.RawIOBase):
                 continue
             self._breaks = 0
             self._at += len(piece)
-            return memoryview(piece)
+            return piece
         return memoryview(b"")
+
+    def _piece(self) -> memoryview:
+        with self._same():
+            piece = next(self._pieces, None)
+        if piece is None:
+            raise TransientError(f"`{self._file.uri}` ended after {self._at:,} of its {self._size:,} bytes. Run again.")
+        return memoryview(piece)
 
     @contextmanager
     def _same(self) -> Iterator[None]:

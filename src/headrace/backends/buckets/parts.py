@@ -15,12 +15,11 @@ __all__ = ["Parts"]
 
 
 class Parts:
-    """What `obstore.put` reads an upload in parts from. `finish` when it has returned."""
+    """What `obstore.put` reads an upload in parts from. `finish` when it has returned. The request that begins it is the caller's to count."""
 
     def __init__(self, file: BinaryIO, traffic: Traffic, *, at_once: int) -> None:
         self._file, self._traffic, self._at_once = file, traffic, at_once
         self._underway: deque[int] = deque()
-        traffic.count(1)  # the upload is begun
 
     def read(self, size: int = -1, /) -> bytes:
         """The next part."""

@@ -18,6 +18,8 @@ __all__ = ["LocalOrigin", "open"]
 class LocalOrigin:
     """Paths and patterns; relative ones start at `base`."""
 
+    concurrency = 1
+
     def __init__(self, base: Path) -> None:
         self._base = base
 

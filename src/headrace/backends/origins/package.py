@@ -22,6 +22,8 @@ _SCHEME = "package://"
 class PackageOrigin:
     """Locations are `package://<package>/<path>`: the package dotted, the path inside its folder."""
 
+    concurrency = 1
+
     def find(self, location: str) -> Sequence[RawFile]:
         package, _, inside = location.removeprefix(_SCHEME).partition("/")
         if not inside:

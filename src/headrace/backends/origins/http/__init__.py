@@ -33,6 +33,8 @@ _NO_HEAD = frozenset({400, 403, 405, 501})  # 403: an address may be signed for 
 class HttpOrigin:
     """Web addresses. All of them are asked with the same `connection`, so a source that has one has an origin of its own."""
 
+    concurrency = 1
+
     def __init__(
         self,
         *,

@@ -105,14 +105,14 @@ class _Session:
 
     def texts(self, file: Landed, options: Mapping[str, JSON]) -> Iterator[tuple[str, ...]]:
         """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time."""
-        opened = cut(file.path, options, name=file.path.name)
-        _check_delimiter(opened.names, options, file.path.name)
+        opened = cut(file.path, options, name=file.name)
+        _check_delimiter(opened.names, options, file.name)
         for piece in opened.pieces:
             self._load(piece, len(opened.names), tuple(range(len(opened.names))), options)
             yield opened.names
 
     def read_file(self, file: Landed, contract: Contract, options: Mapping[str, JSON], tally: _Tally) -> None:
-        name = file.path.name
+        name = file.name
         opened = cut(file.path, options, name=name)
         layout = lay_out(opened.names, contract, options, file=name)
         tally.undeclared.update(dict.fromkeys(layout.undeclared))
