@@ -14,7 +14,7 @@ from headrace.config import read_config
 from headrace.core.iam import LARGEST
 from headrace.run.loading import load_pipeline
 from headrace.run.permissions import PURPOSES, Asked, Permissions, permissions
-from headrace.run.session import placed
+from headrace.run.placing import placed
 
 __all__ = ["iam"]
 

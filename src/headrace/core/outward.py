@@ -1,4 +1,4 @@
-"""The ports by which rows leave the lake for those who know nothing of it: a shelf of plain files, and tables in another format.
+"""The port by which rows leave the lake for those who know nothing of it: tables in another format.
 
 As in `headrace.core.ports`, nothing here does any work. The invariant: what goes out is named by interval and version, so that
 giving it once more changes nothing.
@@ -6,31 +6,14 @@ giving it once more changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from headrace.core.interval import Interval
 
-__all__ = ["Export", "ExportedRows", "Sent", "Shelf"]
-
-
-class Shelf(Protocol):
-    """What every store's flavour offers besides, for copies that others read under stable names: see `headrace.run.publishing`.
-
-    Nothing of a lake is on a shelf, for nothing in a lake is ever written twice. Keys and errors are those of `Store`.
-    """
-
-    uri: str
-
-    def get(self, key: str) -> bytes: ...
-
-    def keys(self, prefix: str, *, start_after: str = "") -> Iterator[str]: ...
-
-    def replace(self, key: str, data: bytes | Path) -> None:
-        """Put an object, over the one that is there: durably and in one piece, so that a reader sees the old one or the new one."""
-        ...
+__all__ = ["Export", "ExportedRows", "Sent"]
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,10 @@ class Store(Protocol):
         ...
 
     def replace(self, key: str, data: bytes | Path) -> None:
-        """Put bytes, or those of a local file, over what is there, durably and in one piece: for what no entry names, such as a report."""
+        """Put bytes, or those of a file, durably and in one piece, whatever is there: a reader sees the old object or the new one.
+
+        For what no entry names and nothing is built on: a report, or rows that are published beside the lake.
+        """
         ...
 
     def delete(self, *keys: str) -> None:

@@ -77,7 +77,8 @@ def _told(lake: Lake, manifest: Manifest, part: str | None, export: Export) -> E
         return {side: lake.read_paths(manifest, name, verify=True) for side, name in sides.items()}
 
     name = manifest.name if part is None else f"{manifest.name}.{part}"
-    was = export.send(ExportedRows(name, manifest.interval, manifest.version, manifest.content.digest, files))
+    with lake.store.lease():
+        was = export.send(ExportedRows(name, manifest.interval, manifest.version, manifest.content.digest, files))
     return Exported(manifest.interval, manifest.version, was, sum(p.rows or 0 for p in manifest.content.parts if p.name in names))
 
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from headrace.core.errors import ConfigurationError, HeadraceError, LakeError, TransientError, is_transient
 from headrace.core.location import is_within
 from headrace.core.manifest import Manifest
-from headrace.core.outward import Shelf
 from headrace.core.ports import InputFiles, WriteOrder
 from headrace.core.published import INTERVAL_COLUMN, SUCCESS, files_of, folder_of, is_ours, mark_of, unfinished_mark
 from headrace.core.step import Step, published_to
+from headrace.core.store import Store
 from headrace.lake.lake import VanishedError
 from headrace.run.session import Session
 
@@ -61,13 +61,14 @@ def publish(session: Session, step: Step, manifest: Manifest) -> str | None:
         ) from error
 
 
-def _published(session: Session, step: Step, manifest: Manifest, shelf: Shelf) -> str | None:
+def _published(session: Session, step: Step, manifest: Manifest, shelf: Store) -> str | None:
     log, done = session.log(step.name), None
     for _ in range(_TRIES):
         if _mark(shelf, _folder(manifest)) == mark_of(manifest):
             return done
         try:
-            _replace(session, manifest, shelf)
+            with session.lake.store.lease():
+                _replace(session, manifest, shelf)
             done = f"published in {shelf.uri}/{_folder(manifest)}"
         except VanishedError:
             done = None
@@ -78,7 +79,7 @@ def _published(session: Session, step: Step, manifest: Manifest, shelf: Shelf) -
     raise TransientError(f"each of {_TRIES} versions was replaced while it was published.")
 
 
-def _replace(session: Session, manifest: Manifest, shelf: Shelf) -> None:
+def _replace(session: Session, manifest: Manifest, shelf: Store) -> None:
     folder = _folder(manifest)
     if _mark(shelf, folder) is not None:
         shelf.replace(f"{folder}/{SUCCESS}", unfinished_mark(manifest))
@@ -93,7 +94,7 @@ def _replace(session: Session, manifest: Manifest, shelf: Shelf) -> None:
     shelf.replace(f"{folder}/{SUCCESS}", mark_of(manifest))
 
 
-def _empty(session: Session, manifest: Manifest, shelf: Shelf, names: Sequence[str]) -> None:
+def _empty(session: Session, manifest: Manifest, shelf: Store, names: Sequence[str]) -> None:
     """Replace what older versions left by a file without rows, which needs no permission to delete."""
     for name in names:
         empty = session.work / f"empty-{manifest.dataset}-{manifest.content.digest[:16]}.parquet"
@@ -113,7 +114,7 @@ def _folder(manifest: Manifest) -> str:
     return folder_of(manifest.pipeline, manifest.dataset, manifest.interval)
 
 
-def _mark(shelf: Shelf, folder: str) -> bytes | None:
+def _mark(shelf: Store, folder: str) -> bytes | None:
     try:
         return shelf.get(f"{folder}/{SUCCESS}")
     except KeyError:

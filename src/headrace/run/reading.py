@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from headrace.core.split import ROW_PARTS
 from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
+from headrace.lake.parallel import in_parallel
 from headrace.plugins import load
 from headrace.run.access import is_folder, lake_access
 from headrace.run.connections import Connections
@@ -45,7 +45,6 @@ _SUFFIXES = ("refused", "experiment")
 PARTS = frozenset({*ROW_PARTS, "raw", "quarantine", "model"})
 
 _MOMENT = timedelta(minutes=1)
-_AT_ONCE = 8  # manifests that are fetched at the same time: on a bucket each is a round trip
 
 At = str | datetime | tuple[str | datetime | None, str | datetime | None] | None
 
@@ -240,8 +239,7 @@ class OpenLake:
         """The current data of all intervals that start in a range, whose ends may be open."""
         window = Interval(start, end) if start is not None and end is not None else None
         asked = {i: v for i, v in log.versions(window).items() if (start is None or start <= i.start) and (end is None or i.start < end)}
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(lambda one: log.current(one[0], versions=one[1]), asked.items()))
+        found = in_parallel(self._lake.store, lambda one: log.current(one[0], versions=one[1]), list(asked.items()))
         kept = [m for m in found if m is not None and m.kind == "data"]
         if not kept:
             bounds = "".join(f" {word} {time:%Y-%m-%d %H:%M}" for word, time in (("from", start), ("to", end)) if time is not None)

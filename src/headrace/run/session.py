@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,24 +25,31 @@ from headrace.config import Config, Value
 from headrace.core.access import Access, size_of
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
-from headrace.core.graph import Graph, source_problems
+from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
-from headrace.core.outward import Shelf
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
-from headrace.core.source_options import dataset_name_problem, options_for
-from headrace.core.step import Predictions, Source, Step, Table, TrainedModel, is_published, published_to
+from headrace.core.step import Source, Step, Table, TrainedModel, published_to
 from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
-from headrace.run.access import access_by_settings, access_from_afar, flavour_of, is_folder, is_reached_as_lake, plain_source_access, source_access
+from headrace.run.access import (
+    access_by_settings,
+    access_from_afar,
+    flavour_of,
+    is_folder,
+    is_reached_as_lake,
+    plain_source_access,
+    source_access,
+)
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
+from headrace.run.placing import placed
 from headrace.run.redaction import remember
 
 __all__ = ["Clock", "Session", "placed", "utc_now"]
@@ -77,7 +84,7 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[tuple[str, ...], Origin] = {}
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, Store] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
@@ -243,12 +250,12 @@ class Session:
     def _ways_in(self, source: Source) -> Mapping[str, Value]:
         return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
 
-    def shelf(self, place: str) -> Shelf:
-        """Where published rows are copied to. It is reached with the lake's connection."""
+    def shelf(self, place: str) -> Store:
+        """The store of a place where rows are published. One in a bucket is reached as the lake is: by its connection and settings."""
         with self._lock:
             if place not in self._shelves:
                 access = None if is_folder(place) else access_by_settings(self.config, self.connections.of("connection"))
-                self._shelves[place] = cast(Shelf, open_store(place, access))
+                self._shelves[place] = open_store(place, access)
             return self._shelves[place]
 
     def location(self, source: Source) -> str:
@@ -265,16 +272,6 @@ class Session:
     @cached_property
     def _index(self) -> CodeIndex:
         return CodeIndex(self.config.folder if (self.config.folder / "headrace.toml").is_file() else self.folder)
-
-
-def placed(graph: Graph, config: Config, folder: Path) -> Graph:
-    """A graph whose sources lie, and whose datasets are published, where the settings say; a relative place starts at `folder`.
-
-    ConfigurationError for a place that can't be.
-    """
-    _check_locations(graph, config)
-    _check_published(graph, config)
-    return replace(graph, steps={name: _placed(step, graph.name, config, folder) for name, step in graph.steps.items()})
 
 
 def open_origin(location: str, folder: Path, access: Access, *, max_size: int | None = None) -> Origin:
@@ -302,7 +299,7 @@ def open_lake_at(
 
     A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
-    store = cast(Store, open_store(uri, access))
+    store = open_store(uri, access)
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
@@ -311,10 +308,10 @@ def open_lake_at(
         return Lake(store, clock=clock)
 
 
-def open_store(uri: str, access: Access | None) -> object:
-    """What keeps bytes at a path or URI: a Store to a lake, a Shelf to what is published."""
+def open_store(uri: str, access: Access | None) -> Store:
+    """The store at a path or URI, of a lake or of what is published."""
     flavour = load("stores", flavour_of(uri))
-    return flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None))
+    return cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
 
 
 def names_interval(step: Table) -> bool:
@@ -343,51 +340,6 @@ def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], orig
             if name not in known:
                 hint = did_you_mean(name, known) or "It has none: a setting is a parameter with a default."
                 raise UnknownNameError(f"{origin}: step `{step_name}` has no setting `{name}`. {hint}")
-
-
-def _check_locations(graph: Graph, config: Config) -> None:
-    sources = {s.name.lower(): s.name for s in graph.steps.values() if isinstance(s, Source)}
-    named = {**{name: given for name, of_it in config.ways_in.items() for given in of_it.values()}, **config.locations}
-    for name, value in named.items():
-        if name.lower() not in sources and (name in graph.steps or nearest_name(name, sources) is not None):
-            raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
-
-
-def _check_published(graph: Graph, config: Config) -> None:
-    """A file that pipelines share may name another's datasets, unless the name is all but one of ours."""
-    ours = {name for name, step in graph.steps.items() if is_published(step)}
-    for name, value in config.published.items():
-        if name in graph.steps and name not in ours:
-            raise ConfigurationError(
-                f"{value.origin}: publish.{name}: `{name}` is not published. Declare it with publish=True in the pipeline."
-            )
-        if name not in ours and nearest_name(name, ours) is not None:
-            raise ConfigurationError(f"{value.origin}: publish.{name}: no such dataset is published. {did_you_mean(name, ours)}")
-
-
-def _placed(step: Step, pipeline: str, config: Config, folder: Path) -> Step:
-    """A source that lies where the settings say, if they say so: a dataset may so become a file. And a dataset that is published there."""
-    if isinstance(step, Table | Predictions):
-        said = config.published[step.name].value if step.name in config.published else step.published_to
-        place = said if isinstance(said, str) else None
-        if place is not None and "://" not in place:
-            place = str((folder / Path(place).expanduser()).absolute())
-        return replace(step, published_to=place)
-    if not isinstance(step, Source):
-        return step
-    value = config.locations.get(step.name) or config.locations.get(step.name.lower())
-    if value is None:
-        return step
-    location = str(value.value)
-    is_file = step.options.is_dataset and dataset_name_problem(location) != ""
-    try:
-        placed = replace(step, options=options_for(location) if is_file else replace(step.options, location=location))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{value.origin}: {error}") from None
-    problem = next(source_problems(placed, pipeline), None)
-    if problem is not None:
-        raise ConfigurationError(f"{value.origin}: {problem.message}")
-    return placed
 
 
 def _like(default: JSON, value: JSON, name: str) -> JSON:

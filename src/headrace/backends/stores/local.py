@@ -4,13 +4,13 @@ A file is written under its final name, in a folder that only its attempt uses, 
 is written aside and hard-linked into place, which is put-if-absent. The invariant: when `create`, `publish` or `confirm` has returned,
 the object and every folder name above it are on the disk, whoever made them.
 
-What is replaced (`replace`, on a shelf and never in a lake) is written aside and renamed over the old.
+What is replaced (`replace`: nothing that an entry names) is written aside and renamed over the old.
 
 Listings skip names that begin with a dot, and no key has one: entries on their way lie in `.aside`.
 """
 
 # Strings and `os` on purpose: this is the hot path, and the crash tests put a shim in place of `os`.
-# ruff: noqa: PTH100, PTH102, PTH105, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
+# ruff: noqa: PTH100, PTH102, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ class LocalStore:
                 else:
                     _copy_bytes(str(data), aside)
                     _sync(aside)
-                os.replace(aside, target)
+                os.rename(aside, target)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(aside)
             self._settle([os.path.dirname(target)])
         except OSError as cause:
-            raise _failure("replace", key, self.uri, cause) from cause
+            raise _failure("write", key, self.uri, cause) from cause
 
     def get(self, key: str) -> bytes:
         try:
