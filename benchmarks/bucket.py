@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import obstore
 from intervals import PIPELINE, fill, session_of
 from measuring import HEADRACE, Usage, measured, middle, print_table
 
@@ -34,9 +35,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "integrat
 from object_proxy import object_proxy
 from object_servers import S3Server, s3_server, why_no
 
+from headrace.backends.buckets.address import parse_address
+from headrace.backends.buckets.opening import open_client
+from headrace.core.access import Access
 from headrace.core.interval import Interval
 
-VISITS = '''
+VISITS = """
 from datetime import datetime
 
 from pydantic import BaseModel, Field
@@ -65,7 +69,7 @@ def cleaned(visits: hr.Frame) -> str:
 @site.table(key="visitor", history={"cleaned": "24h"})
 def visitors(cleaned: hr.Frame) -> str:
     return f"select visitor, count(*) as visits, sum(seconds) as seconds, max(seen_at) as latest from {cleaned} group by visitor"
-'''
+"""
 FIRST = datetime(2026, 1, 1)  # noqa: DTZ001  # only ever written into names and rows
 HOURS = 24
 PHASES = {"from nothing": 23, "one hour more": 24, "one hour more, no cache": 25, "again, nothing changed": 25}
@@ -159,23 +163,30 @@ def print_costs(rows: int, rounds: int, s3: S3Server) -> None:
         sizes = [f"{told[way] / 1e6:.1f}" for way in ("bytes_up", "bytes_down")]
         costs = [f"{folder_s:.2f}", f"{bucket_s:.2f}", f"{bucket_s / folder_s:.2f}", "2.00"]
         lines.append([phase, *costs, *(f"{wall:.2f}" for wall in walls), told["requests"], seen[phase], *sizes])
-    header = ["", "folder CPU s", "bucket CPU s", "x", "budget", "folder wall s", "bucket wall s", "requests", "by proxy", "MB up", "MB down"]
+    header = [
+        "",
+        "folder CPU s",
+        "bucket CPU s",
+        "x",
+        "budget",
+        "folder wall s",
+        "bucket wall s",
+        "requests",
+        "by proxy",
+        "MB up",
+        "MB down",
+    ]
     print_table(f"{rows:,} rows in {HOURS} hours, medians of {rounds}", header, lines)
 
 
 def copied(folder: Path, s3: S3Server, prefix: str) -> None:
     """A lake in a folder becomes one in a bucket: what entries name first, and then the entries."""
-    client = s3.client()
-    keys = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    client = open_client(parse_address(f"s3://{s3.bucket}/{prefix}"), Access(environment=s3.environment))
+    keys = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
     entries = [key for key in keys if key.startswith(("log/", "chain/", "headrace.json"))]
-    data = [key for key in keys if key not in set(entries)]
-    for part in (data, entries):
+    for part in (set(keys) - set(entries), entries):
         with ThreadPoolExecutor(16) as pool:
-            list(
-                pool.map(
-                    lambda key: client.put_object(Bucket=s3.bucket, Key=f"{prefix}/{key}", Body=(folder / key).read_bytes()), part
-                )
-            )
+            list(pool.map(lambda key: obstore.put(client, key, folder / key), part))
 
 
 def print_requests(intervals: int, s3: S3Server) -> None:
@@ -198,14 +209,18 @@ def print_requests(intervals: int, s3: S3Server) -> None:
             "again, nothing changed: 2 steps": ("run", "--at", coming),
         }
         environment = {**s3.environment, "HEADRACE_CACHE": str(folder / "cache"), "HEADRACE_TRACKING": "none"}
-        for label, (command, *words) in commands.items():
-            usage = measured(
-                *(HEADRACE, command, "counts.py", *words, "--lake", f"s3://{s3.bucket}/many", "--no-report", "--json"),
-                cwd=folder,
-                environment=environment,
-            )
+
+        def run(command: str, *words: str) -> Usage:
+            lake = ("--lake", f"s3://{s3.bucket}/many", "--no-report", "--json")
+            return measured(HEADRACE, command, "counts.py", *words, *lake, cwd=folder, environment=environment)
+
+        run("backfill", "--from", first, "--to", last)  # records each of the runs, which filling the lake did not
+        for label, words in commands.items():
+            usage = run(*words)
             told = traffic_of(usage)
-            lines.append([label, told["requests"], f"{told['bytes_up'] / 1e3:.0f}", f"{told['bytes_down'] / 1e3:.0f}", f"{usage.cpu_s:.2f}"])
+            lines.append(
+                [label, told["requests"], f"{told['bytes_up'] / 1e3:.0f}", f"{told['bytes_down'] / 1e3:.0f}", f"{usage.cpu_s:.2f}"]
+            )
     print_table(f"A lake of {intervals:,} hours in a bucket", ["", "requests", "kB up", "kB down", "CPU s"], lines)
 
 

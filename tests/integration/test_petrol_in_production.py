@@ -22,6 +22,7 @@ from headrace.core.errors import UnknownNameError
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(bool(why_no("versitygw")), reason=why_no("versitygw"))]
 
 AT = "2026-11-20T08"
+LAKE = "s3://acme-lake/prod"
 MODEL = "models/petrol/forest/2026/11/20/08/"
 
 
@@ -30,12 +31,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """The bucket of the lake; that of the incoming files has one in it."""
     folder = tmp_path_factory.mktemp("petrol")
     with s3_server(folder / "server") as s3:
-        found = s3.with_bucket("example-lake")
-        incoming = s3.with_bucket("example-incoming")
+        found = s3.with_bucket("acme-lake")
+        incoming = s3.with_bucket("acme-raw")
         (folder / "drawn").mkdir()
         EXAMPLES["petrol"].draw(folder / "drawn")
         for file in (folder / "drawn").iterdir():
-            incoming.client().put_object(Bucket=incoming.bucket, Key=file.name, Body=file.read_bytes())
+            incoming.client().put_object(Bucket=incoming.bucket, Key=f"petrol/{file.name}", Body=file.read_bytes())
         yield found
 
 
@@ -66,19 +67,19 @@ def test_the_model_is_published_under_its_hour_and_read_back_by_name_and_by_key(
     words = ("run", "examples/petrol.py", "--profile", "prod", "--at", AT, "--json")
     said = headrace(*words, cwd=project, env={"HEADRACE_TRACKING": "auto", **variables})
     assert said.code == 0, said.err
-    assert said.document["lake"] == f"s3://{lake.bucket}"
+    assert said.document["lake"] == LAKE
     assert said.document["traffic"]["requests"] > 0
-    assert said.receipt("forest")["location"].startswith(f"s3://{lake.bucket}/{MODEL}")
+    assert said.receipt("forest")["location"].startswith(f"{LAKE}/{MODEL}")
     left = {file.relative_to(project).parts[0] for file in project.rglob("*") if file.is_file()}
     assert left == {"examples", "cache"}
     assert {file.name for file in (project / "examples").iterdir()} == {file.name for file in FOLDER.iterdir() if file.is_file()}
 
-    opened = hr.open_lake(f"s3://{lake.bucket}")
+    opened = hr.open_lake(LAKE)
     manifest = opened.manifest("petrol.forest", at=AT)
-    found = objects(lake, MODEL)
+    found = objects(lake, f"prod/{MODEL}")
     for part in manifest.content.parts:
         for file in part.files:
-            assert hashlib.sha256(found[file.key]).hexdigest() == file.sha256
+            assert hashlib.sha256(found[f"prod/{file.key}"]).hexdigest() == file.sha256
     model: Any = opened.model("petrol.forest", at=AT)
     champion: Any = opened.model("petrol.forest")
     rows = opened.read("petrol.consumption", to="pandas")[["petrol_tax", "average_income", "paved_highways", "licensed_share"]]
@@ -87,10 +88,10 @@ def test_the_model_is_published_under_its_hour_and_read_back_by_name_and_by_key(
 
     monkeypatch.chdir(project / "examples")
     by_profile = hr.open_lake(profile="prod")
-    assert by_profile.uri == f"s3://{lake.bucket}"
+    assert by_profile.uri == LAKE
     assert by_profile.read("petrol.expected").num_rows == 48
 
 
 def test_a_lake_that_is_not_where_one_looks_is_said_with_its_address(lake: S3Server, variables: dict[str, str]) -> None:
-    with pytest.raises(UnknownNameError, match=f"There is no lake at s3://{lake.bucket}/elsewhere"):
-        hr.open_lake(f"s3://{lake.bucket}/elsewhere")
+    with pytest.raises(UnknownNameError, match=f"There is no lake at {LAKE}/elsewhere"):
+        hr.open_lake(f"{LAKE}/elsewhere")
