@@ -7,6 +7,7 @@ knows which have arrived. The invariant: no part is counted before it is there, 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from headrace.core.traffic import Traffic
@@ -14,27 +15,21 @@ from headrace.core.traffic import Traffic
 __all__ = ["Parts"]
 
 
-class Parts:
-    """What `obstore.put` reads an upload in parts from. `finish` when it has returned. The request that begins it is the caller's to count."""
+class Parts(Iterator[bytes]):
+    """What `obstore.put` takes an upload in parts from. `finish` when it has returned. The request that begins it is the caller's to count."""
 
-    def __init__(self, file: BinaryIO, traffic: Traffic, *, at_once: int) -> None:
-        self._file, self._traffic, self._at_once = file, traffic, at_once
+    def __init__(self, file: BinaryIO, size: int, traffic: Traffic, *, at_once: int) -> None:
+        self._file, self._size, self._traffic, self._at_once = file, size, traffic, at_once
         self._underway: deque[int] = deque()
 
-    def read(self, size: int = -1, /) -> bytes:
-        """The next part."""
+    def __next__(self) -> bytes:
         while len(self._underway) > self._at_once:
             self._traffic.count(1, up=self._underway.popleft())
-        part = self._file.read(size)
-        if part:
-            self._underway.append(len(part))
+        part = self._file.read(self._size)
+        if not part:
+            raise StopIteration
+        self._underway.append(len(part))
         return part
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
 
     def finish(self) -> None:
         """All parts are there, and the upload is made an object."""

@@ -216,7 +216,7 @@ class BucketStore:
 
         def upload() -> None:
             with path.open("rb") as file:
-                parts = Parts(file, self.traffic, at_once=_PARTS_AT_ONCE)
+                parts = Parts(file, part, self.traffic, at_once=_PARTS_AT_ONCE)
                 obstore.put(self._client, key, parts, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=True)
             parts.finish()
 
