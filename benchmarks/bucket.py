@@ -32,8 +32,8 @@ from intervals import PIPELINE, fill, session_of
 from measuring import HEADRACE, Usage, measured, middle, print_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "integration"))
-from object_proxy import object_proxy
-from object_servers import S3Server, s3_server, why_no
+from object_proxy import object_proxy  # type: ignore[import-not-found]  # of the tests
+from object_servers import S3Server, s3_server, why_no  # type: ignore[import-not-found]
 
 from headrace.backends.buckets.address import parse_address
 from headrace.backends.buckets.opening import open_client
