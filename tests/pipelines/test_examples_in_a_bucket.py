@@ -116,7 +116,7 @@ def test_every_example_is_run() -> None:
 
 def test_contents_and_fingerprints_are_equal_dataset_by_dataset_and_interval_by_interval(both: Both) -> None:
     folder, bucket = map(contents, both.lakes())
-    assert len(folder) > 8
+    assert len(folder) >= 5
     assert bucket == folder
 
 
