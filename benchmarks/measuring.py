@@ -33,7 +33,7 @@ def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, s
     Python may keep its bytecode, as it does by default: the first round of a benchmark fills that cache and is not counted.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    output, shown = b"", None
+    output, shown = bytearray(), None
     started = time.perf_counter()
     with subprocess.Popen(
         command, cwd=cwd, env={**kept, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
