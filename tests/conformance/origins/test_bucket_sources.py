@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 from object_proxy import ObjectProxy, object_proxy
 from object_servers import S3Server, moto_server, s3_server, why_no
-from pydantic import BaseModel
 
-import headrace as hr
 from headrace.config import Config, read_config
 from headrace.core.arrival import Awaited
 from headrace.core.errors import ConfigurationError, SourceError
