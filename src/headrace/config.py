@@ -40,12 +40,13 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
     "requester_pays": (False, "whether this account pays for its requests to S3"),
     "cache": (None, "folder for local copies of a bucket's files; headrace in the user's cache folder unless set"),
     "cache_size": ("20GB", "most that is kept there for the next run"),
+    "patience_s": (120, "seconds for which a request to a bucket is tried again that is not answered, or with an error of the server"),
     "lineage": (None, "where OpenLineage events go: an http(s) address, file:PATH, or none; OPENLINEAGE_URL unless set"),
     "lineage_namespace": ("headrace", "the namespace of jobs in OpenLineage events"),
     "mask": ([], "columns that reports show masked"),
 }
-_NUMBERS = frozenset({"threads", "jobs"})
-_SECTIONS = frozenset({"sources", "settings"})
+_NUMBERS = frozenset({"threads", "jobs", "patience_s"})
+_SECTIONS = frozenset({"sources", "settings", "publish"})
 _OF_A_SOURCE: Mapping[str, str] = {
     "location": "data/prices.csv",
     "connection": "my_site",
@@ -74,6 +75,7 @@ class Config:
     locations: Mapping[str, Value] = field(default_factory=dict[str, Value])
     ways_in: Mapping[str, Mapping[str, Value]] = field(default_factory=dict[str, Mapping[str, Value]])
     settings: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
+    published: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
     def text(self, name: str) -> str | None:
         value = self.values[name].value
@@ -133,7 +135,7 @@ def read_config(
         values["lake"] = Value(_from_here("lake", values["lake"].value), "HEADRACE_LAKE")
     _check_numbers(values)
     locations, ways_in = _sources(table, label, environment)
-    return Config(named or "local", folder, values, locations, ways_in, _settings(table, label))
+    return Config(named or "local", folder, values, locations, ways_in, _settings(table, label), _published(table, label))
 
 
 def _from_here(name: str, value: JSON) -> JSON:
@@ -218,6 +220,16 @@ def _settings(table: Mapping[str, JSON], label: str) -> dict[str, Mapping[str, J
     if not isinstance(sections, dict) or any(not isinstance(s, dict) for s in sections.values()):
         raise ConfigurationError(f"{label}: settings are given a step at a time, such as [local.settings.groups] with clusters = 6.")
     return {name: dict(section) for name, section in sections.items() if isinstance(section, dict)}
+
+
+def _published(table: Mapping[str, JSON], label: str) -> dict[str, Value]:
+    """Where datasets are copied for others to read, by name; False for nowhere."""
+    section = table.get("publish", {})
+    if not isinstance(section, dict) or any(value is not False and (not isinstance(value, str) or not value) for value in section.values()):
+        raise ConfigurationError(
+            f'{label}: publish takes a place for each dataset, such as spending = "s3://bucket/prefix", or false for none.'
+        )
+    return {name: Value(value, label) for name, value in section.items()}
 
 
 def _check_variables(environment: Mapping[str, str]) -> None:

@@ -143,7 +143,7 @@ class Pipeline:
         contract: type | None = None,
         layer: Literal["silver", "gold"] = "silver",
         every: str | None = None,
-        publish: bool = False,
+        publish: bool | str = False,
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
@@ -163,7 +163,7 @@ class Pipeline:
         contract: type | None = None,
         layer: Literal["silver", "gold"] = "silver",
         every: str | None = None,
-        publish: bool = False,
+        publish: bool | str = False,
         retries: int = 2,
         timeout: str | None = None,
         own_process: bool = False,
@@ -175,7 +175,8 @@ class Pipeline:
         `key` says what a row is about, and is unique within an interval; `time` is the column that `by_time` splits by.
         `history={"purchases": "30d"}` reads all intervals of the last 30 days, each row with its `interval_end`;
         `("60d", "30d")` the 30 days before those. `every="7d"` puts the step on a coarser grid than the schedule.
-        `publish=True` makes the dataset an asset under Airflow, by which other DAGs are triggered. Steps of one `group` share a task there.
+        `publish=True` makes the dataset an asset under Airflow, by which other DAGs are triggered; `publish="s3://bucket/prefix"` (or a
+        folder) also copies the rows of each interval there, for others to read. Steps of one `group` share a task under Airflow.
         """
 
         def declare(function: F) -> F:
@@ -200,7 +201,8 @@ class Pipeline:
                     contract=self._contract(contract, where),
                     layer=layer,
                     doc=(function.__doc__ or "").strip(),
-                    is_published=publish,
+                    is_published=publish is not False,
+                    published_to=self._published_to(where, publish=publish),
                     policy=self._policy(retries, timeout, own_process=own_process, group=group, where=where),
                 ),
                 function,
@@ -281,7 +283,7 @@ class Pipeline:
         *,
         name: str | None = None,
         columns: Columns = (),
-        publish: bool = False,
+        publish: bool | str = False,
         group: str | None = None,
     ) -> Dataset:
         """Declare batch predictions: all rows of a table's interval through the champion as of that interval.
@@ -301,7 +303,8 @@ class Pipeline:
                 data=data_name,
                 columns=_columns(columns),
                 inputs=(Input("data", data_name), Input("model", f"{model_name}.promotion", is_newest=True)),
-                is_published=publish,
+                is_published=publish is not False,
+                published_to=self._published_to(where, publish=publish),
                 policy=Policy(group=group),
             )
         )
@@ -382,6 +385,11 @@ class Pipeline:
     def _check_word(self, name: str, word: str, known: Sequence[str], where: Where) -> None:
         if word not in known:
             self._problems.append(Problem(f"{name}={word!r} is not known. {did_you_mean(str(word), known)}", where))
+
+    def _published_to(self, where: Where, *, publish: bool | str) -> str | None:
+        if not isinstance(publish, bool | str) or publish == "":
+            self._problems.append(Problem(f"publish={publish!r}: write True, or where the rows are copied to.", where))
+        return publish if isinstance(publish, str) else None
 
     def _own_metrics(self, metrics: Metrics, where: Where) -> Mapping[str, Callable[..., float]]:
         """The user's metrics by name."""

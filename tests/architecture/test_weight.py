@@ -10,6 +10,7 @@ import pytest
 HEAVY = {
     "airflow",
     "boto3",
+    "deltalake",
     "duckdb",
     "ibis",
     "mlflow",
@@ -23,6 +24,7 @@ HEAVY = {
     "rich",
     "sklearn",
     "skops",
+    "urllib3",
 }
 
 

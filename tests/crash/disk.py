@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from headrace.backends.stores import local
 
-COUNTED = {"open", "write", "fsync", "link", "unlink", "mkdir", "rmdir", "scandir"}
+COUNTED = {"open", "write", "fsync", "link", "unlink", "rename", "mkdir", "rmdir", "scandir"}
 
 
 class Shim:

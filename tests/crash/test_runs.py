@@ -8,61 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from run_work import DAYS, left, make_folder
 
 from headrace.run.session import open_lake_at
-
-STEPS = """\
-import time
-from pathlib import Path
-
-import headrace as hr
-
-steps = hr.Pipeline("steps", start="2026-01-01")
-steps.source("given", str(Path(__file__).parent / "given" / "{start:%Y-%m-%d}.csv"))
-
-
-@steps.table(key="id")
-def doubled(given):
-    return "select id, x * 2 as x, id % 2 as y from given"
-
-
-@steps.table(history={"doubled": "3d"})
-def summed(doubled):
-    return "select id, sum(x)::bigint as x from doubled group by id order by id"
-
-
-@steps.table
-def slow(doubled):
-    (Path(__file__).parent / "started").touch()
-    if (Path(__file__).parent / "wait").exists():
-        time.sleep(2)
-    return [{"x": 1}]
-"""
-MODEL = """
-
-@steps.model(doubled, features=["x"], target="y", gate=hr.at_least("r2", -9))
-def line():
-    from sklearn.linear_model import LinearRegression
-
-    return LinearRegression()
-
-
-steps.predict(line, doubled)
-"""
-DAYS = [f"2026-01-{day:02d}" for day in range(1, 7)]
-
-
-def make_folder(folder: Path, *, has_model: bool = False) -> Path:
-    (folder / "given").mkdir(parents=True)
-    for number, day in enumerate(DAYS):
-        rows = "".join(f"{n},{n * number}\n" for n in range(40))
-        (folder / "given" / f"{day}.csv").write_text(f"id,x\n{rows}")
-    (folder / "steps.py").write_text(STEPS + (MODEL if has_model else ""))
-    return folder
 
 
 def start(folder: Path, command: str, *arguments: str) -> subprocess.Popen[str]:
@@ -82,24 +34,6 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, out + err
 
 
-def left(folder: Path) -> Mapping[str, object]:
-    """What a lake says to its readers: the content of every current version, and what was decided about each model."""
-    lake = open_lake_at(str(folder / "lake"), read_only=True)
-    found: dict[str, object] = {}
-    for name in lake.datasets():
-        pipeline, _, dataset = name.partition(".")
-        log = lake.log(pipeline, dataset)
-        for interval, versions in log.versions(None).items():
-            current = log.current(interval, versions=versions)
-            assert versions == tuple(range(1, len(versions) + 1))
-            if current is not None and not dataset.startswith("_"):
-                found[f"{dataset} {interval.label}"] = current.content.digest
-                for part in current.content.parts:
-                    lake.read_paths(current, part.name, verify=True)
-    decided = [(d.kind, d.model.label) for d in lake.chain("steps", "line").entries()]
-    return {**found, "decided": decided}
-
-
 def killed_and_run_again(folder: Path, seed: int, kills: int, *command: str) -> None:
     chance = random.Random(seed)
     for _ in range(kills):
@@ -116,7 +50,7 @@ def test_a_run_killed_at_any_instant_and_run_again_leaves_what_an_uninterrupted_
     whole, broken = make_folder(tmp_path / "whole"), make_folder(tmp_path / "broken")
     assert finish(start(whole, "run", "--at", DAYS[3]))[0] == 0
     killed_and_run_again(broken, 1, 2, "run", "--at", DAYS[3])
-    assert left(broken) == left(whole)
+    assert left(str(broken / "lake")) == left(str(whole / "lake"))
 
 
 @pytest.mark.integration
@@ -127,8 +61,8 @@ def test_a_backfill_killed_again_and_again_leaves_what_an_uninterrupted_one_leav
     command = ["backfill", "--to", DAYS[-1], "--jobs", "3"]
     assert finish(start(whole, *command))[0] == 0
     killed_and_run_again(broken, seed, 6, *command)
-    assert left(broken) == left(whole)
-    assert left(whole)["decided"] == [("promote", day) for day in DAYS]
+    assert left(str(broken / "lake")) == left(str(whole / "lake"))
+    assert left(str(whole / "lake"))["decided"] == [("promote", day) for day in DAYS]
 
 
 def test_two_commands_at_once_make_each_interval_once_and_both_end_well(tmp_path: Path) -> None:

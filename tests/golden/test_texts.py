@@ -141,6 +141,31 @@ def test_a_past_that_is_missing(headrace: Headrace, golden: Golden, shop: Path, 
     golden(str(missing.value))
 
 
+PROD = """\
+[prod]
+lake = "s3://acme-lake/prod"
+
+[prod.sources.states]
+location = "s3://acme-raw/petrol/petrol_consumption.csv"
+
+[prod.sources.purchases]
+location = "s3://acme-raw/shop/{start:%Y-%m-%d}.csv"
+"""
+
+
+@pytest.mark.parametrize("example", ["petrol", "shop"])
+def test_policies_of(headrace: Headrace, golden: Golden, folder: Path, project: Path, example: str) -> None:
+    (folder / "headrace.toml").write_text(PROD)
+    (folder / f"{example}.py").write_text((project / "examples" / f"{example}.py").read_text(encoding="utf-8"))
+    golden(headrace("iam", f"{example}.py", "--profile", "prod").out)
+
+
+def test_no_policy_for_a_folder(headrace: Headrace, golden: Golden, shop: Path) -> None:
+    said = headrace("iam", "shop.py")
+    assert said.code == 2
+    golden(said.err)
+
+
 def test_a_step_that_raises(headrace: Headrace, golden: Golden, shop: Path) -> None:
     (shop / "shop.py").write_text(
         SHOP.replace('    return "select customer, spent, most', '    1 / 0\n    return "select customer, spent, most')

@@ -55,13 +55,18 @@ def train(airflow: Airflow, day: int, dag: str = DAG) -> str:
 
 def question_of(airflow: Airflow, day: int, approval: str = APPROVAL, *, within_s: float = 120) -> str:
     """The run that asks about the model of a day, once its question is shown and waits."""
+    run = asking(airflow, day, approval, within_s=within_s)
+    wait_until_asked(airflow, run, approval, within_s=within_s)
+    return run
+
+
+def asking(airflow: Airflow, day: int, approval: str = APPROVAL, *, within_s: float = 120) -> str:
+    """The run that asks about the model of a day, however far it is."""
 
     def asks() -> str | None:
         return next((run["dag_run_id"] for run in airflow.runs(approval) if run["dag_run_id"].startswith(f"2026-05-{day:02}-")), None)
 
-    run = until(asks, f"a question about day {day}", within_s, lambda: str(airflow.runs(approval)))
-    wait_until_asked(airflow, run, approval, within_s=within_s)
-    return run
+    return until(asks, f"a question about day {day}", within_s, lambda: str(airflow.runs(approval)))
 
 
 def wait_until_asked(airflow: Airflow, run: str, approval: str = APPROVAL, *, within_s: float = 120) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree as ET
 
-__all__ = ["Permission", "S3Request", "actions_of", "permissions_of", "request_of"]
+__all__ = ["Permission", "S3Request", "actions_of", "is_deletion", "permissions_of", "request_of"]
 
 _ON_BUCKET = {
     "GET": {
@@ -84,12 +84,15 @@ class S3Request:
 
 def request_of(method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> S3Request:
     """The request that a request line, its headers and, for a DeleteObjects, its body make."""
-    parts = urlsplit(target)
-    bucket, _, key = parts.path.removeprefix("/").partition("/")
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    bucket, _, key = urlsplit(target).path.removeprefix("/").partition("/")
     named = {name.lower(): value for name, value in headers.items() if name.lower() != "authorization"}
-    deletes = _deletes(body) if method == "POST" and "delete" in query else ()
-    return S3Request(method, unquote(bucket), unquote(key), query, named, deletes)
+    deletes = _deletes(body) if is_deletion(method, target) else ()
+    return S3Request(method, unquote(bucket), unquote(key), _query(target), named, deletes)
+
+
+def is_deletion(method: str, target: str) -> bool:
+    """Whether it is a DeleteObjects, whose keys are in its body."""
+    return method == "POST" and "delete" in _query(target)
 
 
 def actions_of(request: S3Request, *, status: int = 200) -> tuple[str, ...]:
@@ -161,6 +164,10 @@ _KNOWN = {
 
 def _delete(resource: str, version: str) -> Permission:
     return Permission("s3:DeleteObjectVersion" if version else "s3:DeleteObject", resource)
+
+
+def _query(target: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
 
 
 def _deletes(body: bytes) -> tuple[tuple[str, str], ...]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from object_actions import S3Request
 from object_proxy import Answer, Exchange, How
 
-__all__ = ["after", "always", "before", "cut", "flip", "hold", "late", "lose_answer", "nth", "on", "refuse", "reset"]
+__all__ = ["after", "always", "before", "cut", "flip", "hide", "hold", "late", "lose_answer", "nth", "on", "refuse", "reset"]
 
 _CODES = {
     400: "RequestTimeout",
@@ -64,6 +65,14 @@ def refuse(status: int, code: str = "") -> How:
         exchange.answer(error_answer(status, code, f"/{exchange.request.bucket}/{exchange.request.key}"))
 
     return how
+
+
+def hide(exchange: Exchange) -> None:
+    """What is not there is denied, as S3 does to those who may not list the bucket. versitygw tells them, so policies need this."""
+    answer = exchange.forward()
+    if answer.status == HTTPStatus.NOT_FOUND and exchange.request.method in ("GET", "HEAD"):
+        answer = error_answer(403, "AccessDenied", f"/{exchange.request.bucket}/{exchange.request.key}")
+    exchange.answer(answer)
 
 
 def reset(exchange: Exchange) -> None:

@@ -24,11 +24,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from object_actions import Permission, S3Request, actions_of, permissions_of, request_of
+from loopback_server import LoopbackHandler, LoopbackServer, serving
+from object_actions import Permission, S3Request, actions_of, is_deletion, permissions_of, request_of
 
 __all__ = ["Answer", "Exchange", "How", "ObjectProxy", "Recorded", "Rule", "object_proxy"]
 
@@ -121,8 +121,9 @@ class Exchange:
         self._body = _body_of(handler)
         self._spooled: bytes | None = None
         self.served = self.status = self.up = self.down = 0
-        is_deletion = handler.command == "POST" and "delete" in urlsplit(handler.path).query.split("&")
-        self.request = request_of(handler.command, proxy.without_root(handler.path), handler.headers, self.read() if is_deletion else b"")
+        target = proxy.without_root(handler.path)
+        body = self.read() if is_deletion(handler.command, target) else b""
+        self.request = request_of(handler.command, target, handler.headers, body)
 
     # ------------------------------------------------------------ what a misbehaviour is made of
 
@@ -243,13 +244,11 @@ class ObjectProxy:
         self._running = 0
         self._count = 0
         self._rules: list[Rule] = []
-        self.troubles: list[BaseException] = []
-        self._http = _Server(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="object-proxy")
+        self.http = _Server(self)
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return self.http.address
 
     def recorded(self) -> list[Recorded]:
         """The requests since the start or the last `reset`, in the order in which they came; also those that are still on their way."""
@@ -310,68 +309,25 @@ class ObjectProxy:
                     return exchange, rule.how
         return exchange, Exchange.pass_on
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.is_over = True
-        self._http.shutdown()
-        self._http.hang_up()
-        self._http.server_close()  # joins the threads of the connections
-        self._thread.join()
-
 
 @contextmanager
 def object_proxy(server: Served) -> Iterator[ObjectProxy]:
     """A proxy in front of a server, on a free loopback port. What went wrong inside it is raised when the `with` is left."""
     proxy = ObjectProxy(server)
-    proxy.start()
-    try:
-        yield proxy
-    finally:
-        proxy.stop()
-    if proxy.troubles:
-        raise proxy.troubles[0]
+    with serving(proxy.http):
+        try:
+            yield proxy
+        finally:
+            proxy.is_over = True
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    request_queue_size = 128
-
+class _Server(LoopbackServer):
     def __init__(self, proxy: ObjectProxy) -> None:
         self.proxy = proxy
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
-
-    def hang_up(self) -> None:
-        """Close the connections that clients keep open."""
-        with self._lock:
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        import sys
-
-        trouble = sys.exc_info()[1]
-        if trouble is not None and not isinstance(trouble, OSError):  # clients and servers go away in many of these tests
-            self.proxy.troubles.append(trouble)
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: _Server
 
     def setup(self) -> None:
@@ -387,11 +343,6 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             while self.upstreams:
                 self.upstreams.pop().close()
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = serve
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing is printed: `recorded` tells."""
 
     def is_left(self) -> bool:
         if self._is_reset:
@@ -431,10 +382,21 @@ def _body_of(handler: _Handler) -> Iterator[bytes]:
 def _whole(handler: _Handler, length: int) -> bytes:
     piece = handler.rfile.read(length)
     if len(piece) < length:
-        raise ConnectionResetError("the client went away in the middle of its request")
+        raise _ClientGoneError("the client went away in the middle of its request")
     return piece
+
+
+class _ClientGoneError(ConnectionError):
+    """Not a ConnectionResetError, which a server may cause as well: what has half a body is not to be waited for."""
 
 
 def _answer_of(response: HTTPResponse) -> Answer:
     length = response.getheader("Content-Length")
-    return Answer(response.status, response.getheaders(), iter(lambda: response.read(_CHUNK), b""), None if length is None else int(length))
+    return Answer(response.status, response.getheaders(), _read(response), None if length is None else int(length))
+
+
+def _read(response: HTTPResponse) -> Iterator[bytes]:
+    while piece := response.read(_CHUNK):
+        yield piece
+    if response.length:  # what it has still to read; http.client itself says nothing
+        raise ConnectionResetError("the server went away in the middle of its answer")

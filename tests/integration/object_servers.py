@@ -31,6 +31,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gcs_xml import xml_api
 from server_process import ServerProcess, running
 
 __all__ = ["AzureServer", "GcsServer", "S3Server", "azure_server", "gcs_server", "moto_server", "s3_server", "why_no"]
@@ -270,7 +271,7 @@ def moto_server() -> Iterator[S3Server]:
             return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
 
         with running(Path(folder), command, {"MOTO_S3_CUSTOM_ENDPOINTS": ""}) as process:
-            yield S3Server(process.address, "", "testing", "testing", _REGION, process).with_bucket()
+            yield S3Server(process.address, "", "testing", "any-will-do", _REGION, process).with_bucket()
 
 
 @contextmanager
@@ -288,15 +289,15 @@ def azure_server(folder: Path) -> Iterator[AzureServer]:
 
 @contextmanager
 def gcs_server(folder: Path) -> Iterator[GcsServer]:
-    """A fake-gcs-server that keeps its objects in `folder`."""
+    """A fake-gcs-server that keeps its objects in `folder`, behind the XML API that obstore speaks and it does not."""
 
     def command(port: int) -> Sequence[str]:
         server = [str(_PROGRAMS["fake-gcs-server"]), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
         root = ["-backend", "filesystem", "-filesystem-root", str(folder / "objects")]
         return [*server, *root, "-public-host", f"127.0.0.1:{port}", "-external-url", f"http://127.0.0.1:{port}", "-log-level", "error"]
 
-    with running(folder, command) as process:
-        yield GcsServer(process.address, "", "", "", "", process).with_bucket()
+    with running(folder, command) as process, xml_api(process.port) as address:
+        yield GcsServer(address, "", "", "", "", process).with_bucket()
 
 
 @cache

@@ -166,7 +166,7 @@ def play(airflow: Airflow) -> Story:
     broken = airflow.trigger("bikes", key=f"{BROKEN}T00:00:00")
     assert airflow.wait("bikes", good) == "success", airflow.story("bikes", good)
     assert airflow.wait("bikes", broken) == "failed", airflow.story("bikes", broken)
-    asking = until(lambda: [run["dag_run_id"] for run in airflow.runs(APPROVAL)], "a question", 60)[0]
+    asking = until(lambda: [run["dag_run_id"] for run in airflow.runs(APPROVAL)], "a question", 120)[0]
     airflow.wait_for(APPROVAL, asking, "question", "deferred", "awaiting_input")
-    until(lambda: [run for run in airflow.runs("rota") if run["state"] == "success"], "a run that the published dataset starts", 60)
+    until(lambda: [run for run in airflow.runs("rota") if run["state"] == "success"], "a run that the published dataset starts", 120)
     return Story(good, broken, asking)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from http.client import HTTPConnection
+from dataclasses import dataclass
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ import obstore
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError, IncompleteReadError, ReadTimeoutError
 from object_actions import S3Request
-from object_misbehaviour import after, always, before, cut, flip, hold, late, lose_answer, nth, on, refuse, reset
+from object_misbehaviour import after, always, before, cut, flip, hide, hold, late, lose_answer, nth, on, refuse, reset
 from object_proxy import Exchange, ObjectProxy, object_proxy
 from object_servers import S3Server, moto_server, s3_server, why_no
-from obstore.exceptions import AlreadyExistsError, GenericError
+from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
 from server_process import ServerProcess
 
 SOON_S = 0.5
@@ -267,6 +269,20 @@ def test_a_flipped_byte_is_the_only_difference(through: S3Server, direct: S3Serv
         assert len(got) == len(body)
 
 
+def test_what_is_not_there_can_be_hidden_as_s3_hides_it_from_those_who_may_not_list(
+    through: S3Server, direct: S3Server, proxy: ObjectProxy
+) -> None:
+    put(direct, "a", ONE)
+    proxy.misbehave(always, hide, times=None)
+    assert get(through, "a") == ONE
+    with pytest.raises(ClientError) as caught:
+        get(through, "b")
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
+    with pytest.raises(PermissionDeniedError):
+        obstore.head(through.store(), "b")
+    assert [(r.served, r.status) for r in proxy.recorded()] == [(200, 200), (404, 403), (404, 403)]
+
+
 def test_rules_are_taken_in_order_and_can_be_forgotten(through: S3Server, proxy: ObjectProxy) -> None:
     proxy.misbehave(nth(2), refuse(503))
     proxy.misbehave(always, refuse(500), times=None)
@@ -333,16 +349,46 @@ def test_a_hook_that_leaves_its_client_alone_changes_nothing(through: S3Server, 
     assert calls == ["before", "after"]
 
 
-def test_a_server_that_is_gone_is_a_broken_connection() -> None:
-    class Gone:
-        endpoint, root = "http://127.0.0.1:9", ""
+@dataclass(frozen=True)
+class Elsewhere:
+    """A server of which only the port is known."""
 
-    with object_proxy(Gone()) as proxy:
-        process = ServerProcess(Path(), lambda _: [], {})
-        server = S3Server(proxy.address, "bucket", "key", "secret", "eu-central-1", process)
-        with pytest.raises((ConnectionClosedError, HTTPClientError)):
-            put(server, "a", ONE)
-        assert seen(proxy) == [("PUT", "a", 0, 0)]
+    port: int
+    root: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def test_a_server_that_is_gone_is_a_broken_connection() -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        with object_proxy(Elsewhere(taken.getsockname()[1])) as proxy:
+            server = S3Server(proxy.address, "bucket", "key", "secret", "eu-central-1", ServerProcess(Path(), lambda _: [], {}))
+            with pytest.raises((ConnectionClosedError, HTTPClientError)):
+                put(server, "a", ONE)
+    assert seen(proxy) == [("PUT", "a", 0, 0)]
+
+
+def test_a_server_that_goes_away_in_the_middle_of_an_answer_breaks_the_connection_of_the_client() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer_half() -> None:
+            with listening.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+
+        half = threading.Thread(target=answer_half)
+        half.start()
+        with object_proxy(Elsewhere(listening.getsockname()[1])) as proxy:
+            connection = HTTPConnection("127.0.0.1", int(proxy.address.rpartition(":")[2]), timeout=30)
+            connection.request("GET", "/bucket/a")
+            with pytest.raises((IncompleteRead, ConnectionError)):
+                connection.getresponse().read()
+            connection.close()
+        half.join()
+    assert [(r.served, r.status, r.down) for r in proxy.recorded()] == [(200, 200, 5)]
 
 
 def test_a_proxy_that_is_left_waits_for_nobody_and_leaves_no_thread(direct: S3Server) -> None:

@@ -38,7 +38,7 @@ def loss():
 
 
 losses = leaks.predict(loss, pipes, name="losses")
-dag = hr.airflow_dag(leaks, approval_timeout=timedelta(seconds=40))
+dag = hr.airflow_dag(leaks, approval_timeout=timedelta(seconds=60))
 '''
 APPROVAL = "leaks.loss.approval"
 HEADRACE = [sys.executable, "-m", "headrace"]
@@ -155,7 +155,7 @@ def test_a_challenger_is_asked_about_once_and_its_question_closes_without_a_pers
     assert (asked["options"], list(asked["params"])) == (["Approve", "Reject"], ["why"])
     for said in ("How much a pipe loses in a year.", "| r2 |", "✓ r2 0.", "champion now: [2026-05-02, 2026-05-03) v1 (decision 3)"):
         assert said in asked["body"]
-    assert "nobody answered within 0:00:40; the challenger waits on" in logs[6]
+    assert "nobody answered within 0:01:00; the challenger waits on" in logs[6]
     assert [entry.kind for entry in open_lake_at(lake, read_only=True).chain("leaks", "loss").entries()] == [
         "reject",
         "reject",

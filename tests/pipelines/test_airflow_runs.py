@@ -76,6 +76,29 @@ quick = {"retry_delay": timedelta(0), "retry_exponential_backoff": 0}
 dag = hr.airflow_dag(prices, wait=WAIT, steps={"fragile": quick})
 '''
 
+# Two DAGs of one kind of pipeline, each with operators of its user's own behind its step.
+MIXED = '''
+from airflow.providers.standard.operators.bash import BashOperator
+
+import headrace as hr
+
+for name, timetable in (("by_key", "partitioned"), ("classic", "data_interval")):
+    mixed = hr.Pipeline(name, schedule="@daily", start="2026-01-01")
+
+    @mixed.table
+    def total(when: hr.Interval):
+        return [{"day": when.start.day}]
+
+    globals()[name] = mixed
+    dag = hr.airflow_dag(mixed, timetable=timetable)
+    if dag is not None:
+        globals()[f"dag_{name}"] = dag
+        with dag:
+            for asked, template in (("key", "dag_run.partition_key"), ("ds", "ds")):
+                command = """echo '{"said": "{{ %s }}"}'""" % template
+                dag.get_task("total") >> BashOperator(task_id=asked, bash_command=command, retries=0)
+'''
+
 Make = Callable[..., Home]
 
 
@@ -245,6 +268,18 @@ def test_a_run_by_hand_is_the_last_complete_interval_or_the_one_asked_for(make: 
     # The last, and in a process of its own: without a date `dag.test()` clears all runs before, and what it was given stays in the DAG's parameters.
     runs += home.run("prices.py", {"dag": "prices", "logical_date": None, "after": "2026-01-03T00:30:00"})[0]
     assert [run["tasks"]["quotes"]["told"]["intervals"] for run in runs] == [["2026-01-01"], ["2026-01-03"], ["2026-01-02"]]
+
+
+def test_an_operator_of_ones_own_finds_the_key_in_a_partitioned_run_and_the_date_in_a_classic_one(make: Make) -> None:
+    home = make()
+    (home.dags / "mixed.py").write_text(MIXED)
+    runs, logs = home.run(
+        "mixed.py", {"dag": "by_key", "key": "2026-01-02T00:00:00"}, {"dag": "classic", "logical_date": "2026-01-03T00:00:00"}
+    )
+    by_key, classic = (run["tasks"] for run in runs)
+    assert (by_key["key"]["told"], by_key["ds"]["state"]) == ({"said": "2026-01-02T00:00:00"}, "failed")
+    assert "'ds' is undefined" in logs[0]
+    assert (classic["ds"]["told"], classic["total"]["told"]["intervals"]) == ({"said": "2026-01-03"}, ["2026-01-02"])
 
 
 def test_a_run_by_hand_that_failed_does_not_block_the_next_one(make: Make) -> None:

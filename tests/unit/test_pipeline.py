@@ -12,7 +12,7 @@ import pytest
 
 import headrace as hr
 from headrace.core.errors import ConfigurationError, PipelineError
-from headrace.core.step import Predictions, Promotion, Source, Table, TrainedModel
+from headrace.core.step import Predictions, Promotion, Source, Table, TrainedModel, is_published, published_to
 
 if TYPE_CHECKING:
     import polars as pl
@@ -290,3 +290,28 @@ def test_a_graph_is_checked_anew_after_another_declaration() -> None:
     assert list(shop.graph().steps) == ["rows_"]
     shop.source("more", "more.csv")
     assert list(shop.graph().steps) == ["rows_", "more"]
+
+
+@pytest.mark.parametrize(
+    ("publish", "is_asset", "place"), [(False, False, None), (True, True, None), ("s3://for-others/tables", True, "s3://for-others/tables")]
+)
+def test_a_dataset_is_published_as_an_asset_and_with_a_place_copied_there(publish: bool | str, is_asset: bool, place: str | None) -> None:
+    shop = with_rows()
+
+    @shop.table(publish=publish)
+    def sums(rows_):
+        return "select * from rows_"
+
+    step = shop.graph().step("sums")
+    assert (is_published(step), published_to(step)) == (is_asset, place)
+
+
+@pytest.mark.parametrize("publish", ["", None, 1.5])
+def test_a_place_that_is_none_is_refused(publish: object) -> None:
+    shop = with_rows()
+
+    @shop.table(publish=publish)  # type: ignore[call-overload]
+    def sums(rows_):
+        return "select * from rows_"
+
+    assert "write True, or where the rows are copied to" in refused(shop)

@@ -78,13 +78,26 @@ class LocalAirflow:
             time.sleep(_PAUSE_S)
         if self.prepared is not None:
             self.home.note_prepared(self.prepared)
+        return self._wait_for_files(rest)
+
+    def _wait_for_files(self, rest: Rest) -> Seen:
+        """What it made of the files, once it has read them or a minute is over. An answer that fails is asked for again: it is busy just then."""
         until = time.monotonic() + _PARSE_S
-        while (seen := self.seen(rest)).silent or not (seen.dags or seen.errors):
+        while True:
+            try:
+                seen = self.seen(rest)
+            except (OSError, ValueError) as error:
+                if time.monotonic() > until:
+                    raise AirflowEndedError(
+                        f"Airflow is healthy, but does not say what it has read: {error}\n{self._last_lines('api-server')}"
+                    ) from error
+            else:
+                if (seen.dags or seen.errors) and not seen.silent:
+                    return seen
+                if time.monotonic() > until or not (seen.silent or self.wanted.git):
+                    return seen
             self.check()
-            if time.monotonic() > until or not (seen.silent or self.wanted.git):
-                break
             time.sleep(_PAUSE_S)
-        return seen
 
     def seen(self, rest: Rest) -> Seen:
         """What Airflow has made of the files by now, of what it has read since it was started."""

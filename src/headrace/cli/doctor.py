@@ -38,8 +38,9 @@ _LIBRARIES = (
     "mlflow-skinny",
     "mlflow",
     "urllib3",
+    "deltalake",
 )
-_PORTS = ("sources", "origins", "stores", "engines", "models", "trackers")
+_PORTS = ("sources", "origins", "stores", "engines", "models", "trackers", "exports")
 
 
 @click.command()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 
-from headrace.cli.opening import Where, open_session
-from headrace.cli.options import as_json, file_argument, lake_options
+from headrace.cli.opening import Where, asked_range, open_session
+from headrace.cli.options import as_json, file_argument, lake_options, range_options
 from headrace.cli.output import print_json, tell
-from headrace.core.errors import UnknownNameError
-from headrace.core.interval import Interval, parse_time
-from headrace.run.reading import PARTS
-from headrace.run.session import Session
+from headrace.core.errors import ConfigurationError
+from headrace.run.listing import redshift_manifest
+from headrace.run.reading import PARTS, OpenLake
 
 __all__ = ["files"]
 
@@ -20,10 +21,9 @@ __all__ = ["files"]
 @click.command()
 @file_argument
 @click.argument("name")
-@click.option("--at", metavar="TIME", help="Only the interval that starts then.")
-@click.option("--from", "first", metavar="TIME", help="From the interval that starts then.")
-@click.option("--to", "last", metavar="TIME", help="To the interval that starts then, included.")
-@click.option("--part", metavar="PART", help="Only this part: rows, train, test, quarantine, raw, model.")
+@range_options
+@click.option("--part", type=click.Choice(sorted(PARTS)), help="Only this part.  [the rows of all sides; of a model all]")
+@click.option("--redshift", "is_redshift", is_flag=True, help="Print the manifest of a COPY of Redshift.")
 @lake_options
 @as_json
 def files(
@@ -33,50 +33,29 @@ def files(
     first: str | None,
     last: str | None,
     part: str | None,
+    is_redshift: bool,  # noqa: FBT001  # click passes options by name
     lake: str | None,
     profile: str | None,
-    as_json: bool,  # noqa: FBT001  # click passes options by name
+    as_json: bool,  # noqa: FBT001
 ) -> int:
-    """List the current files of the dataset NAME, one path a line: what to hand to another reader."""
-    session = open_session(Where(file, lake, profile), is_reading=True)
+    """List the current files of the dataset NAME (`spending`, or one part: `spending.test`), one URI or absolute path a line.
+
+    Of all intervals, unless told. Each interval's files are those of one commit. Nothing else is printed to standard output, so that
+    $(headrace files …) hands them to another reader.
+    """
+    if is_redshift and as_json:
+        raise ConfigurationError("--redshift and --json are two documents: give one of them.")
+    asked = asked_range(at, first, last)
+    with redirect_stdout(sys.stderr):  # what the pipeline's file prints
+        session = open_session(Where(file, lake, profile), is_reading=True)
     session.graph.step(name.partition(".")[0])
-    dataset, _, last_name = name.rpartition(".")
-    if dataset and last_name in PARTS:
-        name, part = dataset, part or last_name
-    log = session.lake.log(session.graph.name, name)
-    listed: list[dict[str, object]] = []
-    for interval, versions in log.versions(None).items():
-        if not _is_asked(interval, at, first, last):
-            continue
-        manifest = log.current(interval, versions=versions)
-        for one in manifest.content.parts if manifest is not None else ():
-            if part is None or one.name == part:
-                listed.extend(
-                    {
-                        "interval": interval.label,
-                        "part": one.name,
-                        "path": _path(session, f.key),
-                        "bytes": f.bytes,
-                        "sha256": f.sha256,
-                        "rows": f.rows,
-                    }
-                    for f in one.files
-                )
-    if not listed:
-        raise UnknownNameError(f"`{name}` has no current files for that in {session.lake.uri}. See: headrace log {session.file} {name}")
-    if as_json:
-        print_json(listed)  # type: ignore[arg-type]
-        return 0
-    for entry in listed:
-        tell(str(entry["path"]))
+    full = f"{session.graph.name}.{name}"
+    found = OpenLake(session.lake).files(full if part is None or name.endswith(f".{part}") else f"{full}.{part}", asked)
+    if is_redshift:
+        print_json(redshift_manifest(found))
+    elif as_json:
+        print_json([one.as_json() for one in found])
+    else:
+        for one in found:
+            tell(one.uri)
     return 0
-
-
-def _is_asked(interval: Interval, at: str | None, first: str | None, last: str | None) -> bool:
-    if at is not None:
-        return interval.start == parse_time(at)
-    return (first is None or interval.start >= parse_time(first)) and (last is None or interval.start <= parse_time(last))
-
-
-def _path(session: Session, key: str) -> str:
-    return f"{session.lake.uri.rstrip('/')}/{key}"

@@ -41,6 +41,7 @@ def gc(file: Path, lake: str | None, profile: str | None, keep: int, champions: 
         return 0
     if not plan.leftovers:
         tell("Nothing to free.")
+        tell_of_buckets(session.lake.uri)
         return 0
     print_table(
         ("size", "folder", "why"), [(size_text(one.size_bytes), _folder(one), one.reason) for one in plan.leftovers[:_SHOWN]], right=(0,)
@@ -49,7 +50,17 @@ def gc(file: Path, lake: str | None, profile: str | None, keep: int, champions: 
         tell(f"… and {len(plan.leftovers) - _SHOWN} more")
     said = "freed" if is_agreed else "could be freed; do it with --yes"
     tell(f"\n{size_text(plan.size_bytes)} in {len(plan.leftovers)} folder{'s' if len(plan.leftovers) != 1 else ''} {said}")
+    tell_of_buckets(session.lake.uri)
     return 0
+
+
+def tell_of_buckets(uri: str) -> None:
+    """What no listing shows, and so no collection frees."""
+    if uri.startswith("s3://"):
+        tell(
+            "Uploads that were cut off are not listed: let a lifecycle rule of the bucket end them (AbortIncompleteMultipartUpload, 7 days).\n"
+            "No rule should expire objects by age: old ones may be current."
+        )
 
 
 def _folder(leftover: Leftover) -> str:

@@ -9,15 +9,20 @@ import os
 import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Interval, parse_time
 from headrace.core.ports import JSON
 from headrace.run.opening import checked_interval, open_pipeline
+from headrace.run.reading import At
 from headrace.run.session import Session, utc_now
 
-__all__ = ["Where", "interval_at", "open_session", "parse_settings", "who"]
+__all__ = ["Where", "asked_range", "interval_at", "open_session", "parse_settings", "who"]
+
+
+_NEXT = timedelta(minutes=1)  # no two intervals start closer to each other
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,21 @@ def interval_at(session: Session, at: str | None) -> Interval:
     if at is None:
         return session.graph.grid.last_complete(now)
     return checked_interval(session.graph, parse_time(at), now=now, asked=at)
+
+
+def asked_range(at: str | None, first: str | None, last: str | None) -> At:
+    """What `--at`, `--from` and `--to` name, as `OpenLake` takes it; None for all intervals. ConfigurationError where they disagree."""
+    if at is not None:
+        if first is not None or last is not None:
+            raise ConfigurationError("--at names one interval, --from and --to a range: give one or the other.")
+        return at
+    if first is None and last is None:
+        return None
+    start = None if first is None else parse_time(first)
+    end = None if last is None else parse_time(last) + _NEXT
+    if start is not None and end is not None and end <= start:
+        raise ConfigurationError(f"--from {first} is after --to {last}.")
+    return start, end
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, JSON]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import click
 
-__all__ = ["as_json", "at_option", "file_argument", "lake_options"]
+__all__ = ["as_json", "at_option", "file_argument", "lake_options", "range_options"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -36,3 +36,10 @@ def lake_options(function: F) -> F:
     """--lake and --profile."""
     function = click.option("--profile", metavar="NAME", help="The profile of headrace.toml.  [HEADRACE_PROFILE; local]")(function)
     return click.option("--lake", metavar="URI", help="The lake: a folder or a bucket.  [HEADRACE_LAKE; ./lake]")(function)
+
+
+def range_options(function: F) -> F:
+    """--at, --from and --to: one interval, or a range with both its ends; see `headrace.cli.opening.asked_range`."""
+    function = click.option("--to", "last", metavar="TIME", help="To the interval that starts then, included.")(function)
+    function = click.option("--from", "first", metavar="TIME", help="From the interval that starts then.")(function)
+    return click.option("--at", metavar="TIME", help="Only the interval that starts then.")(function)

@@ -12,7 +12,7 @@ from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, tell
 from headrace.config import read_config
 from headrace.core.ports import JSON
-from headrace.core.step import Source, is_published
+from headrace.core.step import Source, is_published, published_to
 from headrace.run.drawing import drawing_of
 from headrace.run.loading import load_pipeline
 
@@ -39,6 +39,7 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
                 "reads": [i.dataset for i in s.inputs],
                 "settings": {p.name: p.default for p in s.settings},
                 "publish": is_published(s),
+                "publish_to": published_to(s),
                 "group": s.policy.group,
                 "defined": str(s.where),
             }
@@ -59,7 +60,8 @@ def show(file: Path, svg: Path | None, lake: str | None, profile: str | None, as
     is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
     tell(f"{graph.name}: every {graph.grid.label}" + (f" from {graph.start:%Y-%m-%d %H:%M}" if graph.start else ""))
     tell(graph_text(nodes, edges, is_ascii=is_ascii))
-    published = [f"{graph.name}.{s.name}" for s in graph.steps.values() if is_published(s)]
+    places = {s.name: published_to(s) for s in graph.steps.values() if is_published(s)}
+    published = [f"{graph.name}.{name}" + (f" (copied to {place})" if place else "") for name, place in places.items()]
     if published:
         tell(f"publishes: {', '.join(published)}")
     others = [f"{s.name} is {s.options.location}" for s in graph.steps.values() if isinstance(s, Source) and s.options.is_dataset]

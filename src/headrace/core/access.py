@@ -26,7 +26,8 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 class Access:
     """What a flavour is told. `environment` holds the variables that its library would read; `cache` is a folder of this machine.
 
-    `cache_bytes` bounds what is kept there for the next process; what a running one uses comes on top.
+    `cache_bytes` bounds what is kept there for the next process; what a running one uses comes on top. For `patience_s` a request is tried
+    again that is not answered, or with an error of the server.
     """
 
     connection: Connection | None = None
@@ -38,6 +39,7 @@ class Access:
     requester_pays: bool = False
     cache: Path | None = None
     cache_bytes: int = 20 * 10**9
+    patience_s: float = 120.0
 
     def __post_init__(self) -> None:
         if self.encryption is not None and self.encryption not in ENCRYPTIONS:

@@ -12,11 +12,12 @@ from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid, Interval
 from headrace.core.redaction import public
 
-__all__ = ["interval_of", "is_named_by", "pattern_of", "resolve"]
+__all__ = ["interval_of", "is_named_by", "pattern_of", "resolve", "shape_of", "stem_of"]
 
 _FIELD = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _DEFAULT = "%Y-%m-%d"
 _CODES = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "M": r"\d\d", "S": r"\d\d", "j": r"\d{3}", "y": r"\d\d"}
+_WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3, "y": 2}
 
 
 def resolve(location: str, interval: Interval) -> str:
@@ -31,6 +32,25 @@ def resolve(location: str, interval: Interval) -> str:
 def pattern_of(location: str) -> str:
     """A pattern (`*`) that finds the files of every interval."""
     return _FIELD.sub("*", location)
+
+
+def shape_of(location: str) -> str:
+    """A location in which `?` stands for each character of a time, and `*` for what may be of any length, folders too.
+
+    >>> shape_of("shop/{start:%Y-%m}/**/*.csv")
+    'shop/????-??/*.csv'
+    """
+    sized = _FIELD.sub(lambda found: re.sub(r"%(-?.)", lambda code: "?" * _WIDTHS.get(code[1], 0) or "*", found[2] or _DEFAULT), location)
+    return re.sub(r"\*\*/|\[[^\]]*\]|\*+", "*", sized).replace("**", "*")
+
+
+def stem_of(location: str) -> str:
+    """What every file of a location begins with.
+
+    >>> stem_of("shop/part-{start}.csv"), stem_of("shop/*.csv"), stem_of("shop/all.csv")
+    ('shop/part-', 'shop/', 'shop/all.csv')
+    """
+    return re.split(r"[{*?\[]", location, maxsplit=1)[0]
 
 
 def interval_of(location: str, uri: str, grid: Grid) -> Interval | None:
@@ -104,3 +124,13 @@ def _read_back(fields: list[str], found: re.Match[str]) -> datetime | None:
             return None
         return time if name == "start" else time - timedelta(microseconds=1)
     return None
+
+
+def is_within(place: str, other: str) -> bool:
+    """Whether a path or URI is another, or lies in it.
+
+    >>> is_within("s3://shop/lake/out", "s3://shop/lake"), is_within("/srv/lake2", "/srv/lake")
+    (True, False)
+    """
+    inner, outer = (f"{uri.removeprefix('file://').rstrip('/')}/" for uri in (place, other))
+    return inner.startswith(outer)

@@ -25,7 +25,8 @@ class Seen:
 
     `is_target` says that it was asked for itself, not only as something that a target reads. `version` is that of its current
     commit, None if there is none. `changes` tell why the commit is no longer what today's code would make. `absent` says why
-    the pair can't exist at all (yet), `settled` why it is never made again. `reads` are the pairs that it reads.
+    the pair can't exist at all (yet), `settled` why it is never made again, `unpublished` why a commit that stands is to be
+    copied to others. `reads` are the pairs that it reads.
     """
 
     step: str
@@ -37,6 +38,7 @@ class Seen:
     changes: tuple[str, ...] = ()
     absent: str | None = None
     settled: str | None = None
+    unpublished: str = ""
     reads: tuple[Pair, ...] = ()
 
     @property
@@ -46,7 +48,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done about one pair: `run` it, `skip` it since its commit stands, or `wait` since it can't be made yet."""
+    """What is to be done about one pair: `run` it, `skip` it since its commit stands, or `wait` since it can't be made yet.
+
+    One that `is_standing` and runs all the same is only copied to others: who reads it has nothing new to read.
+    """
 
     step: str
     kind: str
@@ -57,6 +62,7 @@ class Decision:
     is_target: bool = True
     is_forced: bool = False
     reads: tuple[Pair, ...] = ()
+    is_standing: bool = False
 
     @property
     def pair(self) -> Pair:
@@ -104,7 +110,12 @@ def decide(pipeline: str, seen: Sequence[Seen], *, stale: Mapping[str, tuple[Int
         if one.pair in decided:
             continue
         action, reason = _action(one, decided)
-        decided[one.pair] = Decision(one.step, one.kind, one.interval, action, reason, one.version, one.is_target, one.is_forced, one.reads)
+        is_standing = action == "skip"
+        if is_standing and one.unpublished:
+            action, reason = "run", one.unpublished
+        decided[one.pair] = Decision(
+            one.step, one.kind, one.interval, action, reason, one.version, one.is_target, one.is_forced, one.reads, is_standing
+        )
     return Plan(pipeline, tuple(decided.values()), dict(stale or {}))
 
 
@@ -124,7 +135,7 @@ def _action(one: Seen, decided: Mapping[Pair, Decision]) -> tuple[Action, str]:
         return "skip", "made"
     if one.changes:
         return "run", "; ".join(one.changes)
-    running = [p for p in one.reads if p in decided and decided[p].action == "run"]
+    running = [p for p in one.reads if p in decided and decided[p].action == "run" and not decided[p].is_standing]
     if running:
         names = sorted({step for step, _ in running})
         return "run", f"{_listed(names)} will be made"

@@ -33,6 +33,7 @@ __all__ = [
     "Table",
     "TrainedModel",
     "is_published",
+    "published_to",
 ]
 
 Kind = Literal["source", "table", "model", "promotion", "predictions"]
@@ -129,7 +130,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows made from other rows by the user's function. `is_published` tells other pipelines' schedulers of each interval that is made."""
+    """Rows made from other rows by the user's function. `is_published` tells other pipelines' schedulers of each interval that is made,
+    and `published_to` is where its rows are copied for others to read.
+    """
 
     name: str
     where: Where
@@ -145,6 +148,7 @@ class Table:
     layer: Literal["silver", "gold"] = "silver"
     doc: str = ""
     is_published: bool = False
+    published_to: str | None = None
     policy: Policy = Policy()
     kind: Kind = "table"
 
@@ -218,6 +222,7 @@ class Predictions:
     inputs: tuple[Input, ...]
     settings: tuple[Setting, ...] = ()
     is_published: bool = False
+    published_to: str | None = None
     policy: Policy = Policy()
     kind: Kind = "predictions"
 
@@ -228,3 +233,8 @@ Step = Source | Table | TrainedModel | Promotion | Predictions
 def is_published(step: Step) -> bool:
     """Whether schedulers of other pipelines are told of each interval of a step's dataset."""
     return isinstance(step, Table | Predictions) and step.is_published
+
+
+def published_to(step: Step) -> str | None:
+    """Where the rows of a published dataset are copied for others to read, if anywhere."""
+    return step.published_to if isinstance(step, Table | Predictions) and step.is_published else None

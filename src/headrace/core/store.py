@@ -77,8 +77,11 @@ class Store(Protocol):
         """Copy an object without moving its bytes through this process; durable once `target` is published."""
         ...
 
-    def replace(self, key: str, data: bytes) -> None:
-        """Put, durably and in one piece, whatever is there: for what no entry names and nothing is built on, such as a report."""
+    def replace(self, key: str, data: bytes | Path) -> None:
+        """Put bytes, or those of a file, durably and in one piece, whatever is there: a reader sees the old object or the new one.
+
+        For what no entry names and nothing is built on: a report, or rows that are published beside the lake.
+        """
         ...
 
     def delete(self, *keys: str) -> None:

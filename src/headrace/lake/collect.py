@@ -108,6 +108,7 @@ class _Judge:
         log = self._lake.log(of.pipeline, of.dataset)
         if log not in self._logs:
             self._logs[log] = log.versions()
+            log.read_ahead([(interval, version) for interval, found in self._logs[log].items() for version in found])
         versions = self._logs[log].get(of.interval, ())
         slot = slot_key(of.pipeline, of.dataset, of.interval, of.version)
         if of.version not in versions:

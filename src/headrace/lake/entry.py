@@ -38,6 +38,6 @@ def put_entry(store: Store, key: str, data: bytes) -> bytes | None:
         store.confirm([key])
         return None
     raise TransientError(
-        f"Put the entry `{key}` {_TRIES} times, and it is not known whether it is there ({unanswered or 'the store says it exists, and has none'}). "
+        f"Put the entry `{key}` in {store.uri} {_TRIES} times, and it is not known whether it is there ({unanswered or 'the store says it exists, and has none'}). "
         "Nothing was deleted. Run again: a put that landed late will be found."
     ) from unanswered

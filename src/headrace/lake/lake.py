@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from headrace.core.errors import DamageError, NewerFormatError, UnknownNameError
+from headrace.core.errors import DamageError, LakeError, NewerFormatError, UnknownNameError
 from headrace.core.manifest import FORMAT, FileEntry, Manifest, canonical_json
 from headrace.core.store import Store
 from headrace.lake.chain import Chain
 from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError, fetch, paths_of, read_paths
-from headrace.lake.layout import LAKE_KEY, check_name
+from headrace.lake.layout import LAKE_KEY, check_name, log_prefix
 from headrace.lake.log import DatasetLog
 
 __all__ = ["Lake", "VanishedError"]
@@ -69,6 +69,21 @@ class Lake:
         """The datasets that have a log, as `pipeline.dataset`, in order. One short listing each."""
         prefix = f"log/{check_name(pipeline, 'pipeline')}/" if pipeline else "log/"
         return [".".join(names) for names in folders_of(self.store, prefix, depth=3) if len(names) == 2]
+
+    def has(self, pipeline: str, dataset: str) -> bool:
+        """Whether there is a dataset of that name. One short listing, of that dataset alone."""
+        try:
+            prefix = log_prefix(check_name(pipeline, "pipeline"), check_name(dataset, "dataset"))
+        except ValueError:
+            return False
+        return next(self.store.keys(prefix), None) is not None
+
+    def names_for_hint(self) -> list[str] | None:
+        """The datasets, to say what may have been meant; None for who may not list the names of the whole lake."""
+        try:
+            return self.datasets()
+        except LakeError:
+            return None
 
     def chains(self, pipeline: str | None = None) -> list[str]:
         """The models that have a chain, as `pipeline.model`, in order."""

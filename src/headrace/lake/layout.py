@@ -24,7 +24,9 @@ __all__ = [
     "chain_key",
     "chain_prefix",
     "champion_folder",
+    "champion_prefix",
     "check_name",
+    "data_prefix",
     "interval_prefix",
     "log_prefix",
     "month_prefixes",
@@ -137,6 +139,11 @@ def month_prefixes(pipeline: str, dataset: str, window: Interval) -> Iterator[st
 # ---------------------------------------------------------------- data
 
 
+def data_prefix(layer: str, pipeline: str, dataset: str) -> str:
+    """What the keys of a dataset's files in a layer begin with."""
+    return f"{layer}/{pipeline}/{dataset}/"
+
+
 def attempt_folder(layer: str, pipeline: str, dataset: str, interval: Interval, version: int, nonce: str) -> str:
     """The folder of one attempt's files in a layer.
 
@@ -146,7 +153,7 @@ def attempt_folder(layer: str, pipeline: str, dataset: str, interval: Interval, 
     if layer not in LAYERS:
         raise ValueError(f"{layer!r} is not a layer: the layers are {', '.join(LAYERS)}")
     _check_whole_minutes(interval)
-    return f"{layer}/{pipeline}/{dataset}/{interval.start:%Y/%m/%d/%H/%M}-{interval.minutes}m.{version:06d}-{nonce}"
+    return f"{data_prefix(layer, pipeline, dataset)}{interval.start:%Y/%m/%d/%H/%M}-{interval.minutes}m.{version:06d}-{nonce}"
 
 
 def parse_attempt(key: str) -> Attempted | None:
@@ -184,8 +191,12 @@ def parse_chain(key: str) -> int | None:
     return int(number) if number.isdigit() else None
 
 
+def champion_prefix(pipeline: str, model: str) -> str:
+    return f"champions/{pipeline}/{model}/"
+
+
 def champion_folder(pipeline: str, model: str, number: int, nonce: str) -> str:
-    return f"champions/{pipeline}/{model}/{number:08d}-{nonce}"
+    return f"{champion_prefix(pipeline, model)}{number:08d}-{nonce}"
 
 
 def parse_champion(key: str) -> Champion | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -42,6 +43,7 @@ class DatasetLog:
         self.pipeline, self.dataset = pipeline, dataset
         self._store, self._clock, self._nonces = store, clock, nonces
         self._manifests: dict[tuple[Interval, int], Manifest] = {}
+        self._packed: dict[tuple[Interval, int], bytes] = {}
         self._lock = threading.Lock()
 
     @property
@@ -104,7 +106,7 @@ class DatasetLog:
             return cached
         key = slot_key(self.pipeline, self.dataset, interval, version)
         try:
-            data = self._store.get(key)
+            data = self._read(interval, version)
         except KeyError:
             raise UnknownNameError(
                 f"{self.name} {interval} has no version {version} in {self._store.uri}. See: headrace log {self.name}"
@@ -123,12 +125,8 @@ class DatasetLog:
         if self._store.concurrency == 1:
             return
         with self._lock:
-            wanted = [slot for slot in slots if slot not in self._manifests]
-        in_parallel(self._store, self._read_quietly, wanted[-_CACHED:])
-
-    def _read_quietly(self, slot: tuple[Interval, int]) -> None:
-        with suppress(HeadraceError):
-            self.manifest(*slot)
+            wanted = [slot for slot in slots if slot not in self._packed]
+        in_parallel(self._store, self._read_quietly, wanted)
 
     def current(self, interval: Interval, *, versions: tuple[int, ...] | None = None) -> Manifest | None:
         """The newest version that is not a fence, or None. A `cleared` one counts as absent, an `expired` one as not to be made again.
@@ -203,7 +201,7 @@ class DatasetLog:
                 return made
             content, receipt = made
             try:
-                return attempt.commit(content, receipt)
+                return self._kept(attempt.commit(content, receipt))
             except Lost as lost:
                 attempt.discard()
                 if lost.winner.kind == "data" and lost.winner.content.fingerprint == content.fingerprint:
@@ -245,6 +243,31 @@ class DatasetLog:
                 raise ValueError(f"there is no version of {self.name} {attempt.interval} to adopt")
             self.confirm(attempt.current)
             return attempt.current
+        return made
+
+    def _read(self, interval: Interval, version: int) -> bytes:
+        """The bytes of an entry. Where reading them is a request they are kept, packed: entries never change."""
+        with self._lock:
+            packed = self._packed.get((interval, version))
+        if packed is not None:
+            return zlib.decompress(packed)
+        data = self._store.get(slot_key(self.pipeline, self.dataset, interval, version))
+        self._keep(interval, version, data)
+        return data
+
+    def _read_quietly(self, slot: tuple[Interval, int]) -> None:
+        with suppress(KeyError, HeadraceError):
+            self._read(*slot)
+
+    def _keep(self, interval: Interval, version: int, data: bytes) -> None:
+        if self._store.concurrency > 1:
+            packed = zlib.compress(data, 1)
+            with self._lock:
+                self._packed[interval, version] = packed
+
+    def _kept(self, made: Manifest) -> Manifest:
+        """A commit of our own, whose reading back is spared."""
+        self._keep(made.interval, made.version, made.to_json())
         return made
 
     def _mark(self, kind: Kind, interval: Interval, *, why: str, who: str) -> Manifest:

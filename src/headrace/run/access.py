@@ -29,7 +29,7 @@ __all__ = [
     "source_access",
 ]
 
-_PLAIN = ("endpoint", "region", "encryption", "kms_key", "requester_pays", "cache", "cache_size")
+_PLAIN = ("endpoint", "region", "encryption", "kms_key", "requester_pays", "cache", "cache_size", "patience_s")
 _OF_A_SOURCE = ("endpoint", "region", "requester_pays")
 _SCHEMES = {"file": "local", "https": "http", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
@@ -114,6 +114,7 @@ def _access(values: Mapping[str, JSON], connection: Connection | None, folder: P
         requester_pays=str(values.get("requester_pays") or "").lower() in ("true", "1", "yes", "requester"),
         cache=_cache(values.get("cache"), folder),
         cache_bytes=size_of(_text(values, "cache_size") or "20GB"),
+        patience_s=float(_text(values, "patience_s") or Access.patience_s),
     )
 
 

@@ -18,7 +18,7 @@ from headrace.core.receipt import Receipt
 from headrace.run.check import check_columns
 from headrace.run.executor import Outcome, Watcher, run_plan
 from headrace.run.observe import Request, make_plan
-from headrace.run.record import record_run
+from headrace.run.record import record_runs
 from headrace.run.session import Session
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def carry_out(
         outcome = run_plan(session, plan, jobs=jobs, watch=lineage.beside(watch) if lineage else watch)
         if lineage:
             lineage.has_failed = outcome.failed
-    for run, receipts in _by_run(session, request, outcome.receipts).items():
-        record_run(session, run, receipts)
+    record_runs(session, _by_run(session, request, outcome.receipts))
     return Ran(plan, outcome, tuple(lineage.notes) if lineage else ())
 
 

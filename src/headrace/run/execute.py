@@ -27,6 +27,7 @@ from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered, gather, row_paths
 from headrace.run.intake import past_of
 from headrace.run.promotion import judge_promotion
+from headrace.run.publishing import publish
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.run.upstream import gather_upstream
@@ -64,7 +65,8 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     """Make a step's output for an interval exist, unless it does: computed, copied from the interval before, or adopted.
 
     Raises what the step raises: headrace's own errors, or StepError around the user's. Nothing is committed then, but for the
-    quarantine of a source that was refused (dataset `<source>.refused`).
+    quarantine of a source that was refused (dataset `<source>.refused`). What is published is copied after the commit, also of one
+    that stood already; when that fails, the commit stands and the error says so.
     """
     started = time.perf_counter()
     step = session.graph.step(step_name)
@@ -85,6 +87,9 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     if job.state != "cached" and manifest.nonce != job.nonce:
         job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()
     session.catalog.note(session.dataset(step.name), manifest)
+    published = publish(session, step, manifest)
+    if published is not None:
+        job.why, job.notes = (published if job.state == "cached" else job.why), (*job.notes, published)
     seconds = time.perf_counter() - started
     return replace(receipt_of(session, step, manifest), state=job.state, why=job.why, seconds=seconds, notes=job.notes)
 

@@ -19,6 +19,7 @@ from headrace.core.manifest import InputRef, Manifest
 from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
+from headrace.run.publishing import unpublished
 from headrace.run.session import Session
 from headrace.run.upstream import upstream_changes
 from headrace.steps.landing import is_known_to_be, marks_of
@@ -140,7 +141,8 @@ def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[
         pairs = pairs if before is None else (*pairs, (step.name, before))
         return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, reads=pairs)
     found = _changes(look, step, interval, manifest, reads) if is_target else ()
-    return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, reads=pairs)
+    waiting = unpublished(look.session, step, manifest) if is_target else ""
+    return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, unpublished=waiting, reads=pairs)
 
 
 def _version_of(look: _Look, step: Step, interval: Interval) -> int | None:

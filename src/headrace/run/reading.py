@@ -1,12 +1,12 @@
 """Reading a lake without its pipeline: tables, models and manifests by name and time.
 
-Nothing here writes. The invariant: what is read comes from one manifest for each interval, its files checked, or it is an error.
+Nothing here writes to the lake. The invariant: what is read comes from one manifest for each interval, its files checked, or it is an error.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,11 @@ from headrace.core.quarantine import QUARANTINE
 from headrace.core.split import ROW_PARTS
 from headrace.lake.chain import Decision
 from headrace.lake.lake import Lake
+from headrace.lake.log import DatasetLog
+from headrace.lake.parallel import in_parallel
 from headrace.plugins import load
+from headrace.run.exporting import Exported, open_export, send
+from headrace.run.listing import CurrentFile, listed
 from headrace.run.session import open_lake_at
 from headrace.steps.champions import PART, open_champion
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["PARTS", "Listing", "OpenLake", "open_lake"]
+__all__ = ["PARTS", "At", "Listing", "OpenLake", "open_lake"]
 
 _KINDS: dict[str, FrameKind] = {"arrow": "arrow", "duckdb": "duckdb", "polars": "polars", "pandas": "pandas"}
 _SUFFIXES = ("refused", "experiment")
@@ -38,7 +42,7 @@ PARTS = frozenset({*ROW_PARTS, "raw", "quarantine", "model"})
 
 _MOMENT = timedelta(minutes=1)
 
-At = str | datetime | tuple[str | datetime, str | datetime] | None
+At = str | datetime | tuple[str | datetime | None, str | datetime | None] | None
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,8 @@ class OpenLake:
     def read(self, name: str, at: At = None, *, to: str = "arrow", version: int | None = None) -> object:
         """The rows of a dataset, such as `shop.spending`, or of one part of it: `shop.spending.train`, `shop.purchases.quarantine`.
 
-        `at` names the interval by its start; a pair `(from, to)` names all intervals that start in that range, `to` not included;
-        without it the newest is read. `version` asks for an older version of one interval. A split table without a part gives all
+        `at` names the interval by its start; a pair `(from, to)` names all intervals that start in that range, `to` not included,
+        and None in it leaves that end open; without it the newest is read. `version` asks for an older version of one interval. A split table without a part gives all
         sides together. Errors: UnknownNameError for a name, part, interval or version that is not there; DamageError for files
         that are not what their manifest says.
         """
@@ -111,23 +115,47 @@ class OpenLake:
         `trust` names further types that the file may hold; `pickle=True` allows a model that was stored as a pickle: loading one
         runs code, so do it only for a lake that you trust.
         """
-        found = self._name(name)
         backend = cast(ModelBackend, load("models", "sklearn").open())
         if at is None and version is None:
-            champion = self._lake.chain(found.pipeline, found.dataset).champion()
-            if champion is None:
-                raise NotReadyError(
-                    f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted."
-                )
-            fitted = open_champion(self._lake, found.pipeline, found.dataset, champion, backend, trust=trust, is_pickle_allowed=pickle)
-            return fitted.estimator
-        (manifest,) = self._manifests(found, at, version)
+            pipeline, model, champion = self._champion(name)
+            return open_champion(self._lake, pipeline, model, champion, backend, trust=trust, is_pickle_allowed=pickle).estimator
+        (manifest,) = self._manifests(self._name(name), at, version)
         paths = self._lake.read_paths(manifest, PART, verify=True)
         return backend.load(paths[0].parent, trust=trust, is_pickle_allowed=pickle).estimator
 
     def manifest(self, name: str, at: str | datetime | None = None, *, version: int | None = None) -> Manifest:
         """What a commit says of itself: parts, schema, counts, fingerprint, inputs, metrics."""
         return self._manifests(self._name(name), at, version)[-1]
+
+    def files(self, name: str, at: At = None) -> list[CurrentFile]:
+        """The current files of a dataset or of one part of it, for another reader: `shop.spending`, `shop.spending.test`, `shop.purchases.raw`.
+
+        `at` is like that of `read`, but without it the files of all intervals are listed. Each file has its `uri` (an absolute path in
+        a lake that is a folder), `bytes`, `rows`, `sha256`, and the `interval`, `version` and `part` that it belongs to. They come in
+        time's order, those of an interval from one manifest. Without a part they are those that hold rows, of a model all. They stay
+        where they are until `headrace gc` collects a version that was replaced. Errors are those of `read`.
+        """
+        found = self._name(name)
+        return listed(self._manifests(found, (None, None) if at is None else at, None), found.part, uri=self.uri)
+
+    def export(
+        self,
+        name: str,
+        target: str | Path,
+        at: At = None,
+        *,
+        format: str = "delta",  # noqa: A002  # what a reader would call it
+        options: Mapping[str, str] | None = None,
+    ) -> list[Exported]:
+        """Write the current rows of a dataset, or of one side of it, into a table of another format: `delta`, with the extra of that name.
+
+        `at` is like that of `files`. The table has a column `interval_start`, and of a split table a column `split`. An interval that it
+        holds in the current version is left alone (`standing`); a newer version replaces the older one's rows in one commit of the table.
+        `options` go to the library as they are: what it needs to reach a bucket. DataError for rows or a table that don't fit.
+        """
+        found = self._name(name)
+        manifests = self._manifests(found, (None, None) if at is None else at, None)
+        return send(self._lake, manifests, found.part, open_export(self._lake, format, target, options))
 
     def decisions(self, name: str) -> list[Decision]:
         """The promotions, rejections, rollbacks, holds and releases of a model, oldest first."""
@@ -137,7 +165,7 @@ class OpenLake:
     def ls(self, name: str | None = None) -> list[Listing]:
         """The datasets and models of the lake, or of one pipeline, or those whose names begin with `name`."""
         listed = []
-        for full in self._lake.datasets():
+        for full in self._lake.datasets(name.partition(".")[0] if name else None):
             if name is not None and full != name and not full.startswith(f"{name}."):
                 continue
             pipeline, _, dataset = full.partition(".")
@@ -160,30 +188,39 @@ class OpenLake:
             self._engine = cast(Engine, load("engines", "duckdb").open())
         return self._engine
 
+    def _champion(self, name: str) -> tuple[str, str, Decision]:
+        """Who serves, from its chain alone: whoever may read champions need not be let at anything else."""
+        pipeline, _, model = name.partition(".")
+        try:
+            champion = self._lake.chain(pipeline, model).champion()
+        except ValueError:  # no name of a model
+            champion = None
+        if champion is None:
+            self._name(name)
+            raise NotReadyError(
+                f"{name} has no champion in {self.uri}: no model was promoted yet. With at=… a model is read that was not promoted."
+            )
+        return pipeline, model, champion
+
     def _name(self, name: str) -> _Name:
-        """A dotted name, taken apart: `pipeline.dataset[.refused|.experiment][.part]`."""
-        known = set(self._lake.datasets())
-        pieces = name.split(".")
-        if len(pieces) >= 2 and name in known:
-            return _Name(pieces[0], ".".join(pieces[1:]), None)
-        if len(pieces) >= 3 and ".".join(pieces[:-1]) in known and pieces[-1] in PARTS:
-            return _Name(pieces[0], ".".join(pieces[1:-1]), pieces[-1])
-        if len(pieces) >= 3 and ".".join(pieces[:-1]) in known:
-            raise UnknownNameError(f"`{pieces[-1]}` is no part of {'.'.join(pieces[:-1])}. {did_you_mean(pieces[-1], PARTS)}")
-        shown = sorted(k for k in known if not k.partition(".")[2].startswith("_"))
-        raise UnknownNameError(f"The lake {self.uri} has no dataset `{name}`. {did_you_mean(name, shown) or 'It is empty.'}")
+        """A dotted name, taken apart: `pipeline.dataset[.refused|.experiment][.part]`. Only the dataset's own log is listed, if it is there."""
+        pipeline, _, rest = name.partition(".")
+        dataset, _, last = rest.rpartition(".")
+        if dataset and last not in _SUFFIXES and self._lake.has(pipeline, dataset):
+            if last in PARTS:
+                return _Name(pipeline, dataset, last)
+            raise UnknownNameError(f"`{last}` is no part of {pipeline}.{dataset}. {did_you_mean(last, PARTS)}")
+        if rest and self._lake.has(pipeline, rest):
+            return _Name(pipeline, rest, None)
+        known = self._lake.names_for_hint()
+        shown = sorted(k for k in known or () if not k.partition(".")[2].startswith("_"))
+        hint = did_you_mean(name, shown) or ("Its names may not be listed with these permissions." if known is None else "It is empty.")
+        raise UnknownNameError(f"The lake {self.uri} has no dataset `{name}`. {hint}")
 
     def _manifests(self, name: _Name, at: At, version: int | None) -> list[Manifest]:
         log = self._lake.log(name.pipeline, name.dataset)
         if isinstance(at, tuple):
-            window = Interval(parse_time(at[0]), parse_time(at[1]))
-            found = [log.current(i, versions=v) for i, v in log.versions(window).items()]
-            kept = [m for m in found if m is not None and m.kind == "data"]
-            if not kept:
-                raise UnknownNameError(
-                    f"{log.name} has nothing between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} in {self.uri}."
-                )
-            return kept
+            return self._within(log, *(None if time is None else parse_time(time) for time in at))
         interval, versions = self._interval(name, at)
         if version is not None:
             return [log.manifest(interval, version)]
@@ -193,6 +230,17 @@ class OpenLake:
                 f"{log.name} has no data for {interval.label}: {current.kind if current else 'never made'}. See: headrace log FILE {name.dataset}"
             )
         return [current]
+
+    def _within(self, log: DatasetLog, start: datetime | None, end: datetime | None) -> list[Manifest]:
+        """The current data of all intervals that start in a range, whose ends may be open."""
+        window = Interval(start, end) if start is not None and end is not None else None
+        asked = {i: v for i, v in log.versions(window).items() if (start is None or start <= i.start) and (end is None or i.start < end)}
+        found = in_parallel(self._lake.store, lambda one: log.current(one[0], versions=one[1]), list(asked.items()))
+        kept = [m for m in found if m is not None and m.kind == "data"]
+        if not kept:
+            bounds = "".join(f" {word} {time:%Y-%m-%d %H:%M}" for word, time in (("from", start), ("to", end)) if time is not None)
+            raise UnknownNameError(f"{log.name} has no data{bounds} in {self.uri}. See: headrace log FILE {log.dataset}")
+        return kept
 
     def _interval(self, name: _Name, at: str | datetime | None) -> tuple[Interval, tuple[int, ...]]:
         log = self._lake.log(name.pipeline, name.dataset)

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,26 +25,34 @@ from headrace.config import Config, Value
 from headrace.core.access import Access, size_of
 from headrace.core.errors import ConfigurationError, UnknownNameError, did_you_mean, nearest_name
 from headrace.core.fingerprint import Recipe, declaration_of, interval_text, uses_interval
-from headrace.core.graph import Graph, source_problems
+from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
-from headrace.core.source_options import dataset_name_problem, options_for
-from headrace.core.step import Source, Step, Table, TrainedModel
+from headrace.core.step import Source, Step, Table, TrainedModel, published_to
 from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.plugins import load
-from headrace.run.access import access_from_afar, flavour_of, is_folder, is_reached_as_lake, plain_source_access, source_access
+from headrace.run.access import (
+    access_by_settings,
+    access_from_afar,
+    flavour_of,
+    is_folder,
+    is_reached_as_lake,
+    plain_source_access,
+    source_access,
+)
 from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
+from headrace.run.placing import placed
 from headrace.run.redaction import remember
 
-__all__ = ["Clock", "Session", "utc_now"]
+__all__ = ["Clock", "Session", "placed", "utc_now"]
 
 Clock = Callable[[], datetime]
 
@@ -76,19 +84,18 @@ class Session:
         self._lock = threading.RLock()
         self._claimed: set[str] = set()
         self._origins: dict[tuple[str, ...], Origin] = {}
+        self._shelves: dict[str, Store] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._codes: dict[str, CodeDigest] = {}
         self._opened: dict[str, FittedModel] = {}
-        remember(secrets_in_values([value.value for value in (*self.config.values.values(), *self.config.locations.values())]))
+        told = (*self.config.values.values(), *self.config.locations.values(), *self.config.published.values())
+        remember(secrets_in_values([*(value.value for value in told), *map(published_to, self.graph.steps.values())]))
         remember(secrets_in_values([step.options.location for step in self.graph.steps.values() if isinstance(step, Source)]))
         _check_overrides(self.graph, self.config.settings, "headrace.toml", is_shared=True)
         _check_overrides(self.graph, self.overrides, "--set")
         for step in self.graph.steps.values():
             self.settings(step)
-        _check_locations(self.graph, self.config)
-        self.graph = replace(
-            self.graph, steps={name: _placed(step, self.graph.name, self.config) for name, step in self.graph.steps.items()}
-        )
+        self.graph = placed(self.graph, self.config, self.folder)
 
     # ------------------------------------------------------------ names
 
@@ -243,6 +250,14 @@ class Session:
     def _ways_in(self, source: Source) -> Mapping[str, Value]:
         return self.config.ways_in.get(source.name) or self.config.ways_in.get(source.name.lower()) or {}
 
+    def shelf(self, place: str) -> Store:
+        """The store of a place where rows are published. One in a bucket is reached as the lake is: by its connection and settings."""
+        with self._lock:
+            if place not in self._shelves:
+                access = None if is_folder(place) else access_by_settings(self.config, self.connections.of("connection"))
+                self._shelves[place] = open_store(place, access)
+            return self._shelves[place]
+
     def location(self, source: Source) -> str:
         """Where a source lies: its declared location, unless the settings say otherwise (the session's graph knows)."""
         return source.options.location
@@ -284,14 +299,19 @@ def open_lake_at(
 
     A store that is no folder is handed the `access` that the settings tell; without it, what this process's variables say.
     """
-    flavour = load("stores", flavour_of(uri))
-    store = cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
+    store = open_store(uri, access)
     try:
         return Lake.open(store, clock=clock, read_only=read_only or is_looking)
     except UnknownNameError:
         if not is_looking:
             raise
         return Lake(store, clock=clock)
+
+
+def open_store(uri: str, access: Access | None) -> Store:
+    """The store at a path or URI, of a lake or of what is published."""
+    flavour = load("stores", flavour_of(uri))
+    return cast(Store, flavour.open(uri) if is_folder(uri) else flavour.open(uri, access or access_from_afar({}, None)))
 
 
 def names_interval(step: Table) -> bool:
@@ -320,33 +340,6 @@ def _check_overrides(graph: Graph, given: Mapping[str, Mapping[str, JSON]], orig
             if name not in known:
                 hint = did_you_mean(name, known) or "It has none: a setting is a parameter with a default."
                 raise UnknownNameError(f"{origin}: step `{step_name}` has no setting `{name}`. {hint}")
-
-
-def _check_locations(graph: Graph, config: Config) -> None:
-    sources = {s.name.lower(): s.name for s in graph.steps.values() if isinstance(s, Source)}
-    named = {**{name: given for name, of_it in config.ways_in.items() for given in of_it.values()}, **config.locations}
-    for name, value in named.items():
-        if name.lower() not in sources and (name in graph.steps or nearest_name(name, sources) is not None):
-            raise ConfigurationError(f"{value.origin}: there is no source `{name}`. {did_you_mean(name, sources.values())}")
-
-
-def _placed(step: Step, pipeline: str, config: Config) -> Step:
-    """A source that lies where the settings say, if they say so: a dataset may so become a file."""
-    if not isinstance(step, Source):
-        return step
-    value = config.locations.get(step.name) or config.locations.get(step.name.lower())
-    if value is None:
-        return step
-    location = str(value.value)
-    is_file = step.options.is_dataset and dataset_name_problem(location) != ""
-    try:
-        placed = replace(step, options=options_for(location) if is_file else replace(step.options, location=location))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{value.origin}: {error}") from None
-    problem = next(source_problems(placed, pipeline), None)
-    if problem is not None:
-        raise ConfigurationError(f"{value.origin}: {problem.message}")
-    return placed
 
 
 def _like(default: JSON, value: JSON, name: str) -> JSON:

@@ -62,10 +62,9 @@ def missing_text(lake: Lake, upstream: Upstream) -> str:
     """What is missing of a dataset, and the command that makes it; or that there is no such dataset."""
     pipeline, _, dataset = upstream.name.partition(".")
     missing, count = upstream.missing, len(upstream.missing)
-    known = lake.datasets()
-    nothing = (
-        "" if upstream.name in known else f" The lake {lake.uri} has no dataset of that name. {did_you_mean(upstream.name, known)}".rstrip()
-    )
+    nothing = ""
+    if not lake.has(pipeline, dataset):
+        nothing = f" The lake {lake.uri} has no dataset of that name. {did_you_mean(upstream.name, lake.names_for_hint() or ())}".rstrip()
     shown = ", ".join(str(one) for one in missing[:3]) + (f" and {count - 3} more" if count > 3 else "")
     return (
         f"{count} of {len(upstream.wanted)} intervals {'are' if count > 1 else 'is'} not made: {shown}.{nothing} With the file of pipeline "

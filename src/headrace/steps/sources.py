@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
 
-from headrace.core.errors import SourceError, TooManyRejectedError, TransientError
+from headrace.core.errors import HeadraceError, SourceError, TooManyRejectedError, TransientError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
 from headrace.core.manifest import Content, Manifest, Part, digest_of
@@ -282,10 +282,10 @@ def _nothing_found(step: Source, interval: Interval, origin: Origin, location: s
 
 
 def _listed(origin: Origin, pattern: str) -> Sequence[RawFile] | None:
-    """What a pattern finds; None where nothing can be listed, as on the web."""
+    """What a pattern finds; None where nothing can be listed, as on the web or where that is denied."""
     try:
         return origin.find(pattern)
-    except SourceError:
+    except HeadraceError:
         return None
 
 

@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from headrace.config import read_config
+from headrace.config import Value, read_config
 from headrace.core.errors import NotReadyError, UnknownNameError, did_you_mean
 from headrace.core.graph import Graph
 from headrace.core.interval import Interval, parse_time
 from headrace.core.manifest import Content, Manifest, digest_of
 from headrace.core.ports import JSON, WriteOrder
 from headrace.core.receipt import Receipt
-from headrace.core.step import Source, Step, Table
+from headrace.core.step import Source, Step, Table, is_published
 from headrace.lake.commit import Attempt
 from headrace.run.backfill import carry_out
 from headrace.run.execute import execute_step
@@ -40,7 +40,7 @@ class Lab:
     """A pipeline with a lake in memory and a fixed clock.
 
     `now` is the time that every part of headrace sees; without it, the end of the interval that is run. `locations` say where
-    sources lie, in place of what the pipeline says: `{"purchases": "tests/data/{start:%Y-%m-%d}.csv"}`.
+    sources lie, in place of what the pipeline says: `{"purchases": "tests/data/{start:%Y-%m-%d}.csv"}`. Nothing is published.
     """
 
     def __init__(
@@ -123,6 +123,8 @@ class Lab:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
         places = {f"HEADRACE_SOURCES_{name.upper()}": where for name, where in self._locations.items()}
         config = read_config(real, environment={**environment, **places}, overrides={"lake": "memory://", "tracking": "none"})
+        nowhere = {name: Value(False, "the lab") for name, step in self.graph.steps.items() if is_published(step)}
+        config = replace(config, published=nowhere)
         return Session(self.graph, config, self._lake, clock=self._clock, sleep=lambda _: None, overrides=self._settings, who="test")
 
     def _step(self, name: str) -> Step:

@@ -72,3 +72,13 @@ def test_a_plan_is_plain_json() -> None:
         "to_run": 1,
         "stale_past_intervals": {"a": {"count": 1, "first": BEFORE.label, "last": BEFORE.label}},
     }
+
+
+def test_what_stands_and_is_not_published_runs_and_its_reader_does_not() -> None:
+    unpublished = seen("a", version=3, unpublished="not published in there yet")
+    assert actions(unpublished, seen("b", "a", version=1)) == {"a": ("run", "not published in there yet"), "b": ("skip", "nothing changed")}
+
+
+def test_what_changed_and_is_not_published_runs_because_it_changed() -> None:
+    both = seen("a", version=3, changes=("`key` changed",), unpublished="not published in there yet")
+    assert actions(both, seen("b", "a", version=1)) == {"a": ("run", "`key` changed"), "b": ("run", "`a` will be made")}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.core.redaction import basic, hide, is_sensitive, masked, secrets_in_environment, secrets_in_text
+from headrace.core.redaction import basic, hide, is_sensitive, masked, public, secrets_in_environment, secrets_in_text
 
 secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=30).map(str.strip).filter(lambda s: len(s) >= 8)
 
@@ -109,3 +109,63 @@ def test_addresses_give_away_passwords_and_tokens_even_when_they_are_malformed()
 
 def test_addresses_are_masked_without_knowing_them():
     assert masked("postgresql://me:hunter2@host/db?token=abc") == "postgresql://***@host/db?token=***"
+
+
+words = st.text("abcXYZ019-_.~%{}:", min_size=1, max_size=12).filter(lambda s: "canary" not in s)
+SECRET_PARAMETERS = [
+    "token",
+    "access_token",
+    "apikey",
+    "api-key",
+    "subscription-key",
+    "key",
+    "sig",
+    "X-Amz-Signature",
+    "X-Amz-Security-Token",
+    "auth",
+    "appid",
+]
+
+
+@given(
+    user=st.none()
+    | st.sampled_from(["canary@", "canary:@", ":canary@", "ana:canary@", "ana:can@canary@", "ana:x/canary@", "ana:x?canary@"]),
+    path=words,
+    query=st.lists(st.tuples(words, words)),
+    secret=st.sampled_from(SECRET_PARAMETERS),
+    between=st.sampled_from("&;"),
+)
+def test_what_gets_one_in_is_not_public_and_the_rest_is(user, path, query, secret, between):
+    rest = between.join(["a=1", *(f"{name}={value}" for name, value in query), f"{secret}=canary", "z=2"])
+    location = f"https://{user or ''}host.example/{path}?{rest}#canary"
+    told = public(location)
+    assert "canary" not in told
+    if user is None or "x" not in user:
+        assert told.startswith(f"https://host.example/{path}?a=1")
+        assert told.endswith(f"{between}z=2")
+    assert public(told) == told
+
+
+def test_a_signature_hides_all_that_another_signing_would_change():
+    def signed(time: str) -> str:
+        return f"https://a.example/b.csv?day=7&X-Amz-Algorithm=A&X-Amz-Date={time}&X-Amz-Expires=900&X-Amz-SignedHeaders=host&X-Amz-Signature=x{time}"
+
+    assert public(signed("1")) == public(signed("2"))
+    assert "day=7" in public(signed("1"))
+    assert public("https://a.example/b?sv=2&st=1&se=3&sp=r&sr=b&sig=x") == "https://a.example/b?sv=***&st=***&se=***&sp=***&sr=***&sig=***"
+    assert public("https://a.example/b?st=1&expires=3") == "https://a.example/b?st=1&expires=3"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "data/a@b:c?token=x.csv",
+        "/srv/a.csv",
+        "s3://bucket/a.csv",
+        "https://h:8080/a@b.csv?x={start:%H:%M}",
+        "https://[::1]:80/a",
+        "package://a.b/c.csv",
+    ],
+)
+def test_what_is_no_secret_is_public_as_it_is(location):
+    assert public(location) == location

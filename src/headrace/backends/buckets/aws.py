@@ -53,8 +53,8 @@ def open_s3(place: Address, access: Access) -> S3Store:
         place.bucket,
         prefix=place.prefix or None,
         config=config,
-        client_options=client_options(endpoint),
-        retry_config=retries(),
+        client_options=client_options(access, endpoint),
+        retry_config=retries(access),
         credential_provider=provider,
     )
 

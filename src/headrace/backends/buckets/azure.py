@@ -51,7 +51,11 @@ def open_azure(place: Address, access: Access) -> AzureStore:
             f"Which storage account has the container `{place.bucket}`? Set AZURE_STORAGE_ACCOUNT_NAME, or name a `connection` whose login it is."
         )
     return AzureStore(
-        place.bucket, prefix=place.prefix or None, config=config, client_options=client_options(endpoint), retry_config=retries()
+        place.bucket,
+        prefix=place.prefix or None,
+        config=config,
+        client_options=client_options(access, endpoint),
+        retry_config=retries(access),
     )
 
 

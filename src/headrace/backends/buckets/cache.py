@@ -4,7 +4,8 @@
     use/<nonce>/…           what a living process uses: hard links of those, and files that it is writing; it holds a lock on `lock`
 
 A file is handed out as a link of the user's own, so that removing the kept one takes nothing from anybody. The invariant: what is
-handed out had, in this process, the digest that it is named by. Copies that were cut short or changed are removed, not served.
+handed out had, in this process, the digest that it is named by, and is the same file since. Copies that were cut short or changed are
+removed, not served.
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["Cache", "digest_of_file"]
 
 _PIECE = 1 << 20
 _HEADROOM = 0.9  # of the limit is kept after an eviction, so that not every file causes one
+_UNSEEN = 0.1  # of the limit is kept by one process before it looks again at what others keep
 _STRAY_S = 86_400.0  # a folder of use without a lock is left alone for so long
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.ENOSYS, errno.EMLINK}
+
+
+class _Seen(NamedTuple):
+    """Which file it was, and as it was when it was looked at. The time of its last use is another."""
+
+    inode: int
+    size_bytes: int
+    written_ns: int
 
 
 class Cache:
@@ -36,8 +47,8 @@ class Cache:
     def __init__(self, folder: Path, *, limit_bytes: int) -> None:
         self._objects = folder / "objects"
         self._limit = limit_bytes
-        self._kept_bytes: int | None = None
-        self._verified: set[str] = set()
+        self._unseen_bytes: int | None = None
+        self._verified: dict[str, _Seen] = {}
         self._lock = threading.Lock()
         for made in (folder, self._objects, folder / "use"):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,14 +92,15 @@ class Cache:
             return False
         except FileExistsError:
             return True
-        if digest not in self._verified:
+        seen = _seen(target)
+        if self._verified.get(digest) != seen:
             if digest_of_file(target) != digest:
                 target.unlink()
                 kept.unlink(missing_ok=True)
                 return False
-            self._verified.add(digest)
+            self._verified[digest] = seen
         with suppress(OSError):
-            os.utime(kept)
+            os.utime(target, ns=(time.time_ns(), seen.written_ns))
         return True
 
     def keep(self, digest: str, path: Path) -> None:
@@ -107,7 +119,7 @@ class Cache:
             if cause.errno in _NO_LINKS:
                 return  # a file system without hard links keeps nothing for the next
             raise
-        self._verified.add(digest)
+        self._verified[digest] = _seen(path)
         self._evict(size)
 
     # ------------------------------------------------ the work
@@ -118,9 +130,9 @@ class Cache:
     def _evict(self, more: int) -> None:
         """Remove the kept files that were not used for longest, if they are too many."""
         with self._lock:
-            if self._kept_bytes is not None:
-                self._kept_bytes += more
-            if self._kept_bytes is not None and self._kept_bytes <= self._limit:
+            if self._unseen_bytes is not None:
+                self._unseen_bytes += more
+            if self._unseen_bytes is not None and self._unseen_bytes <= self._limit * _UNSEEN:
                 return
             found = sorted(_sizes(self._objects))
             total = sum(size for _, size, _ in found)
@@ -130,7 +142,7 @@ class Cache:
                 with suppress(FileNotFoundError):
                     path.unlink()
                 total -= size
-            self._kept_bytes = total
+            self._unseen_bytes = 0
 
     @staticmethod
     def _sweep(use: Path) -> None:
@@ -189,10 +201,15 @@ def _link(kept: Path, target: Path) -> None:
         shutil.copyfile(kept, target)
 
 
+def _seen(path: Path) -> _Seen:
+    found = path.stat()
+    return _Seen(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
 def _sizes(objects: Path) -> Iterator[tuple[float, int, Path]]:
     """When each kept file was used last, its size, and its path."""
     for folder in objects.iterdir():
         for path in folder.iterdir():
             with suppress(FileNotFoundError):
                 seen = path.stat()
-                yield seen.st_mtime, seen.st_size, path
+                yield seen.st_atime, seen.st_size, path

@@ -1,10 +1,12 @@
 """What a bucket answers when it does not do what it was asked, in words: the bucket, the key, the operation, what is missing, what to do.
 
-The invariant: what may go away by itself (throttling, time-outs, broken connections, errors of the server) is transient, and nothing else.
+The invariant: what may go away by itself (throttling, time-outs, broken connections, errors of the server, bytes that were changed on the
+way) is transient, and nothing else.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,21 +42,41 @@ _PERMISSIONS = {
         "delete": "the role Storage Blob Data Contributor",
     },
 }
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_STATUS = re.compile(r"status(?: code)?:? (\d{3})")
-_ANSWERED = re.compile(r"<Message>([^<]*)</Message>")
 _KEYS_REFUSED = {
     "InvalidAccessKeyId": "does not know the access key",
     "SignatureDoesNotMatch": "does not accept the secret key",
     "AuthenticationFailed": "does not accept the key",
     "ExpiredToken": "says that the session token has expired",
     "InvalidToken": "does not accept the session token",
-    "RequestTimeTooSkewed": "says that this machine's clock is wrong",
 }
+_DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "AuthorizationFailure", "AuthorizationPermissionMismatch"}
+_ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+_PASSING = {
+    "RequestTimeout",
+    "IncompleteBody",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "Md5Mismatch",
+    "NoSuchUpload",
+}  # yet worth another try
+_PASSING_STATUSES = {408, 409, 425, 429}
+_LASTING_STATUSES = {501, 505}
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _NO_CREDENTIALS = ("token request", "credential provider", "metadata/instance")
-_PASSING = {408, 409, 425, 429}
-_DENIED = {401, 403}  # listings are told so: obstore has no error of its own there
+_NO_ANSWER = {  # in the library's account of a connection: what happened
+    "kind: Timeout": "the server did not answer in time",
+    "dns error": "the name of the server is not known; see `endpoint` and `region`",
+    "ConnectionRefused": "nothing listens at the server's address; see `endpoint`",
+    "InvalidContentType": "the server does not speak https; see `endpoint`",
+    "kind: Connect": "the server could not be reached",
+    "kind: Interrupted": "the connection broke",
+    "kind: Body": "the answer ended in the middle",
+}
+
+_CODE = re.compile(r"<Code>([\w.]+)</Code>|\(code: ([\w.]+)\)")  # of an answer; of one key in the answer to a deletion of many
+_STATUS = re.compile(r"status(?: code)?:? (\d{3})")
+_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+_REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting [^\w]*(?:quot;|#34;)?([a-z]+-[a-z-]+-\d)")
 
 
 @contextmanager
@@ -63,8 +85,8 @@ def told(action: str, key: str, place: Address) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as cause:
-        if any(word in str(cause) for word in _NO_BUCKET):
-            raise failure(action, key, place, cause) from None
+        if any(word in str(cause) for word in (*_NO_BUCKET, *_PASSING)):
+            raise failure(action, key, place, cause) from cause
         raise KeyError(key) from None
     except (BaseError, ValueError, TimeoutError, ConnectionError) as cause:
         if isinstance(cause, HeadraceError):
@@ -74,29 +96,39 @@ def told(action: str, key: str, place: Address) -> Iterator[None]:
 
 def failure(action: str, key: str, place: Address, cause: BaseException) -> HeadraceError:
     """The error that says what went wrong."""
-    text = str(cause).partition("\n\nDebug source")[0]
-    code = next(iter(_CODE.findall(text)), "")
-    start = f"Could not {action} `{key}` in {place}"
-    if any(word in text for word in _NO_BUCKET):
-        return LakeError(f"{start}: there is no bucket `{place.bucket}` there. Make it, or mend its name.")
-    if isinstance(cause, InvalidPathError):
-        return LakeError(f"{start}: {_short(text, '')}. Such a key can't be listed or read: copy the object to another and delete it.")
-    if any(word in text for word in _NO_CREDENTIALS):
-        return LakeError(
-            f"{start}: no credentials were found, or the service that gives them did not ({_short(text, '')}). See what is used: headrace doctor"
-        )
-    if code in _KEYS_REFUSED:
-        kind = "The keys" if code != "RequestTimeTooSkewed" else "It"
-        return LakeError(f"{start}: the server {_KEYS_REFUSED[code]} ({code}). {kind} came from the settings that `headrace doctor` shows.")
+    text, _, account = str(cause).partition("\n\nDebug source")
+    code = next((first or second for first, second in _CODE.findall(text)), "")
     status = _status(text)
-    if isinstance(cause, PermissionDeniedError | UnauthenticatedError) or status in _DENIED:
-        return LakeError(f"{start}: {_denied(action, place, text)}")
-    short = _short(text, code)
-    if 300 <= status < 400:  # a redirect is how S3 says that the bucket is elsewhere
-        return LakeError(f"{start}: the bucket is in another region than the one that was asked. Set `region`. ({short})")
-    if status and status < 500 and status not in _PASSING:
-        return LakeError(f"{start}: {short}")
-    return TransientError(f"{start}: {short}. What was asked may have been done all the same. Run again.")
+    start = f"Could not {action} `{key}` in {place}"
+    lasting = _lasting(action, place, cause, text, code=code, status=status)
+    if lasting:
+        return LakeError(f"{start}: {lasting}")
+    short = _no_answer(account) if not status and not code else ""
+    may_be_done = "" if action in ("read", "list") else " What was asked may have been done all the same."
+    return TransientError(f"{start}: {short or _short(text, code)}.{may_be_done} Run again.")
+
+
+def _lasting(action: str, place: Address, cause: BaseException, text: str, *, code: str, status: int) -> str:
+    """What stays as it is until somebody does something; empty for what may pass."""
+    if any(word in text for word in _NO_BUCKET):
+        return f"there is no bucket `{place.bucket}` there. Make it, or mend its name."
+    if isinstance(cause, InvalidPathError):
+        return f"{_short(text, '')}. Such a key can't be listed or read: copy the object to another and delete it."
+    if any(word in text for word in _NO_CREDENTIALS):
+        return f"no credentials were found, or the service that gives them did not ({_short(text, '')}). See what is used: headrace doctor"
+    if code in _KEYS_REFUSED:
+        return f"the server {_KEYS_REFUSED[code]} ({code}). The keys came from the settings that `headrace doctor` shows."
+    if code == "RequestTimeTooSkewed":
+        return f"the server says that this machine's clock is wrong ({code}). Set the clock."
+    if 300 <= status < 400 or "redirect without LOCATION" in text or code in _ELSEWHERE:
+        region = next((first or second for first, second in _REGION.findall(html.unescape(text))), "")
+        advice = f'Set region = "{region}".' if region else "Set `region`."
+        return f"the bucket is in another region than the one that was asked. {advice} ({_short(text, code)})"
+    if isinstance(cause, PermissionDeniedError | UnauthenticatedError) or code in _DENIED or status in (401, 403):
+        return _denied(action, place, text)
+    if status in _LASTING_STATUSES or (status and status < 500 and status not in _PASSING_STATUSES and code not in _PASSING):
+        return f"{_short(text, code)}."
+    return ""
 
 
 def is_about_another_version(cause: BaseException) -> bool:
@@ -119,10 +151,14 @@ def _denied(action: str, place: Address, text: str) -> str:
     return f"access is denied. The permission that is needed: {needed}.{more} See: headrace iam FILE --profile …"
 
 
+def _no_answer(account: str) -> str:
+    return next((words for sign, words in _NO_ANSWER.items() if sign in account), "")
+
+
 def _short(text: str, code: str) -> str:
     """The server's own words, without XML, addresses and the retries' arithmetic."""
-    message = next(iter(_ANSWERED.findall(text)), "")
+    message = html.unescape(next(iter(_MESSAGE.findall(text)), ""))
     if code or message:
-        return ": ".join(part for part in (code, message) if part)
+        return ": ".join(part for part in (code, message.rstrip(".")) if part)
     last = text.strip().splitlines()[-1] if text.strip() else "no answer"
     return re.sub(r"https?://\S+", "the server", last.rpartition(" - ")[2] or last)[:300]

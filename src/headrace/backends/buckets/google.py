@@ -45,7 +45,11 @@ def open_gcs(place: Address, access: Access) -> GCSStore:
     if access.connection is not None:
         config["service_account_key"] = _key_of(access.connection)
     return GCSStore(
-        place.bucket, prefix=place.prefix or None, config=config, client_options=client_options(endpoint), retry_config=retries()
+        place.bucket,
+        prefix=place.prefix or None,
+        config=config,
+        client_options=client_options(access, endpoint),
+        retry_config=retries(access),
     )
 
 

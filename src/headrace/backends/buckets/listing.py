@@ -7,14 +7,14 @@ more pages are asked for than are read from, and none behind the last key that b
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import obstore
 from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
-from headrace.backends.buckets.failures import told
+from headrace.backends.buckets.client import asked as asked_again
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -30,20 +30,38 @@ def list_objects(
     """What begins with `prefix`, in the order of its keys, after `start_after`; `asked` is called for each request."""
     folder, _, name = prefix.rpartition("/")
     after = max(start_after, _just_before(prefix) if name else "")
-    with told("list", prefix, place):
-        pages = obstore.list(client, folder or None, offset=after or None, chunk_size=PAGE)
-    while True:
-        with told("list", prefix, place):
-            page = next(iter(pages), None)
-        asked()
-        for found in page or ():
+    for page in _pages(client, place, prefix, folder, after, asked):
+        for found in page:
             key = found["path"]
             if key.startswith(prefix) and key > start_after:
                 yield found
             elif key > prefix and not key.startswith(prefix):
                 return
-        if not page:
-            return
+
+
+def _pages(
+    client: ObjectStore, place: Address, prefix: str, folder: str, after: str, asked: Callable[[], object]
+) -> Iterator[Sequence[ObjectMeta]]:
+    """The pages of a listing. One that broke off goes on after the last key that came."""
+    pages: Iterator[Sequence[ObjectMeta]] | None = None
+
+    def turn() -> Sequence[ObjectMeta]:
+        nonlocal pages
+        try:
+            pages = pages or iter(obstore.list(client, folder or None, offset=after or None, chunk_size=PAGE))
+            return next(pages, ())
+        except BaseException:
+            pages = None
+            raise
+
+    size = PAGE
+    while size == PAGE:  # a shorter page is the last
+        page = asked_again("list", prefix, place, turn)
+        asked()
+        size = len(page)
+        if page:
+            yield page
+            after = page[-1]["path"]
 
 
 def _just_before(prefix: str) -> str:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import mimetypes
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -22,6 +24,7 @@ from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
 from headrace.backends.buckets.cache import Cache
+from headrace.backends.buckets.client import asked
 from headrace.backends.buckets.failures import told
 from headrace.backends.buckets.listing import PAGE, list_objects
 from headrace.core.errors import DamageError, LakeError
@@ -32,8 +35,11 @@ from headrace.core.traffic import Traffic
 
 __all__ = ["BucketStore"]
 
+T = TypeVar("T")
+
 _PART = 8 * 2**20  # bytes of a part of an upload, at least; S3 takes 10,000 parts
 _PARTS = 9_000
+_CHUNK = 1 << 20
 _PIECE = 32 * 2**20  # bytes of a part of a download
 _FILES_AT_ONCE = 4
 _PARTS_AT_ONCE = 4
@@ -75,16 +81,17 @@ class BucketStore:
 
     def get(self, key: str) -> bytes:
         check_key(key)
-        with told("read", key, self._place):
-            data = bytes(obstore.get(self._client, key).bytes())
+        data = self._ask("read", key, lambda: bytes(obstore.get(self._client, key).bytes()))
         self.traffic.count(1, down=len(data))
         return data
 
-    def replace(self, key: str, data: bytes) -> None:
+    def replace(self, key: str, data: bytes | Path) -> None:
         check_key(key)
+        if isinstance(data, Path):
+            self._upload(key, data)
+            return
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
-        with told("put", key, self._place):
-            obstore.put(self._client, key, bytes(data), attributes={"Content-Type": kind}, use_multipart=False)
+        self._ask("put", key, lambda: obstore.put(self._client, key, data, attributes={"Content-Type": kind}, use_multipart=False))
         self.traffic.count(1, up=len(data))
 
     def delete(self, *keys: str) -> None:
@@ -95,8 +102,7 @@ class BucketStore:
         for start in range(0, len(keys), PAGE):
             page = list(keys[start : start + PAGE])
             try:
-                with told("delete", page[0], self._place):
-                    obstore.delete(self._client, page)
+                self._ask("delete", page[0], partial(obstore.delete, self._client, page))
             except KeyError:
                 self._delete_singly(page)
             self.traffic.count(1)
@@ -105,8 +111,7 @@ class BucketStore:
         """Where one that is gone already ends the whole request."""
         for key in keys:
             try:
-                with told("delete", key, self._place):
-                    obstore.delete(self._client, key)
+                self._ask("delete", key, partial(obstore.delete, self._client, key))
             except KeyError:
                 continue
 
@@ -159,8 +164,7 @@ class BucketStore:
     def copy(self, source: str, target: str) -> None:
         check_key(source), check_key(target)
         try:
-            with told("copy", source, self._place):
-                obstore.copy(self._client, source, target, overwrite=True)
+            self._ask("copy", source, lambda: obstore.copy(self._client, source, target, overwrite=True))
         except LakeError as error:
             if _TOO_LARGE_TO_COPY not in str(error):
                 raise
@@ -187,21 +191,26 @@ class BucketStore:
 
     # ------------------------------------------------ the work
 
+    def _ask(self, action: str, key: str, what: Callable[[], T]) -> T:
+        return asked(action, key, self._place, what)
+
     def _staged_path(self, key: str, *, forget: bool = False) -> Path | None:
         with self._lock:
             return self._staged.pop(key, None) if forget else self._staged.get(key)
 
     def _look_for(self, key: str) -> None:
         check_key(key)
-        with told("read", key, self._place):
-            obstore.head(self._client, key)
+        self._ask("read", key, lambda: obstore.head(self._client, key))
         self.traffic.count(1)
 
     def _upload(self, key: str, path: Path) -> None:
         size = path.stat().st_size
         part = max(_PART, math.ceil(size / _PARTS))
-        with told("put", key, self._place):
+
+        def upload() -> None:
             obstore.put(self._client, key, path, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=size > part)
+
+        self._ask("put", key, upload)
         self.traffic.count(1 if size <= part else math.ceil(size / part) + 2, up=size)
 
     def _fetch(self, file: FileEntry, target: Path) -> None:
@@ -223,15 +232,19 @@ class BucketStore:
         """The bytes of an object into a file; their digest."""
         if size is not None and size > _PIECE:
             return self._download_in_parts(key, size, target)
-        digest = sha256()
-        with told("read", key, self._place), target.open("wb") as file:
-            total = 0
-            for chunk in obstore.get(self._client, key).stream(min_chunk_size=1 << 20):
-                file.write(chunk)
-                digest.update(chunk)
-                total += len(chunk)
+
+        def download() -> tuple[str, int]:
+            digest, total = sha256(), 0
+            with target.open("wb") as file:
+                for chunk in obstore.get(self._client, key).stream(min_chunk_size=_CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    total += len(chunk)
+            return digest.hexdigest(), total
+
+        digest, total = self._ask("read", key, download)
         self.traffic.count(1, down=total)
-        return digest.hexdigest()
+        return digest
 
     def _download_in_parts(self, key: str, size: int, target: Path) -> str:
         starts = range(0, size, _PIECE)
@@ -246,8 +259,7 @@ class BucketStore:
         return digest.hexdigest()
 
     def _piece(self, key: str, start: int, end: int) -> memoryview:
-        with told("read", key, self._place):
-            found = memoryview(obstore.get_range(self._client, key, start=start, end=end))
+        found = self._ask("read", key, lambda: memoryview(obstore.get_range(self._client, key, start=start, end=end)))
         self.traffic.count(1, down=len(found))
         return found
 

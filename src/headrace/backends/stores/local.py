@@ -4,11 +4,13 @@ A file is written under its final name, in a folder that only its attempt uses, 
 is written aside and hard-linked into place, which is put-if-absent. The invariant: when `create`, `publish` or `confirm` has returned,
 the object and every folder name above it are on the disk, whoever made them.
 
+What is replaced (`replace`: nothing that an entry names) is written aside and renamed over the old.
+
 Listings skip names that begin with a dot, and no key has one: entries on their way lie in `.aside`.
 """
 
 # Strings and `os` on purpose: this is the hot path, and the crash tests put a shim in place of `os`.
-# ruff: noqa: PTH100, PTH102, PTH104, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
+# ruff: noqa: PTH100, PTH102, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -61,6 +63,25 @@ class LocalStore:
         except OSError as cause:
             raise _failure("write", key, self.uri, cause) from cause
 
+    def replace(self, key: str, data: bytes | Path) -> None:
+        target = self._file(key)
+        try:
+            aside = self._aside()
+            self._make_folder(os.path.dirname(target))
+            try:
+                if isinstance(data, bytes):
+                    _write(aside, data)
+                else:
+                    _copy_bytes(str(data), aside)
+                    _sync(aside)
+                os.rename(aside, target)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(aside)
+            self._settle([os.path.dirname(target)])
+        except OSError as cause:
+            raise _failure("write", key, self.uri, cause) from cause
+
     def get(self, key: str) -> bytes:
         try:
             fd = os.open(self._file(key), os.O_RDONLY)
@@ -76,18 +97,6 @@ class LocalStore:
             raise _failure("read", key, self.uri, cause) from cause
         finally:
             os.close(fd)
-
-    def replace(self, key: str, data: bytes) -> None:
-        target = self._file(key)
-        aside = f"{self._root}/{_ASIDE}/{os.urandom(16).hex()}"
-        try:
-            self._make_folder(os.path.dirname(aside))
-            self._make_folder(os.path.dirname(target))
-            _write(aside, data)
-            os.rename(aside, target)
-            self._settle([os.path.dirname(target)])
-        except OSError as cause:
-            raise _failure("write", key, self.uri, cause) from cause
 
     def delete(self, *keys: str) -> None:
         for key in keys:
@@ -180,9 +189,8 @@ class LocalStore:
             raise _failure("delete", key, self.uri, cause) from cause
 
     def _link_aside(self, target: str, data: bytes) -> bool:
-        aside = f"{self._root}/{_ASIDE}/{os.urandom(16).hex()}"
+        aside = self._aside()
         folder = os.path.dirname(target)
-        self._make_folder(os.path.dirname(aside))
         self._make_folder(folder)
         try:
             _write(aside, data)
@@ -197,6 +205,11 @@ class LocalStore:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(aside)
+
+    def _aside(self) -> str:
+        """A new name beside all keys, for what is on its way."""
+        self._make_folder(f"{self._root}/{_ASIDE}")
+        return f"{self._root}/{_ASIDE}/{os.urandom(16).hex()}"
 
     def _make_folder(self, folder: str) -> None:
         try:

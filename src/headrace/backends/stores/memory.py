@@ -52,6 +52,12 @@ class MemoryStore:
             self._objects[key] = bytes(data)
             return True
 
+    def replace(self, key: str, data: bytes | Path) -> None:
+        found = bytes(data) if isinstance(data, bytes) else data.read_bytes()
+        with self._lock:
+            self._objects[check_key(key)] = found
+            (self._folder / "read" / key).unlink(missing_ok=True)
+
     def get(self, key: str) -> bytes:
         with self._lock:
             return self._objects[check_key(key)]
@@ -95,11 +101,6 @@ class MemoryStore:
     def copy(self, source: str, target: str) -> None:
         data = self.get(source)
         self._local("staged", target).write_bytes(data)
-
-    def replace(self, key: str, data: bytes) -> None:
-        with self._lock:
-            self._objects[check_key(key)] = bytes(data)
-            (self._folder / "read" / key).unlink(missing_ok=True)
 
     def delete(self, *keys: str) -> None:
         for key in keys:
