@@ -58,9 +58,9 @@ def pack(taken: Iterable[Known]) -> bytes:
 
 def unpack(data: bytes, *, source: str) -> frozenset[Known]:
     """What `pack` wrote. DamageError for anything else; `source` says what was read."""
+    if not data:  # gzip takes that for nothing, well packed
+        raise DamageError(f"{source} is no record of the files that were taken: it is empty")
     try:
-        if not data:
-            raise EOFError("it is empty")
         lines = gzip.decompress(data).decode().split("\n")[:-1]
         return frozenset((str(uri), str(mark)) for uri, mark in map(json.loads, lines))
     except (ValueError, TypeError, OSError, EOFError, zlib.error) as cause:

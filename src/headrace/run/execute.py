@@ -33,7 +33,8 @@ from headrace.run.session import Session
 from headrace.run.upstream import gather_upstream
 from headrace.steps.champions import open_champion
 from headrace.steps.datasets import take_rows
-from headrace.steps.landing import Bronze, is_known_to_be, marks_of, origin_marks
+from headrace.steps.intake import intake_in_words
+from headrace.steps.landing import Bronze, is_known_to_be, marks_of, news_in_words, origin_marks
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
@@ -159,7 +160,7 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
             job.state, job.why = "cached", "the files hold the same bytes"
             return None
         job.why = "its files were written again, with the same bytes"
-    job.why = job.why or _news(made.origin)
+    job.why = job.why or news_in_words(made.origin)
     return worked
 
 
@@ -172,19 +173,11 @@ def _only_new(job: _Job, step: Source, attempt: Attempt, current: Manifest | Non
     taken = digest_of(sorted(origin_marks(made.origin).items()))
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made), "taken": taken})
     worked = _content(job, made, fingerprint, None)
-    if past.own is not None:
-        job.why = "read again from the bytes in the lake"
+    job.why = intake_in_words(made.origin) if past.own is None else "read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
         job.state, job.why = "cached", "the files hold the same bytes"
         return None
     return worked
-
-
-def _news(origin: Mapping[str, JSON]) -> str:
-    """How many files were new or changed, where others were in the lake already and were not fetched; else nothing."""
-    told = [f"{count} {kind}" for kind in ("new", "changed", "gone") if (count := _count(origin, kind))]
-    same = _count(origin, "unchanged")
-    return f"its files: {', '.join([*told, f'{same} unchanged and not fetched again'])}" if same else ""
 
 
 def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:

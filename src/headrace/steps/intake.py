@@ -19,7 +19,7 @@ from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.steps.landing import Bronze, check_unchanged, land, land_again, marks_of
 
-__all__ = ["TAKEN", "Intake", "Past", "take_again", "take_new", "taken_part", "told_files"]
+__all__ = ["TAKEN", "Intake", "Past", "intake_in_words", "take_again", "take_new", "taken_part", "told_files"]
 
 TAKEN = "taken"
 """The part of a commit that says which files were taken by the end of its interval."""
@@ -92,6 +92,16 @@ def taken_part(past: Past, intake: Intake, attempt: Attempt) -> Part:
 def told_files(files: Sequence[RawFile]) -> list[JSON]:
     """Where bytes came from, as a receipt has it."""
     return [{"uri": f.uri, "mark": f.mark, "modified_at": f.modified_at.isoformat() if f.modified_at else None} for f in files]
+
+
+def intake_in_words(origin: Mapping[str, JSON]) -> str:
+    """What an interval took, from what is told of its origin.
+
+    >>> intake_in_words({"new": 2, "changed": 0, "left": 1})
+    '2 new, 1 left for the next interval'
+    """
+    taken = [f"{origin[kind]} {kind}" for kind in ("new", "changed") if origin.get(kind)] or ["no new file"]
+    return ", ".join([*taken, *([f"{origin['left']} left for the next interval"] if origin.get("left") else [])])
 
 
 def _remarks(chosen: Chosen, interval: Interval) -> Sequence[str]:

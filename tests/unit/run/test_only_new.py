@@ -74,8 +74,9 @@ def test_each_interval_takes_what_was_written_before_its_end_and_was_not_taken(i
     (first,) = lab.run(D1)
     assert (first.rows_kept, items(lab, D1)) == (2, ["tea", "salt"])
     assert first.notes == (f"`{inbox.folder}/c.csv` came at or after 2026-01-02T00:00:00Z and is left for the next interval",)
+    assert first.why == "2 new, 1 left for the next interval"
     (second,) = lab.run(D2)
-    assert (items(lab, D2), second.notes) == (["rice"], ())
+    assert (items(lab, D2), second.why, second.notes) == (["rice"], "1 new", ())
     assert current(lab, D2).receipt["origin"]["new"] == 1
 
 
@@ -93,6 +94,7 @@ def test_an_interval_without_a_new_file_is_empty_and_says_so(inbox: Inbox) -> No
     lab.run(D1)
     (receipt,) = lab.run(D2)
     assert (receipt.state, receipt.rows_kept, items(lab, D2)) == ("made", 0, [])
+    assert receipt.why == "no new file"
     assert receipt.notes == ("no file is new: the interval is empty",)
 
 
