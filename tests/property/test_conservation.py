@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from headrace.backends.sources.csv import open as open_csv
-from headrace.backends.sources.csv.reading import _screen, _session
+from headrace.backends.sources.csv.loading import load_exactly, load_piece, screen
+from headrace.backends.texts.reading import Room, opened_room
 from headrace.core.contract import Contract, ContractField
 from headrace.core.dialect import Dialect
 from headrace.core.errors import SourceError
@@ -94,8 +95,8 @@ def test_any_bytes_are_refused_or_accounted_for(tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    with _session(tmp_path_factory.mktemp("session")) as opened:
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with opened_room(tmp_path_factory.mktemp("room")) as opened:
         yield opened
 
 
@@ -124,7 +125,7 @@ def texts(draw: st.DrawFn) -> tuple[bytes, Dialect, int]:
 @given(made=texts(), options=st.sampled_from([{}, {"null_words": ["NA"]}]))
 @settings(max_examples=150)
 def test_both_ways_of_reading_a_piece_give_the_same_texts(
-    session: object, made: tuple[bytes, Dialect, int], options: dict[str, list[str]]
+    room: Room, made: tuple[bytes, Dialect, int], options: dict[str, list[str]]
 ) -> None:
     data, dialect, width = made
     try:
@@ -133,10 +134,10 @@ def test_both_ways_of_reading_a_piece_give_the_same_texts(
         return
     positions = tuple(range(width))
     for piece in found:
-        session._load(piece, width, positions, options)
-        taken = session.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
-        sound, odd = _screen(piece, width)
-        session._load_exactly(dialect, sound, positions, options)
-        exact = session.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
+        load_piece(room, piece, width, positions, options)
+        taken = room.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
+        sound, odd = screen(piece, width)
+        load_exactly(room, dialect, sound, positions, options)
+        exact = room.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
         assert taken == exact
         assert len(exact) + len(odd) == piece.records

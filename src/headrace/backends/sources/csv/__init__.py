@@ -1,7 +1,7 @@
 """CSV and its relatives: delimited text, plain or gzip, in UTF-8.
 
-`landing` counts and cuts the bytes, `layout` matches a file's header with a contract, `reading` makes the rows. The invariant: each
-record that was counted when the file landed is in the rows or in the quarantine, once.
+`landing` counts and cuts the bytes, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
+invariant: each record that was counted when the file landed is in the rows or in the quarantine, once.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ class CsvFormat:
     def read(
         self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
     ) -> ReadResult:
-        from headrace.backends.sources.csv.reading import read
+        from headrace.backends.sources.csv.loading import OpenedCsv
+        from headrace.backends.texts.reading import read_texts
 
-        return read(files, contract=contract, options=options, rows=rows, quarantine=quarantine)
+        def opened(file: Landed) -> OpenedCsv:
+            return OpenedCsv(file, options, has_contract=contract is not None)
+
+        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         return header_of(path, options, name=path.name)

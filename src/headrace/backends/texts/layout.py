@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.backends.sources.csv.delimiters import delimiter_advice
 from headrace.core.casts import cast_sql, failure_words, literal
 from headrace.core.checks import Breach, breaches_of, literal_of
 from headrace.core.contract import Contract, ContractField
+from headrace.core.delimiters import delimiter_advice
 from headrace.core.errors import SourceError, did_you_mean
 from headrace.core.ports import JSON
 

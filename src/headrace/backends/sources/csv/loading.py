@@ -1,0 +1,140 @@
+"""Pieces of landed CSV files as tables of texts, by DuckDB where it can prove that it lost nothing.
+
+Where DuckDB refuses a piece, or does not find the number of records that were counted, the piece is split here record by record. The
+invariant: each record of a piece is in the table once, or said to be odd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from headrace.backends.sources.csv.landing import cut
+from headrace.backends.texts.reading import Loaded, Room
+from headrace.core.casts import literal
+from headrace.core.delimiters import delimiter_advice
+from headrace.core.dialect import Dialect, fields_of
+from headrace.core.errors import SourceError
+from headrace.core.ports import JSON, Landed
+from headrace.core.records import Piece, Record
+
+__all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
+
+
+class OpenedCsv:
+    """One file that is about to be read: see `headrace.backends.texts.reading.Opened`."""
+
+    def __init__(self, file: Landed, options: Mapping[str, JSON], *, has_contract: bool) -> None:
+        self._cut = cut(file.path, options, name=file.name)
+        self._options = options
+        if not has_contract:
+            _check_delimiter(self._cut.names, options, file.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._cut.names
+
+    def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
+        for piece in self._cut.pieces:
+            odd = load_piece(room, piece, len(self.names), positions, self._options)
+            yield Loaded(piece.records, odd or {}, _places_in(piece), is_slow=odd is not None)
+
+
+def load_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str] | None:
+    """Fill `piece` with the texts of a piece: None when DuckDB read every record, else what is wrong with those that are left out."""
+    if _load_fast(room, piece, width, positions, options):
+        return None
+    sound, odd = screen(piece, width)
+    if odd and _load_fast(room, _only(piece, sound), width, positions, options):
+        room.connection.execute(
+            "CREATE OR REPLACE TEMP TABLE number AS SELECT unnest(range(1, len($1) + 1)) AS n, unnest($1::BIGINT[]) AS own",
+            [list(sound)],
+        )
+        room.connection.execute(
+            "CREATE OR REPLACE TEMP TABLE piece AS SELECT own AS n, piece.* EXCLUDE (n) FROM piece JOIN number USING (n) ORDER BY own"
+        )
+        return odd
+    load_exactly(room, piece.dialect, sound, positions, options)
+    return odd
+
+
+def load_exactly(
+    room: Room, dialect: Dialect, sound: Mapping[int, bytes], positions: Sequence[int | None], options: Mapping[str, JSON]
+) -> None:
+    """Fill `piece` with records that were split here, field by field."""
+    nulls = {b"", *(word.encode() for word in _null_words(options))}
+    columns: list[list[str | None]] = [[] for _ in positions]
+    for raw in sound.values():
+        fields = fields_of(raw, dialect)
+        for column, position in zip(columns, positions, strict=True):
+            text, quoted = (b"", False) if position is None or isinstance(fields, str) else fields[position]
+            column.append(None if not quoted and text in nulls else text.decode())
+    chosen = "".join(f", unnest(${k + 2}::VARCHAR[]) AS t{k}" for k in range(len(positions)))
+    room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT unnest($1::BIGINT[]) AS n{chosen}", [list(sound), *columns])
+
+
+def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> bool:
+    if not piece.is_even(width):
+        return False
+    room.file.write_bytes(piece.data)
+    texts = ["CAST(NULL AS VARCHAR)" if position is None else f"c{position}" for position in positions]
+    chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
+    scan = _scan_sql(room.file, piece.dialect, width, _null_words(options))
+    try:
+        loaded = room.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE piece AS SELECT row_number() OVER () AS n{chosen} FROM {scan}"
+        ).fetchall()
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        return False
+    return bool(loaded[0][0] == piece.records)
+
+
+def _places_in(piece: Piece) -> Callable[[Container[int]], Mapping[int, Record]]:
+    return lambda wanted: dict(piece.split(wanted))
+
+
+def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:
+    """Without a contract, one column whose name holds another delimiter is not taken for a table."""
+    advice = "" if options.get("names") or len(names) > 1 else delimiter_advice(names, str(options.get("delimiter", ",")))
+    if advice:
+        raise SourceError(f"The header of `{file}` is one column, `{names[0]}`. {advice} If it is one column, give the source a contract.")
+
+
+def screen(piece: Piece, width: int) -> tuple[dict[int, bytes], dict[int, str]]:
+    """The records that have as many fields as the header, by number, and what is wrong with the others."""
+    sound: dict[int, bytes] = {}
+    odd: dict[int, str] = {}
+    delimiter, quote = piece.dialect.delimiter, piece.dialect.quote
+    for n, raw in enumerate(piece.texts(), 1):
+        if quote and quote in raw:
+            fields = fields_of(raw, piece.dialect)
+            found = fields if isinstance(fields, str) else len(fields)
+        else:
+            found = raw.count(delimiter) + 1
+        if found == width:
+            sound[n] = raw
+        else:
+            odd[n] = found if isinstance(found, str) else f"record has {found} field{'s' if found != 1 else ''}, the header has {width}"
+    return sound, odd
+
+
+def _only(piece: Piece, sound: Mapping[int, bytes]) -> Piece:
+    return Piece(b"\n".join(sound.values()), len(sound), piece.line, piece.offset, piece.dialect)
+
+
+def _scan_sql(path: Path, dialect: Dialect, width: int, null_words: Sequence[str]) -> str:
+    columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(width))
+    nulls = ", ".join(map(literal, ["", *null_words]))
+    quote, escape = dialect.quote.decode(), (dialect.escape or dialect.quote).decode()
+    return (
+        f"read_csv({literal(str(path))}, columns = {{{columns}}}, auto_detect = false, header = false, delim = {literal(dialect.delimiter.decode())}, "
+        f"quote = {literal(quote)}, escape = {literal(escape)}, nullstr = [{nulls}], allow_quoted_nulls = false, strict_mode = true, "
+        "null_padding = false, parallel = false, compression = 'none')"
+    )
+
+
+def _null_words(options: Mapping[str, JSON]) -> list[str]:
+    words = options.get("null_words", ())
+    return [str(word) for word in words] if isinstance(words, list | tuple) else []

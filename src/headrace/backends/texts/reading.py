@@ -1,0 +1,213 @@
+"""Pieces of text files to typed rows and a quarantine, in DuckDB.
+
+A format fills the table `piece` with the texts of a piece's records (`n` from 1, then `t0`, `t1`, …), and says which records it could not
+read and why; here they are cast, checked a column at a time, and kept or quarantined. The invariant: of each piece, records == kept +
+quarantined, and of each file, the sum is what was counted when it landed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+import duckdb
+
+from headrace.backends.texts.inference import infer
+from headrace.backends.texts.layout import Layout, lay_out
+from headrace.core.casts import literal
+from headrace.core.checks import identifier
+from headrace.core.contract import Contract
+from headrace.core.errors import SourceError
+from headrace.core.ports import JSON, Landed, ReadResult
+from headrace.core.records import Record
+
+__all__ = ["Loaded", "Opened", "Room", "opened_room", "read_texts"]
+
+_MEMORY = "384MB"  # beyond that DuckDB spills beside the output
+_EXAMPLE = 200
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where a format fills `piece`: the connection, and a file of its own to hand bytes to DuckDB by."""
+
+    connection: duckdb.DuckDBPyConnection
+    file: Path
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A piece whose texts are in the table `piece`. `odd` says of each record that is not there what is wrong with it.
+
+    `places` finds records by their numbers; `is_slow` says that they were split one by one.
+    """
+
+    records: int
+    odd: Mapping[int, str]
+    places: Callable[[Container[int]], Mapping[int, Record]]
+    is_slow: bool = False
+
+
+class Opened(Protocol):
+    """A file that is about to be read: the names of its columns, and its records piece by piece."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
+        """Fill `piece` with each piece in turn; `t0`, `t1`, … are the columns at these positions, NULL where there is none."""
+        ...
+
+
+@dataclass
+class _Tally:
+    """What reading has found so far."""
+
+    kept: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict[str, str])
+    undeclared: dict[str, None] = field(default_factory=dict[str, None])
+    slow_pieces: int = 0
+
+
+def read_texts(
+    files: Sequence[Landed],
+    open_file: Callable[[Landed], Opened],
+    *,
+    contract: Contract | None,
+    options: Mapping[str, JSON],
+    rows: Path,
+    quarantine: Path,
+) -> ReadResult:
+    """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records."""
+    with opened_room(rows.parent) as room:
+        session = _Session(room)
+        notes: list[str] = []
+        if contract is None:
+            texts = (names for file in files for names in session.texts(open_file(file)))
+            contract = infer(session.room.connection, texts)
+        session.begin(contract)
+        tally = _Tally()
+        for file in files:
+            session.read_file(file, open_file(file), contract, options, tally)
+        session.write(rows, quarantine)
+        if tally.slow_pieces:
+            notes.append(f"{tally.slow_pieces} pieces were split record by record, since DuckDB did not read every record of them")
+        return ReadResult(
+            rows_read=tally.kept + tally.rejected,
+            rows_kept=tally.kept,
+            rows_quarantined=tally.rejected,
+            schema=contract.schema,
+            undeclared=tuple(tally.undeclared),
+            reasons=dict(tally.reasons.most_common()),
+            examples=tally.examples,
+            notes=tuple(notes),
+        )
+
+
+@contextmanager
+def opened_room(folder: Path) -> Iterator[Room]:
+    """A DuckDB of its own in memory, one thread, so that order and bytes are the same each time; it spills beside the output."""
+    with TemporaryDirectory(prefix="headrace-texts-") as work, TemporaryDirectory(prefix=".texts-", dir=folder) as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 1,
+            "memory_limit": _MEMORY,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+        }
+        with duckdb.connect(config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield Room(connection, Path(work) / "piece.txt")
+
+
+class _Session:
+    """The tables of one reading: `kept` and `rejected` for all files, `piece`, `typed`, `bad` and `broken` for the piece at hand."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self._execute = room.connection.execute
+
+    def begin(self, contract: Contract) -> None:
+        columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in contract.schema)
+        self._execute(f"CREATE TEMP TABLE kept ({columns})")
+        self._execute("CREATE TEMP TABLE rejected (file VARCHAR, line BIGINT, columns VARCHAR[], reasons VARCHAR[], raw BLOB)")
+
+    def write(self, rows: Path, quarantine: Path) -> None:
+        for table, path in (("kept", rows), ("rejected", quarantine)):
+            self._execute(f"COPY {table} TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
+    def texts(self, opened: Opened) -> Iterator[tuple[str, ...]]:
+        """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time."""
+        for _ in opened.load(self.room, range(len(opened.names))):
+            yield opened.names
+
+    def read_file(self, file: Landed, opened: Opened, contract: Contract, options: Mapping[str, JSON], tally: _Tally) -> None:
+        layout = lay_out(opened.names, contract, options, file=file.name)
+        tally.undeclared.update(dict.fromkeys(layout.undeclared))
+        before = tally.kept + tally.rejected
+        for piece in opened.load(self.room, layout.positions):
+            self._read_piece(file.name, piece, layout, tally)
+        found = tally.kept + tally.rejected - before
+        if found != file.records:
+            raise SourceError(
+                f"`{file.name}` had {file.records} records when it landed, and {found} when it was read from the lake. Its bytes were changed: run again."
+            )
+
+    def _read_piece(self, file: str, piece: Loaded, layout: Layout, tally: _Tally) -> None:
+        tally.slow_pieces += piece.is_slow
+        with _explained(file):
+            self._execute(f"CREATE OR REPLACE TEMP TABLE typed AS SELECT *, {layout.casts_sql} FROM piece")
+            kept = self._execute(f"INSERT INTO kept SELECT {layout.finished_sql} FROM typed WHERE NOT ({layout.bad_sql})").fetchall()[0][0]
+        tally.kept += kept
+        if kept < piece.records:
+            self._quarantine(file, piece, layout, tally)
+
+    def _quarantine(self, file: str, piece: Loaded, layout: Layout, tally: _Tally) -> None:
+        execute = self._execute
+        execute(f"CREATE OR REPLACE TEMP TABLE bad AS SELECT * FROM typed WHERE {layout.bad_sql}")
+        execute(f"CREATE OR REPLACE TEMP TABLE broken AS SELECT n, {layout.reasons_sql} FROM bad")
+        execute("INSERT INTO broken SELECT unnest($1::BIGINT[]), [], [unnest($2::VARCHAR[])]", [list(piece.odd), list(piece.odd.values())])
+        wanted = {row[0] for row in execute("SELECT n FROM broken").fetchall()}
+        places = dict(piece.places(wanted))
+        execute(
+            "CREATE OR REPLACE TEMP TABLE place AS SELECT unnest($1::BIGINT[]) AS n, unnest($2::BIGINT[]) AS line, unnest($3::BLOB[]) AS raw",
+            [list(places), [r.line for r in places.values()], [r.raw for r in places.values()]],
+        )
+        execute("INSERT INTO rejected SELECT $1, line, columns, reasons, raw FROM broken JOIN place USING (n) ORDER BY n", [file])
+        tally.rejected += len(places)
+        counted = [(reason, 1, n) for n, reason in piece.odd.items()] + self._count(layout)
+        for reason, count, first in counted:
+            tally.reasons[reason] += count
+            tally.examples.setdefault(reason, _example(file, places[first]))
+
+    def _count(self, layout: Layout) -> list[tuple[str, int, int]]:
+        """How many records broke each rule, and the first that did."""
+        if not layout.breaches:
+            return []
+        figures = ", ".join(f"count(*) FILTER ({b.condition}), min(n) FILTER ({b.condition})" for b in layout.breaches)
+        found = self._execute(f"SELECT {figures} FROM bad").fetchall()[0]
+        return [(b.kind, count, first) for b, count, first in zip(layout.breaches, found[::2], found[1::2], strict=True) if count]
+
+
+@contextmanager
+def _explained(file: str) -> Iterator[None]:
+    """What DuckDB can't carry out of a contract or of options: a pattern, a form of times, a time zone."""
+    try:
+        yield
+    except (duckdb.InvalidInputException, duckdb.NotImplementedException, duckdb.BinderException) as error:
+        said = str(error).partition("\n")[0]
+        raise SourceError(
+            f"`{file}` can't be checked against its contract and options: {said} "
+            "Look at pattern=, which has no look-around or back-references, date_format=, datetime_format= and timezone=."
+        ) from error
+
+
+def _example(file: str, record: Record) -> str:
+    raw = record.raw[:_EXAMPLE].decode("utf-8", "replace")
+    return f"{file}:{record.line}: {raw}{'…' if len(record.raw) > _EXAMPLE else ''}"
