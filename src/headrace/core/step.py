@@ -87,11 +87,15 @@ class Policy:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Where a source lies and how it is read: `format` is a flavour of `backends/sources`."""
+    """Where a source lies and how it is read: `format` is a flavour of `backends/sources`.
+
+    With `only_new` an interval takes the files that no interval before it took.
+    """
 
     format: str
     location: str
     options: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    only_new: bool = False
 
     @property
     def is_by_interval(self) -> bool:

@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from headrace.backends.buckets.address import Address
 from headrace.core.errors import HeadraceError, LakeError, TransientError
 
-__all__ = ["is_about_another_version", "told"]
+__all__ = ["DeniedError", "is_about_another_version", "told"]
 
 _PERMISSIONS = {
     "s3": {
@@ -50,6 +50,7 @@ _KEYS_REFUSED = {
     "InvalidToken": "does not accept the session token",
 }
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "AuthorizationFailure", "AuthorizationPermissionMismatch"}
+_IS_DENIED = "access is denied"
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _PASSING = {
     "RequestTimeout",
@@ -79,6 +80,10 @@ _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting [^\w]*(?:quot;|#34;)?([a-z]+-[a-z-]+-\d)")
 
 
+class DeniedError(LakeError):
+    """It is not allowed to ask, whether there is something or not."""
+
+
 @contextmanager
 def told(action: str, key: str, place: Address) -> Iterator[None]:
     """Errors of obstore within become headrace's own: KeyError for what is not there, TransientError, or LakeError."""
@@ -106,7 +111,7 @@ def failure(action: str, key: str, place: Address, cause: BaseException) -> Head
     start = f"Could not {action} `{key}` in {place}"
     lasting = _lasting(action, place, cause, text, code=code, status=status)
     if lasting:
-        return LakeError(f"{start}: {lasting}")
+        return (DeniedError if lasting.startswith(_IS_DENIED) else LakeError)(f"{start}: {lasting}")
     short = _no_answer(account) if not status and not code else ""
     may_be_done = "" if action in ("read", "list") else " What was asked may have been done all the same."
     return TransientError(f"{start}: {short or _short(text, code)}.{may_be_done} Run again.")
@@ -156,11 +161,11 @@ def _status(text: str) -> int:
 def _denied(action: str, place: Address, text: str) -> str:
     needed = _PERMISSIONS[place.kind].get(action, "")
     if "kms" in text.lower():
-        return f"access is denied by the encryption key: kms:GenerateDataKey (to put) and kms:Decrypt (to read) are needed on it. ({_short(text, '')})"
+        return f"{_IS_DENIED} by the encryption key: kms:GenerateDataKey (to put) and kms:Decrypt (to read) are needed on it. ({_short(text, '')})"
     more = ""
     if action == "read" and place.kind == "s3":
         more = " Without s3:ListBucket on the bucket S3 also says so of what is not there."
-    return f"access is denied. The permission that is needed: {needed}.{more} See: headrace iam FILE --profile …"
+    return f"{_IS_DENIED}. The permission that is needed: {needed}.{more} See: headrace iam FILE --profile …"
 
 
 def _no_answer(account: str) -> str:

@@ -46,6 +46,7 @@ class LocalStore:
     """A store in a folder of one file system that has hard links: see `headrace.core.store.Store`."""
 
     concurrency = 1
+    traffic = None
 
     def __init__(self, root: str | Path) -> None:
         self._root = os.path.abspath(root)
