@@ -35,7 +35,8 @@ class Chosen:
 def choose(found: Sequence[RawFile], taken: AbstractSet[Known], end: datetime) -> Chosen:
     """What an interval that ends then takes of the files that are there. SourceError for one of which the origin does not say what has to be known."""
     uris = {uri for uri, _ in taken}
-    new, late = [], []
+    new: list[RawFile] = []
+    late: list[RawFile] = []
     for file in found:
         if file.modified_at is None or not file.mark:
             raise SourceError(
