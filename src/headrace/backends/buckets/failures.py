@@ -69,7 +69,7 @@ _NO_ANSWER = {  # in the library's account of a connection: what happened
     "dns error": "the name of the server is not known; see `endpoint` and `region`",
     "ConnectionRefused": "nothing listens at the server's address; see `endpoint`",
     "InvalidContentType": "the server does not speak https; see `endpoint`",
-    "kind: Connect": "the server could not be reached",
+    "kind: Connect,": "the server could not be reached",
     "kind: Interrupted": "the connection broke",
     "kind: Body": "the answer ended in the middle",
 }
@@ -89,14 +89,18 @@ def told(action: str, key: str, place: Address) -> Iterator[None]:
     """Errors of obstore within become headrace's own: KeyError for what is not there, TransientError, or LakeError."""
     try:
         yield
+    except HeadraceError:
+        raise
     except FileNotFoundError as cause:
+        if cause.errno is not None:
+            raise _of_this_machine(action, key, place, cause) from cause
         if any(word in str(cause) for word in (*_NO_BUCKET, *_PASSING)):
             raise failure(action, key, place, cause) from cause
         raise KeyError(key) from None
     except (BaseError, ValueError, TimeoutError, ConnectionError) as cause:
-        if isinstance(cause, HeadraceError):
-            raise
         raise failure(action, key, place, cause) from cause
+    except OSError as cause:
+        raise _of_this_machine(action, key, place, cause) from cause
 
 
 def failure(action: str, key: str, place: Address, cause: BaseException) -> HeadraceError:
@@ -111,6 +115,14 @@ def failure(action: str, key: str, place: Address, cause: BaseException) -> Head
     short = _no_answer(account) if not status and not code else ""
     may_be_done = "" if action in ("read", "list") else " What was asked may have been done all the same."
     return TransientError(f"{start}: {short or _short(text, code)}.{may_be_done} Run again.")
+
+
+def _of_this_machine(action: str, key: str, place: Address, cause: OSError) -> HeadraceError:
+    """The error for what went wrong on this side: a full disk, or a cache that was cleared under us."""
+    start = f"Could not {action} `{key}` in {place}: the local copy `{cause.filename}`"
+    if isinstance(cause, FileNotFoundError):
+        return TransientError(f"{start} is gone: the cache was cleared while it was used. Run again.")
+    return LakeError(f"{start} can't be used: {cause.strerror}. The setting `cache` says where local copies are kept.")
 
 
 def _lasting(action: str, place: Address, cause: BaseException, text: str, *, code: str, status: int) -> str:
