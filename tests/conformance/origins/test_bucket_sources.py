@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from iam_evaluator import Recorded, missing
 from object_proxy import ObjectProxy, object_proxy
 from object_servers import S3Server, moto_server, s3_server, why_no
 
@@ -27,6 +28,7 @@ from headrace.run.arrival import awaited, look_from_afar
 from headrace.run.backfill import Ran, carry_out
 from headrace.run.connections import Connections, find_connection
 from headrace.run.observe import Request, make_plan
+from headrace.run.permissions import Asked, permissions
 from headrace.run.session import Session, open_lake_at
 
 DAYS = [Interval.of(f"2026-01-0{n}", f"2026-01-0{n + 1}") for n in range(1, 5)]
@@ -388,6 +390,25 @@ def test_a_setting_that_means_nothing_to_a_bucket_is_an_error(world: World) -> N
     error = world.error()
     assert isinstance(error, ConfigurationError)
     assert "`max_size` is set for it, and means nothing to" in str(error)
+
+
+@pytest.mark.parametrize("location", ["in/{start:%Y-%m-%d}.csv", "in/*.csv", "in/**/*.csv", "in/2026-*/a.csv"])
+def test_its_requests_are_those_that_the_policy_of_headrace_iam_allows(world: World, watched: ObjectProxy, location: str) -> None:
+    world.location, world.lake, world.options["missing"] = location, f"s3://{world.server.bucket}/lake", "empty"
+    for name in ("2026-01-01.csv", "2026-01/a.csv", "empty.csv"):
+        world.put(name, "tea,1.5")
+    world.run(*DAYS[:2])
+    session = world.session()
+    (steps, *_) = permissions(session.graph, session.config, Asked())
+    assert steps.policy is not None
+    asked = [
+        Recorded(action, one.bucket, one.key, one.query.get("prefix", one.key if action == "s3:ListBucket" else None))
+        for one in watched.recorded()
+        for action in one.actions
+        if (one.key or one.query.get("prefix", "")).startswith("in/")
+    ]
+    assert asked
+    assert missing(steps.policy.to_json(), asked) == []
 
 
 # ---------------------------------------------------------------- waiting
