@@ -149,7 +149,7 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         location=location,
         now=session.clock(),
         landed=_landed(job, current),
-        known=_known(job, current, before),
+        known=None if step.name in session.experiment else _known(job, current, before),
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
     worked = _content(job, made, fingerprint, None)

@@ -6,12 +6,13 @@ and whoever makes the next one starts from what that commit says; so two that ru
 
 from __future__ import annotations
 
-from headrace.core.errors import NotReadyError
+from headrace.core.errors import ConfigurationError, NotReadyError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
 from headrace.core.step import Source
 from headrace.core.taken import Known, unpack
 from headrace.lake.lake import Lake, VanishedError
+from headrace.lake.log import DatasetLog
 from headrace.run.session import Session
 from headrace.steps.intake import TAKEN, Past
 from headrace.steps.landing import Bronze, marks_of
@@ -27,18 +28,38 @@ def past_of(session: Session, step: Source, interval: Interval) -> Past:
     log = session.lake.log(session.graph.name, step.name)
     own = _newest_data(log.history(interval))
     previous = session.graph.before(step, interval)
-    taken: frozenset[Known] = frozenset()
-    if previous is not None:
-        current = log.current(previous)
-        if current is not None and current.kind == "expired":
-            taken = _of_expired(session.lake, _newest_data(log.history(previous)), previous)
-        else:
-            taken = log.read(previous, lambda manifest: _taken(session.lake, manifest))
-            current = log.current(previous)
-        if current is not None:
-            log.confirm(current)
+    taken = _until(session.lake, log, previous) if previous is not None else _at_the_beginning(session.lake, log, interval)
     bronze = None if own is None else Bronze(own, lambda files: session.lake.paths_of(own, files))
     return Past(taken, bronze)
+
+
+def _until(lake: Lake, log: DatasetLog, interval: Interval) -> frozenset[Known]:
+    """What was taken by the end of an interval, which is built on."""
+    current = log.current(interval)
+    if current is not None and current.kind == "expired":
+        taken = _of_expired(lake, _newest_data(log.history(interval)), interval)
+    else:
+        taken = log.read(interval, lambda manifest: _taken(lake, manifest))
+        current = log.current(interval)
+    if current is not None:
+        log.confirm(current)
+    return taken
+
+
+def _at_the_beginning(lake: Lake, log: DatasetLog, interval: Interval) -> frozenset[Known]:
+    """Nothing, unless the pipeline began at another time once. ConfigurationError where a later interval has taken what this one would."""
+    first = log.first()
+    if first is None or first == interval:
+        return frozenset()
+    if first.start > interval.start:
+        raise ConfigurationError(
+            f"{log.name} has taken files since {first.label}, and what lay there then is in that interval: an earlier one can't take it any more. "
+            f'Set start="{first.label}" again.'
+        )
+    for earlier in reversed([one for one in log.versions(None) if one.start < interval.start]):
+        if _newest_data(log.history(earlier)) is not None:
+            return _until(lake, log, earlier)
+    return frozenset()
 
 
 def _taken(lake: Lake, manifest: Manifest) -> frozenset[Known]:

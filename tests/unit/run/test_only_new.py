@@ -12,7 +12,7 @@ from labs import going_on, planned, said
 from pydantic import BaseModel
 
 import headrace as hr
-from headrace.core.errors import DamageError, NotReadyError, PipelineError, SourceError
+from headrace.core.errors import ConfigurationError, DamageError, NotReadyError, PipelineError, SourceError
 from headrace.core.past import needs_past
 from headrace.core.ports import RawFile
 from headrace.core.taken import choose, pack, unpack
@@ -44,8 +44,8 @@ class Inbox:
         os.utime(path, (time, time))
         return path
 
-    def pipeline(self, contract: type[BaseModel] = Sale, pattern: str = "*.csv", **options: Any) -> hr.Pipeline:
-        shop = hr.Pipeline("shop", schedule="@daily", start=D1)
+    def pipeline(self, contract: type[BaseModel] = Sale, pattern: str = "*.csv", *, start: str = D1, **options: Any) -> hr.Pipeline:
+        shop = hr.Pipeline("shop", schedule="@daily", start=start)
         shop.source("sales", hr.csv(str(self.folder / pattern), only_new=True), contract=contract, **options)
         return shop
 
@@ -184,6 +184,24 @@ def test_once_it_is_made_nothing_is_missing(inbox: Inbox) -> None:
     lab = Lab(inbox.pipeline(missing="empty"))
     lab.run(D1)
     assert missing_inputs(lab.session, lab.graph.step("sales"), lab.interval(D2)) == []
+
+
+def test_a_pipeline_that_begins_later_than_it_did_goes_on_from_what_was_taken(inbox: Inbox) -> None:
+    inbox.drop("a.csv", "tea", "2026-01-01T10:00")
+    lab = Lab(inbox.pipeline())
+    lab.run(D1)
+    inbox.drop("b.csv", "salt", "2026-01-03T10:00")
+    later = going_on(lab, inbox.pipeline(start=D3))
+    later.run(D3)
+    assert items(later, D3) == ["salt"]
+
+
+def test_a_pipeline_that_begins_earlier_than_it_did_takes_nothing_twice(inbox: Inbox) -> None:
+    inbox.drop("a.csv", "tea", "2026-01-01T10:00")
+    lab = Lab(inbox.pipeline(start=D3))
+    lab.run(D3)
+    with pytest.raises(ConfigurationError, match=r'shop\.sales has taken files since 2026-01-03.*Set start="2026-01-03" again'):
+        going_on(lab, inbox.pipeline(start=D1)).run(D1)
 
 
 # ---------------------------------------------------------------- made again
