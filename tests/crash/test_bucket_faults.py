@@ -21,7 +21,7 @@ from headrace.backends.buckets.client import TRIES
 
 pytestmark = pytest.mark.integration
 
-STORIES, RACES, RUNS = 40, 4, 8
+STORIES, RACES, RUNS = 24, 3, 6
 STEPS_AT_ONCE, STEP_TRIES = 4, 3
 
 

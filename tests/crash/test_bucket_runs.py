@@ -15,7 +15,7 @@ from run_work import DAYS, left, make_folder
 
 pytestmark = pytest.mark.integration
 
-RUNS_KILLED, BACKFILLS_KILLED = 16, 8
+RUNS_KILLED, BACKFILLS_KILLED = 10, 5
 
 
 def drawn(seed: int, requests: int, kills: int) -> Iterator[tuple[int, str]]:
