@@ -84,6 +84,11 @@ def test_a_denial_names_the_permission(action: str, permission: str) -> None:
 def test_a_denial_by_the_key_names_its_permissions() -> None:
     text = answered("403 Forbidden", "AccessDenied", "User is not authorized to perform: kms:GenerateDataKey")
     assert "kms:GenerateDataKey (to put) and kms:Decrypt (to read)" in str(failing(PermissionDeniedError(text)))
+    by_chance = text.replace("User is not authorized to perform: kms:GenerateDataKey", "Access Denied").replace(
+        "</Error>", "<HostId>q0kMs7Fk=</HostId></Error>"
+    )
+    assert "kMs" in by_chance
+    assert "encryption key" not in str(failing(PermissionDeniedError(by_chance)))
 
 
 def test_what_is_not_there_is_a_key_error() -> None:

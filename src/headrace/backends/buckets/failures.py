@@ -160,8 +160,9 @@ def _status(text: str) -> int:
 
 def _denied(action: str, place: Address, text: str) -> str:
     needed = _PERMISSIONS[place.kind].get(action, "")
-    if "kms" in text.lower():
-        return f"{_IS_DENIED} by the encryption key: kms:GenerateDataKey (to put) and kms:Decrypt (to read) are needed on it. ({_short(text, '')})"
+    said = _short(text, "")
+    if "kms:" in said.lower():  # in the server's own words: the numbers of requests beside them may have any letters
+        return f"{_IS_DENIED} by the encryption key: kms:GenerateDataKey (to put) and kms:Decrypt (to read) are needed on it. ({said})"
     more = ""
     if action == "read" and place.kind == "s3":
         more = " Without s3:ListBucket on the bucket S3 also says so of what is not there."
