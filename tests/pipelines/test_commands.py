@@ -169,7 +169,7 @@ def test_files_and_quarantine_are_named_by_part(headrace: Headrace, folder: Path
     import headrace as hr
 
     clean = hr.open_lake(folder / "lake").read("steps.given.quarantine", "2026-01-01")
-    assert (clean.num_rows, clean.column_names) == (0, ["file", "line", "columns", "reasons", "raw"])
+    assert (clean.num_rows, clean.column_names) == (0, ["file", "line", "byte_offset", "columns", "reasons", "raw", "raw_size"])
 
 
 def test_an_experiment_is_named_and_cleared(headrace: Headrace) -> None:

@@ -20,7 +20,8 @@ from headrace.core.errors import HeadraceError, SourceError, TooManyRejectedErro
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
 from headrace.core.manifest import Content, Manifest, Part, digest_of
-from headrace.core.ports import JSON, Column, Landed, Origin, RawFile, ReadResult, Schema, SourceFormat
+from headrace.core.ports import JSON, Landed, Origin, RawFile, ReadResult, SourceFormat
+from headrace.core.quarantine import QUARANTINE
 from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
@@ -30,7 +31,6 @@ from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to
 from headrace.steps.made import Made
 
 __all__ = [
-    "QUARANTINE_SCHEMA",
     "commit_refused",
     "make_of_new",
     "make_source",
@@ -38,14 +38,6 @@ __all__ = [
     "raw_digest",
     "resolve",
 ]
-
-QUARANTINE_SCHEMA: Schema = (
-    Column("file", "VARCHAR", nullable=False),
-    Column("line", "BIGINT", nullable=False),
-    Column("columns", "VARCHAR[]", nullable=False),
-    Column("reasons", "VARCHAR[]", nullable=False),
-    Column("raw", "BLOB", nullable=False),
-)
 
 
 class _RefusedError(TooManyRejectedError):
@@ -135,9 +127,7 @@ def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedEr
     def work(attempt: Attempt, _: Manifest | None) -> tuple[Content, Mapping[str, JSON]]:
         shutil.copyfile(quarantine, attempt.file("quarantine", layer="quarantine"))
         part = attempt.part("quarantine", "quarantine", rows=error.result.rows_quarantined)
-        content = Content(
-            "data", "source", (part,), {"quarantine": QUARANTINE_SCHEMA}, fingerprint=part.files[0].sha256, details=error.details
-        )
+        content = Content("data", "source", (part,), {"quarantine": QUARANTINE}, fingerprint=part.files[0].sha256, details=error.details)
         return content, {}
 
     return log.commit(interval, work)
@@ -173,7 +163,7 @@ def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: Sour
             raise error
         return Made(
             parts=_parts(attempt, landed, result, aside),
-            schema={"rows": result.schema, **({"quarantine": QUARANTINE_SCHEMA} if result.rows_quarantined else {})},
+            schema={"rows": result.schema, **({"quarantine": QUARANTINE} if result.rows_quarantined else {})},
             details=details,
             rows_read=result.rows_read,
             rows_kept=result.rows_kept,

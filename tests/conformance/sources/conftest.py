@@ -26,10 +26,21 @@ class Case:
     options: Mapping[str, JSON] = field(default_factory=dict)
     is_compressed: bool = False
 
+    broken = "jar,3,3,3,3"
+    why_broken = "record has 5 fields, the header has 3"
+
     def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
-        lines = [",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text for text in row) for row in rows]
+        """A file of these rows, the first of which is the header, and perhaps of a record that can't be read."""
+        lines = [self.record(rows[0], row).decode() for row in rows]
         text = "\n".join([*lines, *([broken] if broken else [])]) + "\n"
         return gzip.compress(text.encode(), mtime=0) if self.is_compressed else text.encode()
+
+    def record(self, header: Sequence[str], row: Sequence[str]) -> bytes:
+        """The bytes of one row as they stand in a file."""
+        return ",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text for text in row).encode()
+
+    def unpacked(self, data: bytes) -> bytes:
+        return gzip.decompress(data) if self.is_compressed else data
 
 
 CASES = {

@@ -11,7 +11,7 @@ from headrace.core.errors import SourceError
 from headrace.core.ports import Column
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from conftest import Bench, Case
 
 
 class Sale(BaseModel):
@@ -33,40 +33,55 @@ def test_rows_are_typed_named_by_the_contract_and_in_the_files_order(bench: Benc
     )
 
 
-def test_rejects_keep_their_line_all_reasons_and_their_text(bench: Bench) -> None:
-    data = bench.case.data([HEADER, ("tea\nbag", "2", "1"), ("mug", "0", "-1"), ("", "x", "1")])
+def test_rejects_keep_their_place_all_reasons_and_their_bytes(bench: Bench) -> None:
+    case, bad, worse = bench.case, ("mug", "0", "-1"), ("", "x", "1")
+    data = case.data([HEADER, ("tea", "2", "1"), bad, worse])
     read = bench.read([bench.land(data)], Sale)
+    reasons = {
+        bad: (["quantity", "price"], ["quantity: 0 is not above 0 (gt=0)", "price: -1 is below 0 (ge=0)"]),
+        worse: (["item", "quantity"], ["item: missing", "quantity: 'x' is not an integer of 64 bits or fewer"]),
+    }
     assert read.quarantine == [
-        (
-            f"shop{bench.case.suffix}",
-            4,
-            ["quantity", "price"],
-            ["quantity: 0 is not above 0 (gt=0)", "price: -1 is below 0 (ge=0)"],
-            b"mug,0,-1",
-        ),
-        (
-            f"shop{bench.case.suffix}",
-            5,
-            ["item", "quantity"],
-            ["item: missing", "quantity: 'x' is not an integer of 64 bits or fewer"],
-            b",x,1",
-        ),
+        (f"shop{case.suffix}", *placed(case, data, row), *reasons[row], case.record(HEADER, row), len(case.record(HEADER, row)))
+        for row in (bad, worse)
     ]
     assert (read.result.rows_read, read.result.rows_kept, read.result.rows_quarantined) == (3, 1, 2)
+
+
+def placed(case: Case, data: bytes, row: tuple[str, ...]) -> tuple[int, int]:
+    """The line and the offset of a record in a file."""
+    text = case.unpacked(data)
+    offset = text.index(case.record(HEADER, row))
+    return text[:offset].count(b"\n") + 1, offset
+
+
+def test_of_a_long_record_the_beginning_is_kept_and_its_size(bench: Bench) -> None:
+    row = ("x" * 100_000, "0", "1")
+    read = bench.read([bench.land(bench.case.data([HEADER, row, ("tea", "1", "1")]))], Sale)
+    record = bench.case.record(HEADER, row)
+    assert [(raw, size) for *_, raw, size in read.quarantine] == [(record[:65_536], len(record))]
+    assert read.rows == [("tea", 1, 1.0)]
 
 
 def test_reasons_are_counted_without_their_values_and_have_an_example(bench: Bench) -> None:
     rows = [HEADER, *[("tea", str(-n), "1") for n in range(3)], ("tea", "one", "1")]
     read = bench.read([bench.land(bench.case.data(rows))], Sale)
     assert read.result.reasons == {"quantity: is not above 0 (gt=0)": 3, "quantity: is not an integer of 64 bits or fewer": 1}
-    assert read.result.examples["quantity: is not above 0 (gt=0)"] == f"shop{bench.case.suffix}:2: tea,0,1"
+    assert (
+        read.result.examples["quantity: is not above 0 (gt=0)"]
+        == f"shop{bench.case.suffix}:{placed(bench.case, bench.case.data(rows), rows[1])[0]}: {bench.case.record(HEADER, rows[1]).decode()}"
+    )
 
 
 def test_a_record_that_no_parser_can_read_is_quarantined_and_the_others_are_not(bench: Bench) -> None:
-    data = bench.case.data([HEADER, ("tea", "1", "1"), ("mug", "2", "2")], broken="jar,3,3,3,3")
+    case = bench.case
+    data = case.data([HEADER, ("tea", "1", "1"), ("mug", "2", "2")], broken=case.broken)
     read = bench.read([bench.land(data)], Sale)
     assert read.rows == [("tea", 1, 1.0), ("mug", 2, 2.0)]
-    assert [row[1:] for row in read.quarantine] == [(4, [], ["record has 5 fields, the header has 3"], b"jar,3,3,3,3")]
+    ((_, line, offset, columns, reasons, raw, _size),) = read.quarantine
+    assert (columns, reasons, raw) == ([], [case.why_broken], case.broken.encode())
+    assert case.unpacked(data)[offset:].startswith(raw)
+    assert line == case.unpacked(data)[:offset].count(b"\n") + 1
 
 
 def test_columns_that_the_contract_does_not_declare_are_kept_out_and_listed(bench: Bench) -> None:

@@ -22,12 +22,13 @@ from headrace.core.errors import DamageError, SourceError, TooManyRejectedError,
 from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content, Manifest
 from headrace.core.ports import RawFile
+from headrace.core.quarantine import QUARANTINE
 from headrace.core.source_options import options_for
 from headrace.core.step import Source
 from headrace.lake.lake import Lake
 from headrace.steps.landing import Bronze, marks_of
 from headrace.steps.made import Made
-from headrace.steps.sources import QUARANTINE_SCHEMA, commit_refused, make_source, nearest, raw_digest
+from headrace.steps.sources import commit_refused, make_source, nearest, raw_digest
 
 DAY = Interval.of("2026-11-20", "2026-11-21")
 NOW = datetime(2026, 11, 21, 1, tzinfo=UTC)
@@ -117,9 +118,17 @@ def test_rejected_records_are_a_part_of_the_same_commit(bench: Bench) -> None:
     bench.write("shop/2026-11-20.csv", "item,quantity\ntea,2\ntea,0\n")
     manifest = bench.commit(max_rejected=0.5)
     assert bench.rows(manifest, "quarantine") == [
-        {"file": "2026-11-20.csv", "line": 3, "columns": ["quantity"], "reasons": ["quantity: 0 is not above 0 (gt=0)"], "raw": b"tea,0"}
+        {
+            "file": "2026-11-20.csv",
+            "line": 3,
+            "columns": ["quantity"],
+            "byte_offset": 20,
+            "reasons": ["quantity: 0 is not above 0 (gt=0)"],
+            "raw": b"tea,0",
+            "raw_size": 5,
+        }
     ]
-    assert manifest.content.schema["quarantine"] == QUARANTINE_SCHEMA
+    assert manifest.content.schema["quarantine"] == QUARANTINE
     assert manifest.content.details["reasons"] == {"quantity: is not above 0 (gt=0)": 1}
 
 

@@ -24,6 +24,7 @@ from headrace.core.checks import identifier
 from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed, ReadResult
+from headrace.core.quarantine import MOST_RAW_BYTES, QUARANTINE
 from headrace.core.records import Record
 
 __all__ = ["Loaded", "Opened", "Room", "opened_room", "read_texts"]
@@ -136,7 +137,8 @@ class _Session:
     def begin(self, contract: Contract) -> None:
         columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in contract.schema)
         self._execute(f"CREATE TEMP TABLE kept ({columns})")
-        self._execute("CREATE TEMP TABLE rejected (file VARCHAR, line BIGINT, columns VARCHAR[], reasons VARCHAR[], raw BLOB)")
+        told = ", ".join(f"{column.name} {column.type}" for column in QUARANTINE)
+        self._execute(f"CREATE TEMP TABLE rejected ({told})")
 
     def write(self, rows: Path, quarantine: Path) -> None:
         for table, path in (("kept", rows), ("rejected", quarantine)):
@@ -175,11 +177,20 @@ class _Session:
         execute("INSERT INTO broken SELECT unnest($1::BIGINT[]), [], [unnest($2::VARCHAR[])]", [list(piece.odd), list(piece.odd.values())])
         wanted = {row[0] for row in execute("SELECT n FROM broken").fetchall()}
         places = dict(piece.places(wanted))
+        found = list(places.values())
         execute(
-            "CREATE OR REPLACE TEMP TABLE place AS SELECT unnest($1::BIGINT[]) AS n, unnest($2::BIGINT[]) AS line, unnest($3::BLOB[]) AS raw",
-            [list(places), [r.line for r in places.values()], [r.raw for r in places.values()]],
+            "CREATE OR REPLACE TEMP TABLE place AS SELECT unnest($1::BIGINT[]) AS n, unnest($2::BIGINT[]) AS line, "
+            "unnest($3::BIGINT[]) AS byte_offset, unnest($4::BLOB[]) AS raw, unnest($5::BIGINT[]) AS raw_size",
+            [
+                list(places),
+                [r.line for r in found],
+                [r.offset for r in found],
+                [r.raw[:MOST_RAW_BYTES] for r in found],
+                [len(r.raw) for r in found],
+            ],
         )
-        execute("INSERT INTO rejected SELECT $1, line, columns, reasons, raw FROM broken JOIN place USING (n) ORDER BY n", [file])
+        columns = ", ".join(column.name for column in QUARANTINE[1:])
+        execute(f"INSERT INTO rejected SELECT $1, {columns} FROM broken JOIN place USING (n) ORDER BY n", [file])
         tally.rejected += len(places)
         counted = [(reason, 1, n) for n, reason in piece.odd.items()] + self._count(layout)
         for reason, count, first in counted:
