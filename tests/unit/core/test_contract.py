@@ -130,7 +130,7 @@ def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
     assert named == [f"Broken.{name}" for name in ("odd", *Broken.model_fields)]
     assert str(caught.value.problems[1]) == (
         "shop.py:7: `Broken.tags`: list[str] is not supported. "
-        "Supported: str, int, float, bool, Decimal, date, datetime, Literal or Enum of texts, each also `| None`."
+        "Supported: str, int, float, bool, Decimal, date, datetime, time, UUID, Literal or Enum of texts, each also `| None`."
     )
 
 
