@@ -249,7 +249,7 @@ def _check_lake(lake: Value) -> None:
     """An address with a slash too few is no folder."""
     slipped = _SLIPPED.match(str(lake.value))
     if slipped:
-        meant = f"{slipped[1]}://{slipped[2].lstrip('/')}"
+        meant = f"{slipped[1]}://{slipped[2] if slipped[1].lower() == 'file' else slipped[2].lstrip('/')}"
         raise ConfigurationError(f"lake = {str(lake.value)!r} from {lake.origin} is neither a folder nor an address. Did you mean {meant}?")
 
 

@@ -183,7 +183,7 @@ def test_a_configuration_shows_no_secret_of_its_values(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lake", "meant"),
-    [("s3:/shop/lake", "s3://shop/lake"), ("s3:shop", "s3://shop"), ("GS:/a", "GS://a"), ("file:/tmp/lake", "file://tmp/lake")],
+    [("s3:/shop/lake", "s3://shop/lake"), ("s3:shop", "s3://shop"), ("GS:/a", "GS://a"), ("file:/tmp/lake", "file:///tmp/lake")],
 )
 @pytest.mark.parametrize("how", ["variable", "toml", "option"])
 def test_an_address_with_a_slash_too_few_is_not_taken_for_a_folder(tmp_path: Path, lake: str, meant: str, how: str) -> None:
