@@ -85,16 +85,18 @@ def lakes_told() -> list[str]:
 def find_report(lakes: list[str], key: str) -> bytes | None:
     """A report from the first lake that has it; None if none has, or what lies there is a link to elsewhere, or too big to be one.
 
-    HeadraceError where it was not found, and a bucket could not be looked into.
+    HeadraceError where it was not found, and one of them could not be looked into.
     """
     trouble: HeadraceError | None = None
     for uri in lakes:
         try:
             found = _in_folder(uri, key) if is_folder(uri) else _in_bucket(uri, key)
-        except (KeyError, UnknownNameError, OSError):
+        except UnknownNameError:
             continue
         except HeadraceError as error:
             trouble = trouble or error
+            continue
+        except (KeyError, OSError):
             continue
         if found is not None:
             return found
