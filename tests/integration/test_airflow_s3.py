@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from airflow_server import Airflow, airflow_server, server_environment, until
 from approval_flow import respond, wait_until_asked
+from bucket_pipelines import files_of
 from canaries import MARK, leaks_in, leaks_under, rows_of
 from object_proxy import Exchange, ObjectProxy, object_proxy
 from object_servers import S3Server, s3_server, why_no
@@ -37,157 +38,8 @@ pytestmark = [
 ]
 
 KEY, SECRET, TOKEN = f"AKIA{MARK}ONE", f"{MARK}-two/plus+and=more", f"{MARK}-three/token+=="
-ALLOWED = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
-
-SETTINGS = """
-[prod]
-lake = "s3://BUCKET/lake"
-connection = "my_aws"
-endpoint = "ENDPOINT"
-cache = "CACHE"
-
-[wrong]
-lake = "s3://BUCKET/lake"
-connection = "my_wrong"
-endpoint = "ENDPOINT"
-cache = "CACHE"
-"""
-
-AVERAGES = """
-import headrace as hr
-
-averages = hr.Pipeline("averages", schedule="@daily", start="2026-01-01")
-
-
-@averages.table
-def values():
-    return "select epoch($start::timestamp)::bigint as v"
-
-
-@averages.table(history={"values": "3d"})
-def average(values):
-    return "select count(*) as n, avg(v) as mean from values"
-
-
-dag = hr.airflow_dag(averages, wait="10m", schedule=None)
-"""
-
-LATE = """
-from pydantic import BaseModel
-
-import headrace as hr
-
-late = hr.Pipeline("late", schedule="@daily", start="2026-01-01")
-
-
-class Order(BaseModel):
-    id: int
-    cents: int
-
-
-late.source("orders", "s3://BUCKET/raw/{start:%Y-%m-%d}.csv", contract=Order, wait="10m")
-
-
-@late.table
-def total(orders):
-    return "select count(*) as n, sum(cents) as cents from orders"
-
-
-dag = hr.airflow_dag(late, schedule=None)
-"""
-
-ENDED = '''
-import os
-from datetime import timedelta
-from pathlib import Path
-
-import headrace as hr
-
-ended = hr.Pipeline("ended", schedule="@daily", start="2026-01-01")
-
-
-@ended.table
-def numbers():
-    """It says which process works."""
-    Path("FOLDER", "worker").write_text(str(os.getpid()))
-    return "select range as n from range(1000)"
-
-
-dag = hr.airflow_dag(ended, schedule=None, steps={"numbers": {"retry_delay": timedelta(seconds=1)}})
-'''
-
-ASKED = '''
-import headrace as hr
-
-asked = hr.Pipeline("asked", schedule="@daily", start="2026-01-01")
-
-
-@asked.table(key="x", split=hr.by_key(test=0.3))
-def points(day: hr.Interval):
-    return [{"x": n, "y": 3.0 * n + day.start.day} for n in range(100)]
-
-
-@asked.model(points, features=["x"], target="y", gate=hr.at_least("r2", 0.5), approval=True)
-def line():
-    """A line."""
-    from sklearn.linear_model import LinearRegression
-
-    return LinearRegression()
-
-
-dag = hr.airflow_dag(asked, schedule=None)
-'''
 APPROVAL = "asked.line.approval"
-
-FORKED = """
-import os
-from pathlib import Path
-
-import headrace as hr
-
-forked = hr.Pipeline("forked", schedule="@daily", start="2026-01-01")
-
-
-@forked.table
-def processes():
-    found, pid, command = [], os.getpid(), ""
-    while "headrace.airflow.keeper" not in command:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(bytes(1), b" ").decode()
-        has_threads = "_obstore" in Path(f"/proc/{pid}/maps").read_text()
-        found.append({"generation": len(found), "command": command, "has_threads_of_obstore": has_threads})
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return found
-
-
-dag = hr.airflow_dag(forked, schedule=None)
-"""
-
-TELLING = """
-import json
-import os
-
-import headrace as hr
-
-telling = hr.Pipeline("telling", schedule="@daily", start="2026-01-01")
-
-
-@telling.table
-def told():
-    way_in = json.loads(os.environ["AIRFLOW_CONN_MY_AWS"])
-    raise ValueError(f"{way_in['password']} {way_in['extra']}")
-
-
-denied = hr.Pipeline("denied", schedule="@daily", start="2026-01-01")
-
-
-@denied.table
-def refused():
-    return "select 1 as n"
-
-
-dag = hr.airflow_dag(telling, schedule=None)
-other = hr.airflow_dag(denied, profile="wrong", schedule=None)
-"""
+ALLOWED = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
 @dataclass(frozen=True)
@@ -216,11 +68,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory, bucket: Bucket) -> Iterator[Airflow]:
     folder = tmp_path_factory.mktemp("airflow")
-    files = {"averages.py": AVERAGES, "late.py": LATE, "ended.py": ENDED, "asked.py": ASKED, "headrace.toml": SETTINGS}
-    files |= {"forked.py": FORKED, "telling.py": TELLING}
-    said = {"BUCKET": bucket.s3.bucket, "ENDPOINT": bucket.proxy.address, "CACHE": str(folder / "cache"), "FOLDER": str(folder)}
-    for word, meant in said.items():
-        files = {name: text.replace(word, meant) for name, text in files.items()}
+    files = files_of(bucket.s3.bucket, endpoint=bucket.proxy.address, folder=folder)
     extra = {"region_name": bucket.s3.region, "some_token": TOKEN}  # one that is used is refused by versitygw, which gives none
     connection = {"conn_type": "aws", "login": KEY, "password": SECRET, "extra": extra}
     wrong = {**connection, "extra": {**extra, "aws_session_token": TOKEN}}

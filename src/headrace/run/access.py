@@ -67,8 +67,10 @@ def plain_access(config: Config) -> dict[str, JSON]:
     """
     if is_folder(config.lake_uri):
         return {}
-    told = {name: value for name in _PLAIN if (value := config.values[name].value) is not None}
-    return {**told, "cache": str(_cache(told["cache"], config.folder))} if told.get("cache") else told
+    told: dict[str, JSON] = {name: value for name in _PLAIN if (value := config.values[name].value) is not None}
+    if told.get("cache"):
+        told["cache"] = str(_cache(told["cache"], config.folder))
+    return told
 
 
 def plain_way_in(config: Config) -> dict[str, str]:

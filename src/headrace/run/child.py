@@ -87,7 +87,7 @@ def main() -> None:
     try:
         answer: dict[str, JSON] = {"receipt": _carry_out(task).as_json()}
     except Exception as error:  # noqa: BLE001  # it is told to the parent, whatever it is
-        told = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error)}
+        told: dict[str, JSON] = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error)}
         answer = {**told, "traceback": user_traceback(error) if error.__cause__ is not None else ""}
     with os.fdopen(answer_to, "w") as out:
         out.write(json.dumps(answer))

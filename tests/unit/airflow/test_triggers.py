@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sys
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from headrace.config import Config, read_config
 from headrace.core.arrival import Awaited
 from headrace.core.connection import Connection
+from headrace.core.errors import LakeError
 from headrace.core.interval import Interval
 from headrace.run.access import access_from_afar, lake_access, plain_access, plain_source_access, plain_way_in, source_access
 from headrace.run.connections import Connections
@@ -90,7 +92,8 @@ def trigger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     """A class of ours by its path, over a base class that does nothing: importing Airflow's own costs seconds."""
 
     class Base:
-        pass
+        def __init__(self, payload: object = None) -> None:
+            self.payload = payload
 
     names = ("airflow", "airflow.triggers", "airflow.triggers.base", "airflow.providers.standard.triggers.hitl", "airflow.sdk")
     for name in (*names, "airflow.providers", "airflow.providers.standard", "airflow.providers.standard.triggers"):
@@ -124,6 +127,30 @@ def test_a_trigger_is_made_again_of_what_airflow_keeps_of_it(
     kept = json.loads(json.dumps(trigger(path)(**arguments, **known).serialize()))
     assert kept == [path, {**arguments, **known}]
     assert trigger(kept[0])(**kept[1]).serialize() == tuple(kept)
+
+
+def test_after_a_look_that_failed_the_lake_is_opened_with_the_connection_as_it_is_then(
+    trigger: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = trigger("headrace.airflow.trigger.CommitsTrigger")(LAKE, "shop", [["orders", "", ""]], "2999-01-01T00:00:00+00:00", "my_aws")
+    module = sys.modules["headrace.airflow.trigger"]
+    connections = iter(("an old one", "a new one"))
+
+    async def way_in(_: object) -> str:
+        return next(connections)
+
+    def look_with(_: str, connection: str, *__: object) -> Callable[[], int]:
+        def look() -> int:
+            if connection == "an old one":
+                raise LakeError("the server says that the session token has expired (ExpiredToken)")
+            return 0
+
+        return look
+
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0)
+    monkeypatch.setattr(module, "_Look", look_with)
+    monkeypatch.setattr(type(waits), "_way_in", way_in)
+    assert asyncio.run(anext(waits.run())).payload == {"missing": 0, "error": ""}
 
 
 def test_what_a_source_waits_for_is_kept_whole(folder: Path) -> None:
