@@ -47,6 +47,8 @@ bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/petrol.py
 	$(VENV)/bin/python benchmarks/intervals.py
 	$(VENV)/bin/python benchmarks/on_airflow.py
+	./scripts/object-servers
+	$(VENV)/bin/python benchmarks/bucket.py
 
 reference: $(VENV)/.with-tests ## writes the generated pages of docs/reference
 	$(RUN:-m=) scripts/reference.py

@@ -17,12 +17,14 @@ HEADRACE = str(Path(sys.executable).with_name("headrace"))
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process and its children took. `shown_s` is the wall time until it printed what was waited for, else until its end."""
+    """What a process and its children took. `shown_s` is the wall time until it printed what was waited for, else until its end; `output` all that it
+    printed."""
 
     cpu_s: float
     wall_s: float
     peak_mb: float
     shown_s: float
+    output: str = ""
 
 
 def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None, until: str | None = None) -> Usage:
@@ -31,7 +33,7 @@ def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, s
     Python may keep its bytecode, as it does by default: the first round of a benchmark fills that cache and is not counted.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    output, shown = b"", None
+    output, shown = bytearray(), None
     started = time.perf_counter()
     with subprocess.Popen(
         command, cwd=cwd, env={**kept, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -47,7 +49,7 @@ def measured(*command: str, cwd: Path | None = None, environment: Mapping[str, s
     if process.returncode or (until and shown is None):
         sys.exit(f"$ {' '.join(command)}\nended with {process.returncode}\n{output.decode(errors='replace')}")
     peak_mb = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-    return Usage(usage.ru_utime + usage.ru_stime, wall, peak_mb, wall if shown is None else shown)
+    return Usage(usage.ru_utime + usage.ru_stime, wall, peak_mb, wall if shown is None else shown, output.decode(errors="replace"))
 
 
 def middle(values: Sequence[float]) -> float:

@@ -4,6 +4,8 @@ The file is set from outside, with HEADRACE_SOURCES_STATES=…/petrol_consumptio
 
     [local.sources.states]
     location = "petrol_consumption.csv"
+
+With --profile prod the file and the lake are in buckets: see headrace.toml beside this file.
 """
 
 from typing import TYPE_CHECKING

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,31 @@ class Bucket:
         assert end.is_killed == bool(rule.met)
         return end
 
+    def kill_everywhere(
+        self,
+        requests: int,
+        prepared: Callable[[], str],
+        act: str,
+        *more: str,
+        then: Callable[[str], object],
+        reader: Callable[[str], object],
+    ) -> list[object]:
+        """Kill an act before and after each of its requests, each time at a new place, and look at that `then`.
+
+        All that readers saw, from the moment of each kill on, each thing once.
+        """
+        seen: list[object] = []
+        for number in range(1, requests + 1):
+            for when in ("before", "after"):
+                place = prepared()
+                look = partial(_look, reader, place, seen)
+                end = self.kill(number, when, act, place, *more, look=look)
+                assert end.is_killed, f"there was no request {number}"
+                look()
+                then(place)
+                self.check(place)
+        return seen
+
     def objects(self, place: str) -> dict[str, bytes]:
         """All that is at a place, by key."""
         store, prefix = self.server.store(), place.partition("://")[2].partition("/")[2] + "/"
@@ -126,6 +152,12 @@ class Bucket:
         """The protocol's list holds for what is at a place."""
         objects = self.objects(place)
         what_always_holds(World(frozenset(objects.items()), frozenset(objects)))
+
+
+def _look(reader: Callable[[str], object], place: str, seen: list[object]) -> None:
+    found = reader(place)
+    if found not in seen:
+        seen.append(found)
 
 
 @contextmanager

@@ -36,6 +36,19 @@ def quick_server() -> Iterator[S3Server]:
 def bucket(gateway: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A bucket on the real server; in this process, places in it are reached directly."""
     with bucket_on(gateway, tmp_path) as bucket:
-        for name, value in {**bucket.environment, **bucket.server.environment, "HEADRACE_CACHE": str(tmp_path / "own")}.items():
-            monkeypatch.setenv(name, value)
+        _reach(bucket, tmp_path, monkeypatch)
         yield bucket
+
+
+@pytest.fixture
+def quick_bucket(quick_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """The same on the server in memory."""
+    with bucket_on(quick_server, tmp_path) as bucket:
+        _reach(bucket, tmp_path, monkeypatch)
+        yield bucket
+
+
+def _reach(bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"HEADRACE_CACHE": str(folder / "own"), "HEADRACE_PATIENCE_S": "60"}
+    for name, value in {**bucket.environment, **bucket.server.environment, **own}.items():
+        monkeypatch.setenv(name, value)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from bucket import Bucket, End
-from lake_work import check_chain, check_whole, story
-from object_misbehaviour import cut, flip, hold, late, lose_answer, refuse, reset
+from lake_work import check_chain, check_whole, commit, log_of, make_input, open_lake, read, story
+from object_misbehaviour import cut, do_and_refuse, flip, flip_up, hold, late, lose_answer, refuse, reset
 from object_proxy import Exchange, How
+from racing import COLLECTOR, RACER, begin, end, race
 from run_work import DAYS, left, make_folder
+
+from headrace.backends.buckets.client import TRIES
 
 pytestmark = pytest.mark.integration
 
-STORIES, RUNS = 40, 8
+STORIES, RACES, RUNS = 24, 3, 6
+STEPS_AT_ONCE, STEP_TRIES = 4, 3
 
 
 def flip_a_file(exchange: Exchange) -> None:
@@ -37,6 +42,7 @@ FAULTS: Mapping[str, Callable[[threading.Event], How]] = {
     "409": lambda _: refuse(409),
     "500": lambda _: refuse(500),
     "503": lambda _: refuse(503),
+    "done, and 500": lambda _: do_and_refuse(500),
     "error in a 200": lambda _: begin_well,
     "reset": lambda _: reset,
     "answer lost": lambda _: lose_answer,
@@ -44,23 +50,27 @@ FAULTS: Mapping[str, Callable[[threading.Event], How]] = {
     "done when given up": lambda _: late(),
     "done after the end": late,
     "body cut": lambda _: cut,
-    "byte flipped": lambda _: flip_a_file,
+    "byte flipped on its way here": lambda _: flip_a_file,
+    "byte flipped on its way there": lambda _: flip_up,
 }
 
 
 class Schedule:
     """Faults at requests by their number, drawn by a seed."""
 
-    def __init__(self, seed: int, requests: int) -> None:
+    def __init__(self, seed: int, requests: int, *, most: int = 0) -> None:
         chance = random.Random(seed)
-        most = chance.choice([1, 2, 4, 8, requests // 3])
+        most = most or chance.choice([1, 2, 4, 8, requests // 3])
         numbers = chance.sample(range(1, requests + 1), most)
         self.faults = {number: chance.choice(list(FAULTS)) for number in sorted(numbers)}
+        self.met = 0
         self.over = threading.Event()
         self._how = {number: FAULTS[fault](self.over) for number, fault in self.faults.items()}
 
     def __call__(self, exchange: Exchange) -> None:
-        self._how.get(exchange.recorded().number, Exchange.pass_on)(exchange)
+        how = self._how.get(exchange.recorded().number)
+        self.met += how is not None
+        (how or Exchange.pass_on)(exchange)
 
 
 def under(bucket: Bucket, schedule: Schedule, act: str, *arguments: str) -> End:
@@ -103,6 +113,48 @@ def test_under_any_faults_a_lake_ends_as_without_them_or_with_an_error_that_says
     assert 0 < failed < STORIES
 
 
+@pytest.mark.parametrize("seed", range(RACES))
+def test_under_any_faults_writers_that_race_beside_a_collection_own_the_versions_that_they_were_told(seed: int, bucket: Bucket) -> None:
+    place, schedule = bucket.place(), Schedule(seed, 400, most=60)
+    make_input(place)
+    bucket.proxy.misbehave(lambda _: True, schedule, times=None)
+    collector = begin(COLLECTOR, place)
+    told = race(RACER, place, *[[f"{who}{n}" for n in range(15)] for who in "ab"], environment=bucket.environment)
+    end(collector)
+    schedule.over.set()
+    bucket.proxy.settle()
+    assert schedule.met > 20
+    bucket.check(place)
+    check_whole(place)
+    log = log_of(open_lake(place))
+    for hour, version, code, *errors in (each for mine in told for each in mine):
+        (interval,) = [found for found in log.versions() if str(found) == hour]
+        if version:
+            assert log.manifest(interval, version).content.fingerprint == code
+        for error in errors:
+            check_error(error, place)
+    for interval in log.versions():
+        assert commit(place, "last", interval).content.fingerprint == read(place, interval) == "last"
+    bucket.check(place)
+
+
+@pytest.mark.parametrize("passing", [0, 40], ids=["from the start", "from its middle on"])
+def test_a_run_against_a_server_that_is_busy_for_ever_ends_and_asks_a_bounded_number_of_times(
+    passing: int, bucket: Bucket, tmp_path: Path
+) -> None:
+    folder, place = make_folder(tmp_path / "steps"), bucket.place()
+    bucket.proxy.reset()
+    bucket.proxy.misbehave(lambda _: True, Exchange.pass_on, times=passing)
+    bucket.proxy.misbehave(lambda _: True, refuse(503), times=None)
+    begun = time.monotonic()
+    code, said = bucket.forks.act("headrace", str(folder), "run", "steps.py", "--no-report", "--at", DAYS[3], "--lake", place).answer
+    assert code in (1, 3), said
+    assert "SlowDown" in said
+    check_error(" ".join(said.split()), place)
+    assert len(bucket.proxy.recorded()) <= passing + STEPS_AT_ONCE * STEP_TRIES * 2 * TRIES  # an entry is put, and looked for
+    assert time.monotonic() - begun < 60
+
+
 def test_under_any_faults_a_whole_run_ends_as_without_them_or_with_an_error_that_says_where(bucket: Bucket, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     folder = make_folder(tmp_path / "steps", has_model=True)
@@ -118,6 +170,7 @@ def test_under_any_faults_a_whole_run_ends_as_without_them_or_with_an_error_that
         place, schedule = bucket.place(), Schedule(seed, requests)
         end = under(bucket, schedule, *run(place))
         told = f"seed {seed}: {schedule.faults}: {end}"
+        assert end.answer, told
         code, said = end.answer
         if code:
             failed += 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from bucket import Bucket
 from lake_work import (
@@ -30,45 +28,6 @@ from lake_work import (
 
 pytestmark = pytest.mark.integration
 
-BEFORE_AND_AFTER = ("before", "after")
-
-
-class Seen:
-    """What a reader beside the killed one gets, from the moment of the kill on, each thing once."""
-
-    def __init__(self, read: Callable[[], object]) -> None:
-        self._read = read
-        self.all: list[object] = []
-
-    def look(self) -> None:
-        found = self._read()
-        if found not in self.all:
-            self.all.append(found)
-
-
-def kill_everywhere(
-    bucket: Bucket,
-    requests: int,
-    prepared: Callable[[], str],
-    act: str,
-    *more: str,
-    then: Callable[[str], None],
-    reader: Callable[[str], object],
-) -> list[object]:
-    """Kill an act before and after each of its requests, each time at a new place, and `then` look at that; all that readers saw."""
-    seen: list[object] = []
-    for number in range(1, requests + 1):
-        for when in BEFORE_AND_AFTER:
-            place = prepared()
-            eye = Seen(lambda: reader(place))  # noqa: B023  # used within this turn
-            end = bucket.kill(number, when, act, place, *more, look=eye.look)
-            assert end.is_killed, f"there was no request {number}"
-            eye.look()
-            then(place)
-            bucket.check(place)
-            seen += [found for found in eye.all if found not in seen]
-    return seen
-
 
 @pytest.mark.parametrize("old", [None, "old"], ids=["into an empty bucket", "over an older version"])
 def test_a_commit_killed_at_any_request_leaves_the_old_or_the_new_and_a_rerun_ends_the_same(old: str | None, bucket: Bucket) -> None:
@@ -93,7 +52,7 @@ def test_a_commit_killed_at_any_request_leaves_the_old_or_the_new_and_a_rerun_en
         assert read(place) == "new"
         assert len([file for file in files_in(place) if "/sums/" in file]) == 2, "a collection leaves only what the current version names"
 
-    assert set(kill_everywhere(bucket, requests, prepared, "commit", "new", then=then, reader=read)) == {old, "new"}
+    assert set(bucket.kill_everywhere(requests, prepared, "commit", "new", then=then, reader=read)) == {old, "new"}
 
 
 def test_several_files_and_an_upload_in_parts_killed_at_any_request_leave_nothing_partial(bucket: Bucket) -> None:
@@ -106,7 +65,7 @@ def test_several_files_and_an_upload_in_parts_killed_at_any_request_leave_nothin
         collect_all(place)
         assert read_large(place) == "new"
 
-    seen = kill_everywhere(bucket, requests, bucket.place, "commit_large", "new", then=then, reader=read_large)
+    seen = bucket.kill_everywhere(requests, bucket.place, "commit_large", "new", then=then, reader=read_large)
     assert set(seen) == {None, "new"}
 
 
@@ -129,7 +88,7 @@ def test_a_promotion_killed_at_any_request_is_made_or_not_and_made_once_by_a_rer
         collect_all(place)
         assert champion(place) == "second"
 
-    assert set(kill_everywhere(bucket, requests, prepared, "promote", "second", then=then, reader=champion)) == {"first", "second"}
+    assert set(bucket.kill_everywhere(requests, prepared, "promote", "second", then=then, reader=champion)) == {"first", "second"}
 
 
 def test_a_collection_killed_at_any_request_deletes_nothing_kept_and_is_finished_by_the_next(bucket: Bucket) -> None:
@@ -156,7 +115,7 @@ def test_a_collection_killed_at_any_request_deletes_nothing_kept_and_is_finished
         assert len(files_in(place)) == 2
         check_whole(place)
 
-    assert kill_everywhere(bucket, requests, prepared, "collect_all", then=then, reader=read) == ["third"]
+    assert bucket.kill_everywhere(requests, prepared, "collect_all", then=then, reader=read) == ["third"]
 
 
 def test_taking_another_pipelines_rows_killed_at_any_request_leaves_the_old_or_the_new(bucket: Bucket) -> None:
@@ -179,4 +138,4 @@ def test_taking_another_pipelines_rows_killed_at_any_request_leaves_the_old_or_t
         collect_all(place)
         assert reader(place) == new
 
-    assert set(kill_everywhere(bucket, requests, prepared, "take", then=then, reader=reader)) == {old, new}
+    assert set(bucket.kill_everywhere(requests, prepared, "take", then=then, reader=reader)) == {old, new}

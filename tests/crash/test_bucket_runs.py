@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from bucket import Bucket
+from lake_work import open_lake
 from run_work import DAYS, left, make_folder
 
 pytestmark = pytest.mark.integration
 
-RUNS_KILLED, BACKFILLS_KILLED = 16, 8
+RUNS_KILLED, BACKFILLS_KILLED = 10, 5
 
 
 def drawn(seed: int, requests: int, kills: int) -> Iterator[tuple[int, str]]:
@@ -70,4 +71,8 @@ def test_two_backfills_of_one_range_at_once_make_each_interval_once_and_both_end
     said = bucket.forks.act("headrace", str(folder), *command[3:], "--lake", str(folder / "lake")).answer
     assert said[0] == 0, said[1]
     assert left(place) == left(str(folder / "lake"))
+    lake = open_lake(place)
+    assert {
+        versions for name in ("given", "doubled", "summed", "slow", "line") for versions in lake.log("steps", name).versions().values()
+    } == {(1,)}
     bucket.check(place)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from cache_user import LIMIT, content, digest, use
+from cache_user import FILES, LIMIT, content, digest, use
 
 from headrace.backends.buckets.cache import Cache
 
@@ -88,8 +88,7 @@ def test_processes_that_share_a_cache_get_whole_files_while_it_is_damaged_and_ot
     assert all(finish(user) >= 5 for user in users)
     assert largest < LIMIT * (1 + 0.2 * (PROCESSES + 1)), "no process keeps much before it looks at what the others keep"
     last = Cache(folder, limit_bytes=LIMIT)
-    for number in range(8):
-        use(last, number)
+    use(last, FILES)  # a new one
     assert size(folder) <= LIMIT
     assert len([*(folder / "use").iterdir()]) == 1, "what killed processes left is swept"
     last.close()

@@ -143,7 +143,7 @@ def test_a_commit_syncs_no_more_than_it_must(tmp_path: Path, monkeypatch: pytest
 
 
 def _no_file_is_synced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LocalStore, "publish", LocalStore.confirm)  # the folders only
+    patch.setattr(LocalStore, "publish", lambda self, keys, digests: self.confirm(keys))  # the folders only
 
 
 def _no_entry_is_synced(patch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,10 @@ def _what_was_seen_is_built_upon(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         LocalStore,
         "publish",
-        lambda self, keys: ([local._sync(self._file(k)) for k in keys], self._settle([self._file(k).rpartition("/")[0] for k in keys])),
+        lambda self, keys, digests: (
+            [local._sync(self._file(k)) for k in keys],
+            self._settle([self._file(k).rpartition("/")[0] for k in keys]),
+        ),
     )
 
 

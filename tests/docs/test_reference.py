@@ -14,7 +14,8 @@ from headrace.config import DEFAULTS
 from headrace.plugins import flavours
 
 SOURCE = Path(errors.__file__).parents[1]
-PORTS = sorted(folder.name for folder in (SOURCE / "backends").iterdir() if (folder / "__init__.py").is_file())
+PORTS = sorted(folder.name for folder in (SOURCE / "backends").iterdir() if (folder / "__init__.py").is_file() and folder.name != "buckets")
+"""All but what the flavours in buckets share, which is no port."""
 HEADING = re.compile(r"^#{2,4} .*?`([^`]+)`", re.MULTILINE)
 
 

@@ -16,7 +16,23 @@ from xml.sax.saxutils import escape
 from object_actions import S3Request
 from object_proxy import Answer, Exchange, How
 
-__all__ = ["after", "always", "before", "cut", "flip", "hide", "hold", "late", "lose_answer", "nth", "on", "refuse", "reset"]
+__all__ = [
+    "after",
+    "always",
+    "before",
+    "cut",
+    "do_and_refuse",
+    "flip",
+    "flip_up",
+    "hide",
+    "hold",
+    "late",
+    "lose_answer",
+    "nth",
+    "on",
+    "refuse",
+    "reset",
+]
 
 _CODES = {
     400: "RequestTimeout",
@@ -63,6 +79,18 @@ def refuse(status: int, code: str = "") -> How:
     def how(exchange: Exchange) -> None:
         exchange.read()
         exchange.answer(error_answer(status, code, f"/{exchange.request.bucket}/{exchange.request.key}"))
+
+    return how
+
+
+def do_and_refuse(status: int) -> How:
+    """The server is asked and has done it, and the answer is an error, as a gateway in between gives it."""
+    refused = refuse(status)
+
+    def how(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.forward()
+        refused(exchange)
 
     return how
 
@@ -125,6 +153,14 @@ def flip(at: int | None = None) -> How:
         exchange.answer(Answer(answer.status, answer.headers, _flipped(answer.pieces, where), answer.length))
 
     return how
+
+
+def flip_up(exchange: Exchange) -> None:
+    """A bit of the last byte of the request's body is turned on its way to the server."""
+    body = exchange.read()
+    if body:
+        exchange.change(body[:-1] + bytes([body[-1] ^ 1]))
+    exchange.pass_on()
 
 
 def before(hook: Callable[[], object]) -> How:

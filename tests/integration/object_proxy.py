@@ -133,6 +133,11 @@ class Exchange:
             self._spooled = b"".join(self._pieces())
         return self._spooled
 
+    def change(self, body: bytes) -> None:
+        """Let the server get another body than the client has sent."""
+        self.read()
+        self._spooled = body
+
     def forward(self) -> Answer:
         """Ask the server; its answer, of which only the head has been read."""
         upstream = HTTPConnection("127.0.0.1", self._proxy.server_port, timeout=_LONGEST_S)

@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
         ("chain.py", ["--steps", "3", "--rounds", "1"], ["first run", "cached run", "durable step"]),
         ("petrol.py", ["--rounds", "1"], ["bare script", "headrace run, until its results are shown", "headrace run, cached"]),
         ("intervals.py", ["--sizes", "3", "6", "--rounds", "1"], ["3", "6"]),
+        (
+            "bucket.py",
+            ["--rows", "4800", "--rounds", "1", "--intervals", "3"],
+            ["from nothing", "one hour more, no cache", "again, nothing changed", "again, nothing changed: 2 steps"],
+        ),
         ("on_airflow.py", ["--steps", "20", "--rounds", "1"], ["a pipeline of 20 steps, over that", "a step, over both"]),
     ],
 )

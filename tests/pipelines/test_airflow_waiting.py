@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow_home import Home, make_home, needs_airflow
+from object_servers import moto_server
 
 from headrace.core.interval import Interval
 
@@ -174,3 +175,32 @@ def test_the_trigger_tells_what_came_what_did_not_and_why_it_could_not_look(tmp_
     assert said == [["there is no file at `gone.csv`"], ["there is no file at `gone.csv`"], [f"`shop.orders` is not made for {DAY}"]]
     assert "nowhere" in events[4]["late"][0]["trouble"]
     assert "hunter2" not in json.dumps(events[4])
+
+
+def test_the_trigger_looks_into_a_bucket_with_a_connection_of_airflows(tmp_path: Path) -> None:
+    day = ["2026-01-05T00:00:00+00:00", "2026-01-06T00:00:00+00:00"]
+    with moto_server() as server:
+        server.client().put_object(Bucket=server.bucket, Key="here.csv", Body=b"id\n1\n")
+
+        def awaited(key: str) -> dict[str, Any]:
+            return {
+                "step": "orders",
+                "interval": day,
+                "kind": "files",
+                "location": f"s3://{server.bucket}/{key}",
+                "place": str(tmp_path),
+                "longest_s": 5,
+                "connection": "my_aws",
+                "access": {"own": ["connection"]},
+            }
+
+        extra = {"endpoint_url": server.endpoint, "region_name": server.region}
+        told = {"conn_type": "aws", "login": server.access_key, "password": "hunter2", "extra": extra}
+        environment = {**Home(tmp_path).environment(), "AIRFLOW_CONN_MY_AWS": json.dumps(told)}
+        command = [sys.executable, "-c", TRIGGERED, json.dumps([[[awaited("here.csv")], None], [[awaited("gone.csv")], None]])]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    here, gone = json.loads(done.stdout.splitlines()[-1])
+    assert here["late"] == []
+    assert [(late["said"], late["trouble"]) for late in gone["late"]] == [(f"there is no file at `s3://{server.bucket}/gone.csv`", "")]
+    assert "hunter2" not in done.stdout

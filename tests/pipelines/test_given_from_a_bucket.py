@@ -105,6 +105,23 @@ def test_a_delta_table_in_the_bucket_is_read_by_its_own_library(headrace: Headra
     assert [(row["customer"], row["interval_start"].day) for row in table.to_pylist()] == [(49, 2)]
 
 
+def test_a_table_in_the_bucket_is_reached_as_the_lake_is(
+    headrace: Headrace, bucket: S3Server, client: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("deltalake")
+    for name in bucket.environment:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    connection = {"conn_type": "aws", "login": bucket.access_key, "password": bucket.secret, "extra": {"region_name": bucket.region}}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps(connection))
+    (folder / "headrace.toml").write_text(
+        f'[local]\nlake = "s3://{bucket.bucket}/lake"\nconnection = "my_aws"\nendpoint = "{bucket.endpoint}"\n'
+    )
+    said = headrace("export", "shop.py", "spending", f"s3://{bucket.bucket}/delta/spending", "--json")
+    assert said.code == 0, said.err
+    assert [one["was"] for one in said.document] == ["written", "written"]
+
+
 def test_nothing_is_exported_into_the_lake_or_published_there(headrace: Headrace, bucket: S3Server, client: Any, folder: Path) -> None:
     assert headrace("export", "shop.py", "spending", f"s3://{bucket.bucket}/lake/delta").code == 2
     (folder / "headrace.toml").write_text(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import headrace
 from iam_evaluator import allows, missing, superfluous
 from iam_store import GuardedStore
 
@@ -221,6 +222,20 @@ def test_nobody_but_the_collector_may_delete_and_nobody_but_steps_may_put_data(f
     found = documents(graph)
     assert [who for who, policy in found.items() if allows(policy, "s3:DeleteObject", key)] == ["collector"]
     assert [who for who, policy in found.items() if allows(policy, "s3:PutObject", key)] == ["steps"]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command_prints_one_document_to_hand_on_or_all_of_them(project: Path, tmp_path: Path) -> None:
+    asked = ("iam", project / "examples" / "shop.py", "--lake", LAKE)
+    all_four = headrace(*asked, "--json", cwd=tmp_path)
+    assert list(all_four.document) == ["steps", "collector", "endpoint", "readers"]
+    assert "source `purchases` is not on S3" in all_four.err
+    alone = headrace(*asked, "--for", "readers", cwd=tmp_path)
+    assert alone.document == all_four.document["readers"]
+    assert alone.err.startswith("readers, for readers of `shop.customer_groups`: ")
+    assert not (tmp_path / "lake").exists()
 
 
 # ---------------------------------------------------------------- what can't be had

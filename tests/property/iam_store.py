@@ -7,6 +7,7 @@ missing only to who may list it; to others it is forbidden, as on S3.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from iam_evaluator import Recorded, allows
 from headrace.backends.stores import memory
 from headrace.backends.stores.memory import MemoryStore
 from headrace.core.errors import LakeError
-from headrace.core.ports import Listed
+from headrace.core.manifest import FileEntry
+from headrace.core.store import Listed
 
 __all__ = ["GuardedStore"]
 
 
 class GuardedStore:
     """The bucket `bucket`, with the lake under `root`, as somebody with `policy` meets it. `over` is another's view of the same bucket."""
+
+    concurrency = 2
 
     def __init__(
         self, policy: Mapping[str, Any], *, bucket: str = "acme-lake", root: str = "prod/", over: GuardedStore | None = None
@@ -50,7 +54,7 @@ class GuardedStore:
     def stage(self, key: str) -> Path:
         return self.inner.stage(key)
 
-    def publish(self, keys: Sequence[str]) -> None:
+    def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:
         for key in keys:
             self._ask("s3:PutObject", key, is_new=False)
         self.inner.publish(keys)
@@ -59,16 +63,28 @@ class GuardedStore:
         self._asked_for(key)
         return self.inner.path(key)
 
+    def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
+        return [self.path(file.key) for file in files]
+
+    def replace(self, key: str, data: bytes | Path) -> None:
+        self._ask("s3:PutObject", key, is_new=False)
+        self.inner.replace(key, data)
+
     def copy(self, source: str, target: str) -> None:
         self._asked_for(source)
         self._ask("s3:PutObject", target, is_new=False)
         self.inner.copy(source, target)
 
-    def delete(self, key: str) -> None:
-        """Who may not delete leaves the file for `gc`, but for one that was only staged here."""
-        if allows(self.policy, "s3:DeleteObject", Recorded("s3:DeleteObject", self.bucket, self.root + key).arn):
+    def delete(self, *keys: str) -> None:
+        for key in keys:
             self._ask("s3:DeleteObject", key)
             self.inner.delete(key)
+
+    def discard(self, keys: Sequence[str]) -> None:
+        """Left for `gc`, as in a bucket."""
+
+    def lease(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def confirm(self, keys: Sequence[str]) -> None:
         """What was seen in a bucket is durable."""

@@ -97,6 +97,7 @@ class ModelStore:
 
     uri = "model:"
     concurrency = 1
+    traffic = None
 
     def __init__(self, answers: Sequence[Answer], *, is_disk: bool) -> None:
         self._answers, self._is_disk = iter(answers), is_disk

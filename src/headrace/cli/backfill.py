@@ -14,6 +14,7 @@ from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, show_error, tell
 from headrace.cli.progress import watching
 from headrace.cli.summary import print_summary
+from headrace.cli.transfers import transfers_json, transfers_text
 from headrace.core.errors import ConfigurationError, HeadraceError
 from headrace.core.interval import Interval
 from headrace.run.backfill import Ran, carry_out, chosen_steps
@@ -62,7 +63,7 @@ def backfill(
         tell(
             f"{len(runs):,} intervals from {runs[0].label} to {runs[-1].label}: {len(plan.to_run):,} of {len(plan.decisions):,} steps to run"
         )
-    with interruptible(), watching(plan, is_quiet=as_json, is_brief=True) as display:
+    with interruptible(), watching(plan, is_quiet=as_json, is_brief=True, store=session.lake.store) as display:
         ran = carry_out(session, request, jobs=jobs, watch=display, plan=plan)
     code = 130 if ran.outcome.is_interrupted else 1 if ran.outcome.errors else 0
     if not as_json:
@@ -78,12 +79,14 @@ def backfill(
                 "to": runs[-1].label,
                 "exit_code": code,
                 **told.as_json(),
+                **transfers_json(session.lake.store),
                 "receipts": list(receipts),
             }
         )
         return code
-    for line in told.lines:
-        tell(line)
+    for line in (*told.lines, transfers_text(session.lake.store)):
+        if line:
+            tell(line)
     return code
 
 

@@ -9,6 +9,7 @@ import click
 from headrace.cli.opening import Where, asked_range, open_session
 from headrace.cli.options import as_json, file_argument, lake_options, range_options
 from headrace.cli.output import print_json, rows_text, tell
+from headrace.run.exporting import options_by_settings
 from headrace.run.reading import OpenLake
 
 __all__ = ["export"]
@@ -41,7 +42,8 @@ def export(
     asked = asked_range(at, first, last)
     session = open_session(Where(file, lake, profile), is_reading=True)
     session.graph.step(name.partition(".")[0])
-    done = OpenLake(session.lake).export(f"{session.graph.name}.{name}", target, asked, format=form)
+    options = options_by_settings(session.config, session.connections, target)
+    done = OpenLake(session.lake).export(f"{session.graph.name}.{name}", target, asked, format=form, options=options)
     if as_json:
         print_json([one.as_json() for one in done])
         return 0

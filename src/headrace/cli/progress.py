@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.cli.output import is_terminal, rows_text, seconds_text
+from headrace.cli.transfers import transfers_text
 from headrace.core.graph import Pair
 from headrace.core.plan import Decision, Plan
 from headrace.core.receipt import Receipt
+from headrace.core.store import Store
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,10 +43,12 @@ _NARROWEST = 12
 
 
 class Display:
-    """Keeps what is known of each pair, and shows it."""
+    """Keeps what is known of each pair, and shows it; with it what goes to a store and comes from it, where a network is between."""
 
-    def __init__(self, plan: Plan, *, is_quiet: bool, is_brief: bool = False) -> None:
+    def __init__(self, plan: Plan, *, is_quiet: bool, is_brief: bool = False, store: Store | None = None) -> None:
         self.is_quiet, self.is_brief = is_quiet, is_brief
+        self._store = store
+        self.has_ended = False  # what went to and fro is told by the summary then
         self.is_live = not is_quiet and is_terminal()
         shown = [d for d in plan.decisions if d.is_target or d.action == "run"]
         self._width = max([len(d.step) for d in shown], default=4)
@@ -125,18 +129,18 @@ class Display:
         return sorted(kept, key=lambda row: row[2])
 
     def _caption(self) -> str:
-        if self._total <= _SHOWN_LIVE // 2:
-            return ""
-        return f"{self._ended:,} of {self._total:,} done"
+        done = f"{self._ended:,} of {self._total:,} done" if self._total > _SHOWN_LIVE // 2 else ""
+        transfers = transfers_text(self._store) if self._store is not None and not self.has_ended else ""
+        return "\n".join(filter(None, (done, transfers)))
 
 
 @contextmanager
-def watching(plan: Plan, *, is_quiet: bool, is_brief: bool = False) -> Iterator[Display]:
+def watching(plan: Plan, *, is_quiet: bool, is_brief: bool = False, store: Store | None = None) -> Iterator[Display]:
     """A display for the length of a run; at a terminal it is drawn again as things change, and left standing at the end.
 
     `is_brief` leaves out what is not run.
     """
-    display = Display(plan, is_quiet=is_quiet, is_brief=is_brief)
+    display = Display(plan, is_quiet=is_quiet, is_brief=is_brief, store=store)
     if not display.is_live:
         yield display
         sys.stdout.flush()
@@ -147,6 +151,7 @@ def watching(plan: Plan, *, is_quiet: bool, is_brief: bool = False) -> Iterator[
     console = Console(highlight=False)
     with Live(get_renderable=display.table, console=console, refresh_per_second=8):
         yield display
+        display.has_ended = True
 
 
 def _why(receipt: Receipt) -> str:

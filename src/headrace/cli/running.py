@@ -11,6 +11,7 @@ from headrace.cli.opening import Where, interval_at, open_session, parse_setting
 from headrace.cli.output import print_json, show_error, tell
 from headrace.cli.progress import watching
 from headrace.cli.summary import print_summary
+from headrace.cli.transfers import transfers_json, transfers_text
 from headrace.core.errors import HeadraceError
 from headrace.core.ports import JSON
 from headrace.run.backfill import Ran, carry_out, chosen_steps, experiment_of
@@ -56,7 +57,7 @@ def run_once(asked: Asked, *, as_json: bool) -> int:
         tell(f"note: {note}", err=True)
     request = Request([interval], steps=steps, forced=forced)
     plan = make_plan(session, request)
-    with interruptible(), watching(plan, is_quiet=as_json) as display:
+    with interruptible(), watching(plan, is_quiet=as_json, store=session.lake.store) as display:
         ran = carry_out(session, request, jobs=asked.jobs, watch=display, plan=plan)
     code = _code(ran)
     if as_json:
@@ -68,6 +69,7 @@ def run_once(asked: Asked, *, as_json: bool) -> int:
                 "lake": session.lake.uri,
                 "exit_code": code,
                 **told.as_json(),
+                **transfers_json(session.lake.store),
                 **_receipts(ran),
             }
         )
@@ -75,8 +77,9 @@ def run_once(asked: Asked, *, as_json: bool) -> int:
     print_summary(session, ran, seconds=time.time() - started)
     _show_errors(ran)
     told = tell_story(session, ran, [interval], started=started, has_report=asked.has_report)
-    for line in told.lines:
-        tell(line)
+    for line in (*told.lines, transfers_text(session.lake.store)):
+        if line:
+            tell(line)
     _show_experiment(session, ran)
     return code
 

@@ -13,7 +13,7 @@ from headrace.core.connection import Connection
 from headrace.core.errors import ConfigurationError
 from headrace.core.ports import JSON
 
-__all__ = ["AwsCredentials", "aws_credentials", "aws_credentials_of_environment"]
+__all__ = ["AwsCredentials", "aws_credentials", "aws_credentials_of_environment", "variables_of"]
 
 _METHODS = ("assume_role", "assume_role_with_saml", "assume_role_with_web_identity")
 
@@ -77,6 +77,20 @@ def aws_credentials_of_environment(environment: Mapping[str, str]) -> AwsCredent
         endpoint_url=environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or None,
         profile=environment.get("AWS_PROFILE") or None,
     )
+
+
+def variables_of(credentials: AwsCredentials) -> dict[str, str]:
+    """What is known of credentials, by the names of the variables that libraries of AWS read."""
+    told = {
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
+        "AWS_REGION": credentials.region,
+        "AWS_ENDPOINT_URL": credentials.endpoint_url,
+        "AWS_PROFILE": credentials.profile,
+        "AWS_IAM_ROLE_ARN": credentials.role_arn,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _keys(connection: Connection) -> tuple[str | None, str | None, str | None]:

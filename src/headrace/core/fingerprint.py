@@ -94,7 +94,8 @@ def _declared(step: Step) -> dict[str, JSON]:
         options = {
             name: value for name, value in step.options.options.items() if name != "every"
         }  # how often another makes it shapes nothing
-        return {"contract": contract, "format": step.options.format, "options": options, "missing": step.missing}
+        once = {"only_new": True} if step.options.only_new else {}
+        return {"contract": contract, "format": step.options.format, "options": options, "missing": step.missing, **once}
     if isinstance(step, Table):
         split = step.split
         return {

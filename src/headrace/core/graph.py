@@ -107,6 +107,13 @@ class Graph:
         """For each input of a step the intervals that it reads, in time's order; never before the pipeline's start."""
         return [(i, tuple(self._intervals(i, interval))) for i in step.inputs]
 
+    def before(self, step: Step, interval: Interval) -> Interval | None:
+        """The interval of a step that has to be made before this one: of a source that takes each file once; None at the pipeline's start."""
+        if not isinstance(step, Source) or not step.options.only_new:
+            return None
+        previous = step.grid.previous(interval)
+        return None if self.start is not None and previous.start < self.start else previous
+
     def _intervals(self, read: Input, interval: Interval) -> Iterator[Interval]:
         grid = self.steps[read.dataset].grid
         if read.is_newest:
@@ -204,6 +211,7 @@ def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
 def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None, pipeline: str) -> Iterator[Problem]:
     if isinstance(step, Source):
         yield from source_problems(step, pipeline)
+        yield from _only_new_problems(step, start)
     if isinstance(step, Table):
         yield from _table_problems(step, known, start)
     if isinstance(step, TrainedModel):
@@ -227,12 +235,28 @@ def source_problems(step: Source, pipeline: str) -> Iterator[Problem]:
             text = f"source `{step.name}`: `{{{field}}}` in `{public(location)}` is not known; a location has {{start:…}} and {{end:…}}."
             yield Problem(text, step.where)
     finest = template_length(location)
+    if step.options.only_new and finest is not None:
+        text = f"source `{step.name}`: only_new is for a location without a time, and `{public(location)}` has one: its files are told apart by that."
+        yield Problem(f"{text} Leave one of the two out.", step.where)
+        return
     if finest is not None and finest > step.grid.nominal:
         yield Problem(
             f"source `{step.name}`: `{public(location)}` names a file for every {_PERIODS.get(finest) or format_duration(finest)}, but the step runs every "
             f"{step.grid.label}, so each row would be read many times. {_coarser(finest, location)}",
             step.where,
         )
+
+
+def _only_new_problems(step: Source, start: datetime | None) -> Iterator[Problem]:
+    if not step.options.only_new:
+        return
+    told = f"source `{step.name}` takes each file once (only_new), "
+    if start is None:
+        yield Problem(f'{told}so the pipeline needs a start=, where that begins: Pipeline(…, start="2026-01-01").', step.where)
+    if step.contract is None:
+        yield Problem(f"{told}so it needs a contract=: nobody knows the columns of an interval without a new file.", step.where)
+    if step.wait is not None:
+        yield Problem(f"{told}so there is nothing to wait for: what comes later is in the next interval. Leave wait= out.", step.where)
 
 
 def _coarser(finest: timedelta, location: str) -> str:

@@ -6,14 +6,21 @@ Pure. The invariant: a step that is said not to need its past reads nothing but 
 from __future__ import annotations
 
 from headrace.core.graph import Graph
-from headrace.core.step import Input, Promotion, Step
+from headrace.core.step import Input, Promotion, Source, Step
 
 __all__ = ["needs_past"]
 
 
 def needs_past(graph: Graph, step: Step) -> bool:
-    """Whether a step reads what earlier runs make: history, the newest of a coarser grid, a span of many runs; or is judged in time's order."""
-    return isinstance(step, Promotion) or any(_is_earlier(graph, step, read) for read in step.inputs)
+    """Whether a step reads what earlier runs make: history, the newest of a coarser grid, a span of many runs; or is judged in time's order.
+
+    A source that takes each file once has to know what was taken.
+    """
+    return (
+        isinstance(step, Promotion)
+        or (isinstance(step, Source) and step.options.only_new)
+        or any(_is_earlier(graph, step, read) for read in step.inputs)
+    )
 
 
 def _is_earlier(graph: Graph, step: Step, read: Input) -> bool:

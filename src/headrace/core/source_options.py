@@ -53,6 +53,7 @@ def csv(
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
+    only_new: bool = False,
 ) -> SourceOptions:
     """A CSV file or many of them, plain or gzip.
 
@@ -61,6 +62,9 @@ def csv(
     first. A field that is empty or one of `null_words`, and not in quotes, is missing. `decimal` is "." or ",".
     `date_format` and `datetime_format` are strptime's (`%m/%d/%y %H:%M`) where the text is not ISO 8601; times without an offset
     are in `timezone`.
+
+    With `only_new` each file is taken once, as from a folder that files are dropped into: an interval has those that were written before
+    its end and that no earlier interval took. A file that changes is taken again. It needs a contract and the pipeline's `start`.
 
     Raises ConfigurationError listing every option that can't be.
 
@@ -83,7 +87,7 @@ def csv(
     problems = [text for text in _csv_problems(said, names) if text]
     if problems:
         raise ConfigurationError(f"csv({public(location)!r}): " + "; ".join(problems) + ".")
-    return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]})
+    return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]}, only_new)
 
 
 def dataset(name: str, *, parts: str | Sequence[str] | None = None, every: str | None = None) -> SourceOptions:

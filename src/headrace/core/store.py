@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace.core.manifest import FileEntry
+from headrace.core.traffic import Traffic
 
 __all__ = ["Listed", "Store"]
 
@@ -36,6 +37,11 @@ class Store(Protocol):
 
     uri: str
     concurrency: int  # how many requests at once pay: 1 on a disk
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What went to the store and from it, as it goes; None for one without a network."""
+        ...
 
     def create(self, key: str, data: bytes) -> bool:
         """Put if absent, durably and in one piece; False when the key exists already. Of many at once, one gets True.

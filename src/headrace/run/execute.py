@@ -16,7 +16,7 @@ from headrace.core.errors import TooManyRejectedError
 from headrace.core.fingerprint import Recipe, seed_of
 from headrace.core.interval import Interval
 from headrace.core.location import resolve
-from headrace.core.manifest import Content, Manifest
+from headrace.core.manifest import Content, Manifest, digest_of
 from headrace.core.ports import JSON, FittedModel
 from headrace.core.receipt import Receipt, State
 from headrace.core.split import ROW_PARTS, SIDES, Split
@@ -25,6 +25,7 @@ from headrace.lake.chain import Decision
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered, gather, row_paths
+from headrace.run.intake import past_of
 from headrace.run.promotion import judge_promotion
 from headrace.run.publishing import publish
 from headrace.run.redaction import redacted
@@ -32,11 +33,12 @@ from headrace.run.session import Session
 from headrace.run.upstream import gather_upstream
 from headrace.steps.champions import open_champion
 from headrace.steps.datasets import take_rows
-from headrace.steps.landing import Bronze, is_known_to_be, marks_of, origin_marks
+from headrace.steps.intake import intake_in_words
+from headrace.steps.landing import Bronze, is_known_to_be, marks_of, news_in_words, origin_marks
 from headrace.steps.made import Made
 from headrace.steps.models import make_model
 from headrace.steps.predictions import make_predictions
-from headrace.steps.sources import commit_refused, make_source, raw_digest
+from headrace.steps.sources import commit_refused, make_of_new, make_source, raw_digest
 from headrace.steps.tables import make_table
 
 __all__ = ["execute_step", "receipt_of"]
@@ -128,6 +130,8 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
     assert isinstance(step, Source)
     if step.options.is_dataset:
         return _dataset(job, step, attempt, current)
+    if step.options.only_new:
+        return _only_new(job, step, attempt, current)
     location = session.location(step)
     origin = session.origin(step)
     before = session.catalog.previous(session.dataset(step.name), job.interval)
@@ -145,7 +149,7 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         location=location,
         now=session.clock(),
         landed=_landed(job, current),
-        known=_known(job, current, before),
+        known=None if step.name in session.experiment else _known(job, current, before),
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
     worked = _content(job, made, fingerprint, None)
@@ -156,15 +160,24 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
             job.state, job.why = "cached", "the files hold the same bytes"
             return None
         job.why = "its files were written again, with the same bytes"
-    job.why = job.why or _news(made.origin)
+    job.why = job.why or news_in_words(made.origin)
     return worked
 
 
-def _news(origin: Mapping[str, JSON]) -> str:
-    """How many files were new or changed, where others were in the lake already and were not fetched; else nothing."""
-    told = [f"{count} {kind}" for kind in ("new", "changed", "gone") if (count := _count(origin, kind))]
-    same = _count(origin, "unchanged")
-    return f"its files: {', '.join([*told, f'{same} unchanged and not fetched again'])}" if same else ""
+def _only_new(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session = job.session
+    past = past_of(session, step, job.interval)
+    made = make_of_new(
+        step, job.interval, attempt=attempt, origin=session.origin(step), format=session.format(step), now=session.clock(), past=past
+    )
+    taken = digest_of(sorted(origin_marks(made.origin).items()))
+    fingerprint = job.recipe.fingerprint({"files": raw_digest(made), "taken": taken})
+    worked = _content(job, made, fingerprint, None)
+    job.why = intake_in_words(made.origin) if past.own is None else "read again from the bytes in the lake"
+    if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
+        job.state, job.why = "cached", "the files hold the same bytes"
+        return None
+    return worked
 
 
 def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
@@ -343,7 +356,7 @@ def _copied(job: _Job, attempt: Attempt, before: Manifest, why: str, inputs: Gat
 def _content(job: _Job, made: Made, fingerprint: str, inputs: Gathered | None) -> Worked:
     code = job.session.code(job.step)
     unseen = tuple(f"changes can't be seen in {what}" for what in code.opaque) if code else ()
-    job.state, job.made, job.notes = "made", made, (*made.notes, *unseen)
+    job.state, job.made, job.notes = "made", made, (*made.notes, *made.remarks, *unseen)
     counts = {"read": made.rows_read, "kept": made.rows_kept, "quarantined": made.rows_quarantined}
     details: dict[str, JSON] = {**made.details, "counts": counts}
     if made.notes:

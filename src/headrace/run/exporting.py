@@ -7,10 +7,12 @@ interval are the rows of one manifest, which was current when it was looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from headrace.config import Config
+from headrace.core.aws import aws_credentials, aws_credentials_of_environment, variables_of
 from headrace.core.errors import ConfigurationError, DataError
 from headrace.core.interval import Interval
 from headrace.core.location import is_within
@@ -20,8 +22,10 @@ from headrace.core.ports import JSON
 from headrace.core.split import ROW_PARTS
 from headrace.lake.lake import Lake, VanishedError
 from headrace.plugins import load
+from headrace.run.access import access_by_settings, flavour_of
+from headrace.run.connections import Connections
 
-__all__ = ["Exported", "open_export", "send"]
+__all__ = ["Exported", "open_export", "options_by_settings", "send"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,18 @@ def open_export(lake: Lake, format: str, target: str | Path, options: Mapping[st
             f"Rows can't be exported to {uri}: that is in the lake, which holds only its own files. Name a place beside it."
         )
     return cast(Export, load("exports", format).open(uri, options=options))
+
+
+def options_by_settings(config: Config, connections: Connections, target: str) -> dict[str, str] | None:
+    """What a table in S3 is reached with, by the settings for the lake; None for another place, whose library looks for itself."""
+    if flavour_of(target) != "s3":
+        return None
+    access = access_by_settings(config, connections.of("connection"))
+    found = aws_credentials_of_environment(access.environment) if access.connection is None else aws_credentials(access.connection)
+    options = variables_of(replace(found, endpoint_url=access.endpoint or found.endpoint_url, region=access.region or found.region))
+    if options.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+        options["AWS_ALLOW_HTTP"] = "true"
+    return options
 
 
 def send(lake: Lake, manifests: Iterable[Manifest], part: str | None, export: Export) -> list[Exported]:

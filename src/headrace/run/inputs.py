@@ -54,7 +54,13 @@ def gather(session: Session, step: Step, interval: Interval, *, without: Sequenc
 
 
 def missing_inputs(session: Session, step: Step, interval: Interval) -> list[Pair]:
-    """What `gather` would not find: the pairs that a step reads and that are not made. Which model was promoted is no such pair."""
+    """What `gather` would not find: the pairs that a step reads and that are not made. Which model was promoted is no such pair.
+
+    Of a source that takes each file once, the interval before.
+    """
+    before = session.graph.before(step, interval)
+    if before is not None:
+        return [(step.name, before)] if _is_missing(session.catalog.newest(step.name, before)) else []
     return [
         (read.dataset, wanted)
         for read, intervals in session.graph.reads(step, interval)

@@ -90,6 +90,26 @@ def _targets(session: Session, request: Request) -> Iterable[Pair]:
 def _visit(look: _Look, pair: Pair) -> None:
     if pair in look.seen:
         return
+    for earlier in reversed(_unmade_before(look, pair)):
+        _look_at(look, earlier)
+    _look_at(look, pair)
+
+
+def _unmade_before(look: _Look, pair: Pair) -> list[Pair]:
+    """The earlier intervals of a source that takes each file once that have to be made first, the last of them first: there may be many."""
+    name, interval = pair
+    step = look.session.graph.steps[name]
+    found: list[Pair] = []
+    before = look.session.graph.before(step, interval)
+    if before is None or _version_of(look, step, interval) is not None:
+        return found
+    while before is not None and (name, before) not in look.seen and _version_of(look, step, before) is None:
+        found.append((name, before))
+        before = look.session.graph.before(step, before)
+    return found
+
+
+def _look_at(look: _Look, pair: Pair) -> None:
     name, interval = pair
     step = look.session.graph.steps[name]
     reads = look.session.graph.reads(step, interval)
@@ -117,6 +137,8 @@ def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[
     if manifest is not None and manifest.kind == "expired":
         return Seen(step.name, step.kind, interval, is_target, version=manifest.version, settled="gone by retention")
     if manifest is None or manifest.kind != "data":
+        before = look.session.graph.before(step, interval)
+        pairs = pairs if before is None else (*pairs, (step.name, before))
         return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, reads=pairs)
     found = _changes(look, step, interval, manifest, reads) if is_target else ()
     waiting = unpublished(look.session, step, manifest) if is_target else ""
@@ -194,8 +216,8 @@ def _moved(look: _Look, read: Input, intervals: Sequence[Interval], ref: InputRe
 
 def _source_changes(look: _Look, step: Source, interval: Interval, manifest: Manifest) -> list[str]:
     session = look.session
-    if look.request.is_backfill and not step.options.is_by_interval:
-        return []
+    if step.options.only_new or (look.request.is_backfill and not step.options.is_by_interval):
+        return []  # what an interval took stays, and a backfill leaves snapshots alone
     if step.name in look.out_of_reach:
         return [look.out_of_reach[step.name]]
     before = marks_of(manifest)

@@ -29,6 +29,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 _READ: frozenset[Verb] = frozenset({"list", "read"})
 _ENTRY: frozenset[Verb] = frozenset({"list", "read", "enter"})
 _DATA: frozenset[Verb] = frozenset({"list", "read", "write"})
+_REPORTS: frozenset[Verb] = frozenset({"list", "write"})  # whether there is one is looked up; it is never read
 _KEPT: frozenset[Verb] = frozenset({"write"})  # for people: no step reads it
 
 
@@ -210,7 +211,7 @@ def _own(graph: Graph) -> Iterator[tuple[str, frozenset[Verb]]]:
         if isinstance(step, TrainedModel):
             yield chain_prefix(name, step.name), _ENTRY
             yield champion_prefix(name, step.name), _DATA
-    yield f"reports/{name}/", _DATA
+    yield f"reports/{name}/", _REPORTS
 
 
 def _files(step: Step) -> Iterator[tuple[str, str, frozenset[Verb]]]:

@@ -5,6 +5,7 @@ Nothing here writes to the lake. The invariant: what is read comes from one mani
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
+from headrace.config import read_config
 from headrace.core.errors import ConfigurationError, NotReadyError, UnknownNameError, did_you_mean
 from headrace.core.interval import Interval, parse_time
 from headrace.core.manifest import Manifest
@@ -23,6 +25,8 @@ from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
 from headrace.lake.parallel import in_parallel
 from headrace.plugins import load
+from headrace.run.access import is_folder, lake_access
+from headrace.run.connections import Connections
 from headrace.run.exporting import Exported, open_export, send
 from headrace.run.listing import CurrentFile, listed
 from headrace.run.session import open_lake_at
@@ -270,9 +274,18 @@ class OpenLake:
         return [path for part in parts for path in self._lake.read_paths(manifest, part)]
 
 
-def open_lake(uri: str | Path) -> OpenLake:
-    """Open a lake to read from: a folder, or the URI of a bucket. UnknownNameError where there is none."""
-    return OpenLake(open_lake_at(str(uri), read_only=True))
+def open_lake(uri: str | Path | None = None, *, profile: str | None = None, connection: str | None = None) -> OpenLake:
+    """Open a lake to read from: a folder, or the URI of a bucket. UnknownNameError where there is none.
+
+    How a bucket is reached is told by the `HEADRACE_*` and `AWS_*` variables and the headrace.toml of the working folder or one above:
+    `profile` names another profile of it than `local`, and `connection` the connection with the credentials. Without a URI it is the
+    lake that those settings name.
+    """
+    if uri is not None and is_folder(str(uri)):
+        return OpenLake(open_lake_at(str(uri), read_only=True))
+    overrides: dict[str, JSON] = {"lake": None if uri is None else str(uri), "connection": connection}
+    config = read_config(None, environment=os.environ, profile=profile, overrides=overrides)
+    return OpenLake(open_lake_at(config.lake_uri, read_only=True, access=lake_access(config, Connections(config))))
 
 
 def as_json(manifest: Manifest) -> JSON:

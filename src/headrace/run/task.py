@@ -71,7 +71,9 @@ def look(session: Session, step_name: str, run: Interval, *, is_forced: bool = F
     forced = frozenset({step_name}) if is_forced else frozenset[str]()
     plan = decide(session.graph.name, observe(session, Request([run], steps=frozenset({step_name}), forced=forced)))
     turn = Turn(step_name, plan)
-    missing = [p for d in turn.decisions if d.action == "run" for p in missing_inputs(session, step, d.interval)]
+    running = [d for d in turn.decisions if d.action == "run"]
+    made_here = {d.pair for d in running}
+    missing = [p for d in running for p in missing_inputs(session, step, d.interval) if p not in made_here]
     own = {(s.name, i) for s in session.graph.steps.values() if is_due(session.graph, s, run) for i in session.graph.intervals_for(s, run)}
     skipped = next((pair for pair in missing if pair in own), None)
     if skipped is not None:

@@ -16,6 +16,7 @@ from headrace.core.manifest import Manifest
 from headrace.core.ports import RunNote
 from headrace.core.receipt import Receipt
 from headrace.lake.chain import Decision
+from headrace.run.access import is_folder
 from headrace.run.outbox import Place, SyncResult, enqueue, pending, start_sender, sync
 from headrace.run.record import git_commit
 from headrace.run.session import Session
@@ -24,11 +25,16 @@ __all__ = ["outbox_folder", "queue_decision", "queue_notes", "sync_notes", "trac
 
 
 def tracker_name(session: Session) -> str | None:
-    """The tracker's flavour, or None where nothing is tracked."""
+    """The tracker's flavour, or None where nothing is tracked. By itself it is told only where its place is known: a bucket is none."""
     name = str(session.config.text("tracking"))
     if name == "auto":
-        name = "mlflow" if importlib.util.find_spec("mlflow") is not None else "none"
+        name = "mlflow" if _has_place(session) and importlib.util.find_spec("mlflow") is not None else "none"
     return None if name == "none" else name
+
+
+def _has_place(session: Session) -> bool:
+    given = session.config.text("tracking_uri") or session.config.text("tracking_connection")
+    return bool(given) or is_folder(session.lake.uri)
 
 
 def tracker_place(session: Session) -> Place | None:

@@ -21,7 +21,18 @@ from headrace.core.ports import JSON, CountedRecords, Landed, Origin, RawFile, S
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 
-__all__ = ["Bronze", "Landing", "check_unchanged", "is_known_to_be", "land", "land_again", "marks_of", "news_of", "origin_marks"]
+__all__ = [
+    "Bronze",
+    "Landing",
+    "check_unchanged",
+    "is_known_to_be",
+    "land",
+    "land_again",
+    "marks_of",
+    "news_in_words",
+    "news_of",
+    "origin_marks",
+]
 
 _CHUNK = 1024 * 1024
 _NOT_IN_NAMES = re.compile(r"[\\\x00-\x1f\x7f]")
@@ -120,6 +131,17 @@ def news_of(landings: Sequence[Landing], known: Bronze | None) -> dict[str, JSON
     counted = Counter(landing.news for landing in landings)
     gone = len(marks_of(known.manifest).keys() - {landing.found.uri for landing in landings})
     return {"new": counted["new"], "changed": counted["changed"], "unchanged": counted["unchanged"], "gone": gone}
+
+
+def news_in_words(origin: Mapping[str, JSON]) -> str:
+    """The same in words, where some files were in the lake already and were not fetched; else nothing.
+
+    >>> news_in_words({"new": 1, "changed": 0, "unchanged": 7, "gone": 0})
+    'its files: 1 new, 7 unchanged and not fetched again'
+    """
+    told = [f"{origin[kind]} {kind}" for kind in ("new", "changed", "gone") if origin.get(kind)]
+    same = origin.get("unchanged")
+    return f"its files: {', '.join([*told, f'{same} unchanged and not fetched again'])}" if same else ""
 
 
 # ---------------------------------------------------------------- from the lake

@@ -16,7 +16,7 @@ class Made:
     """The parts of one attempt and the figures that its manifest and receipt tell.
 
     `details` enters the manifest's content and must be equal for equal work; `origin` is told in the receipt section only
-    (times, places, marks).
+    (times, places, marks), `remarks` by the receipt of the run that made it.
     """
 
     parts: tuple[Part, ...]
@@ -28,3 +28,4 @@ class Made:
     rows_kept: int = 0
     rows_quarantined: int = 0
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()

@@ -25,12 +25,14 @@ from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
+from headrace.steps.intake import Past, take_again, take_new, taken_part, told_files
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
 
 __all__ = [
     "QUARANTINE_SCHEMA",
     "commit_refused",
+    "make_of_new",
     "make_source",
     "nearest",
     "raw_digest",
@@ -83,6 +85,30 @@ def make_source(
         check_unchanged(origin, resolve(location, interval), files)
         made = _read(step, [landing.landed for landing in landings], attempt, format)
         return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known)})
+
+
+def make_of_new(
+    step: Source,
+    interval: Interval,
+    *,
+    attempt: Attempt,
+    origin: Origin,
+    format: SourceFormat,  # noqa: A002  # the port's word
+    now: datetime,
+    past: Past,
+) -> Made:
+    """The same for a source that takes each file once: of what is new, or of what an earlier commit of the interval took. Nothing new is no error."""
+    with _named(step, interval):
+        intake = (
+            take_again(step, past.own, attempt, origin, format) if past.own else take_new(step, interval, past, attempt, origin, format)
+        )
+        if intake is None:
+            raise SourceError(
+                f'{_nothing_found(step, interval, origin, step.options.location)} If it is, and is only empty yet, declare missing="empty".'
+            )
+        made = _read(step, intake.landed, attempt, format)
+        told = {"taken_at": now.isoformat(), **intake.origin}
+        return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=intake.remarks)
 
 
 def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> Interval | None:
@@ -227,11 +253,7 @@ def _named(step: Source, interval: Interval) -> Iterator[None]:
 
 def _told(step: Source, interval: Interval, landings: Sequence[Landing], now: datetime) -> dict[str, JSON]:
     """What only the receipt says: where the bytes came from, and when."""
-    files: list[JSON] = [
-        {"uri": one.found.uri, "mark": one.found.mark, "modified_at": one.found.modified_at.isoformat() if one.found.modified_at else None}
-        for one in landings
-    ]
-    told: dict[str, JSON] = {"files": files, "taken_at": now.isoformat()}
+    told: dict[str, JSON] = {"files": told_files([one.found for one in landings]), "taken_at": now.isoformat()}
     if not step.options.is_by_interval and now > interval.end + interval.length:
         told["taken_later"] = True
     return told

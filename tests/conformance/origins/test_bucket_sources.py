@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from iam_evaluator import Recorded, missing
 from object_proxy import ObjectProxy, object_proxy
 from object_servers import S3Server, moto_server, s3_server, why_no
 
@@ -27,6 +28,7 @@ from headrace.run.arrival import awaited, look_from_afar
 from headrace.run.backfill import Ran, carry_out
 from headrace.run.connections import Connections, find_connection
 from headrace.run.observe import Request, make_plan
+from headrace.run.permissions import Asked, permissions
 from headrace.run.session import Session, open_lake_at
 
 DAYS = [Interval.of(f"2026-01-0{n}", f"2026-01-0{n + 1}") for n in range(1, 5)]
@@ -38,8 +40,8 @@ class Price(BaseModel):
     item: str
     price: float
 
-shop = hr.Pipeline("shop", schedule="@daily", start="2026-01-01")
-shop.source("prices", {location!r}, contract=Price, retries=0{options})
+shop = hr.Pipeline("shop", schedule="@daily", start={start!r})
+shop.source("prices", hr.csv({location!r}, only_new={is_only_new}), contract=Price, retries=0{options})
 
 @shop.table
 def dear(prices):
@@ -75,6 +77,8 @@ class World:
     location: str = "in/{start:%Y-%m-%d}.csv"
     lake: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    start: str = "2026-01-01"
+    is_only_new: bool = False
 
     def put(self, name: str, *rows: str) -> None:
         body = "\n".join(["item,price", *rows, ""]).encode()
@@ -92,7 +96,11 @@ class World:
         from headrace.run.loading import load_pipeline
 
         told = "".join(f", {name}={value!r}" for name, value in self.options.items())
-        (self.folder / "shop.py").write_text(PIPELINE.format(location=f"s3://{self.server.bucket}/{self.location}", options=told))
+        (self.folder / "shop.py").write_text(
+            PIPELINE.format(
+                location=f"s3://{self.server.bucket}/{self.location}", options=told, start=self.start, is_only_new=self.is_only_new
+            )
+        )
         config = self.config()
         lake = open_lake_at(config.lake_uri, access=lake_access(config, Connections(config)))
         return Session(load_pipeline(str(self.folder / "shop.py")).graph, config, lake, file=self.folder / "shop.py")
@@ -282,6 +290,41 @@ def test_forced_all_is_fetched_again(world: World, watched: ObjectProxy) -> None
     assert fetched(watched) == ["in/a.csv"]
 
 
+# ---------------------------------------------------------------- only what is new
+
+
+@pytest.mark.parametrize("lake", ["", "lake"])
+def test_each_object_is_taken_once_and_an_upload_of_the_same_bytes_is_none(world: World, watched: ObjectProxy, lake: str) -> None:
+    today = Interval(midnight := datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0), midnight + timedelta(days=1))
+    tomorrow, after = (Interval(today.start + timedelta(days=n), today.end + timedelta(days=n)) for n in (1, 2))
+    world.lake = f"s3://{world.server.bucket}/{lake}" if lake else ""
+    world.start, world.location, world.is_only_new = f"{midnight:%Y-%m-%d}", "in/**/*.csv", True
+    world.put("a.csv", "a,1")
+    world.put("deep/b.csv", "b,1")
+    assert world.prices(today).why == "2 new"
+    world.put("a.csv", "a,1")
+    world.put("deep/b.csv", "b2,1")
+    world.put("c.csv", "c,1")
+    fetched(watched)
+    assert world.prices(tomorrow).why == "1 new, 1 changed"
+    assert fetched(watched) == ["in/c.csv", "in/deep/b.csv"]
+    assert world.prices(after).why == "no new file"
+    assert [world.items(day) for day in (today, tomorrow, after)] == [["a", "b"], ["c", "b2"], []]
+    carry_out(world.session(), Request([today, tomorrow], forced=frozenset({"prices"})), jobs=1)
+    assert fetched(watched) == []
+
+
+def test_what_came_at_the_end_of_the_interval_or_later_is_left(world: World) -> None:
+    yesterday = Interval(
+        midnight := datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1), midnight + timedelta(days=1)
+    )
+    world.start, world.location, world.is_only_new = f"{midnight:%Y-%m-%d}", "in/*.csv", True
+    world.put("a.csv", "a,1")
+    receipt = world.prices(yesterday)
+    assert receipt.why == "no new file, 1 left for the next interval"
+    assert "in/a.csv` came at or after" in receipt.notes[1]
+
+
 # ---------------------------------------------------------------- how the bucket is reached
 
 
@@ -347,6 +390,25 @@ def test_a_setting_that_means_nothing_to_a_bucket_is_an_error(world: World) -> N
     error = world.error()
     assert isinstance(error, ConfigurationError)
     assert "`max_size` is set for it, and means nothing to" in str(error)
+
+
+@pytest.mark.parametrize("location", ["in/{start:%Y-%m-%d}.csv", "in/*.csv", "in/**/*.csv", "in/2026-*/a.csv"])
+def test_its_requests_are_those_that_the_policy_of_headrace_iam_allows(world: World, watched: ObjectProxy, location: str) -> None:
+    world.location, world.lake, world.options["missing"] = location, f"s3://{world.server.bucket}/lake", "empty"
+    for name in ("2026-01-01.csv", "2026-01/a.csv", "empty.csv"):
+        world.put(name, "tea,1.5")
+    world.run(*DAYS[:2])
+    session = world.session()
+    (steps, *_) = permissions(session.graph, session.config, Asked())
+    assert steps.policy is not None
+    asked = [
+        Recorded(action, one.bucket, one.key, one.query.get("prefix", one.key if action == "s3:ListBucket" else None))
+        for one in watched.recorded()
+        for action in one.actions
+        if (one.key or one.query.get("prefix", "")).startswith("in/")
+    ]
+    assert asked
+    assert missing(steps.policy.to_json(), asked) == []
 
 
 # ---------------------------------------------------------------- waiting

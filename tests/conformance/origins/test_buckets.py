@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from object_misbehaviour import cut, on, refuse
+from object_misbehaviour import cut, hide, on, refuse
 from object_proxy import ObjectProxy, object_proxy
 from object_servers import S3Server, moto_server, s3_server, why_no
 
@@ -278,6 +278,17 @@ def test_a_request_that_is_denied_names_the_permission(server: S3Server, proxy: 
         reached.find(at(server, "in/*.csv"))
     with pytest.raises(SourceError, match=r"Could not read `in/a\.csv` in s3://.*needed: s3:GetObject"):
         reached.open(file)
+
+
+def test_what_is_not_there_is_not_found_by_those_who_may_list_a_part_of_the_bucket(server: S3Server, proxy: ObjectProxy) -> None:
+    put(server, "in/b.csv")
+    reached = origin(server.at(proxy.address))
+    proxy.misbehave(on("HEAD"), hide, times=None)
+    assert reached.find(at(server, "in/a.csv")) == ()
+    assert [one.uri for one in reached.find(at(server, "in/b.csv"))] == [at(server, "in/b.csv")]
+    proxy.misbehave(on("GET"), refuse(403), times=None)
+    with pytest.raises(SourceError, match=r"Could not read `in/a\.csv`"):
+        reached.find(at(server, "in/a.csv"))
 
 
 @pytest.mark.integration

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.backends import stores
+from headrace.core.manifest import FileEntry
 from headrace.core.store import Store
 
 BAD_KEYS = ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", ".hidden", "a/.hidden/b", "a\\b", "a\nb", "a\0b", "x" * 1000]
@@ -80,6 +82,29 @@ def test_staged_bytes_are_read_by_their_key_once_published(store: Store) -> None
     store.publish(["gold/a/b/file.parquet"])
     assert store.get("gold/a/b/file.parquet") == b"rows"
     assert store.path("gold/a/b/file.parquet").read_bytes() == b"rows"
+
+
+def test_a_file_that_goes_and_comes_in_parts_is_whole_and_counted_whole(store: Store, case: Any, tmp_path: Path) -> None:
+    data = os.urandom(1 << 20) * 33 + b"and a little more"
+    store.stage("gold/a/b/large").write_bytes(data)
+    store.publish(["gold/a/b/large"])
+    other = case.fresh(tmp_path) if case.is_shared_by_processes else store
+    (path,) = other.paths([FileEntry("gold/a/b/large", sha256(data).hexdigest(), len(data))])
+    assert path.read_bytes() == data
+    if store.traffic is not None:
+        assert (store.traffic.bytes_up, other.traffic.bytes_down) == (len(data), len(data))
+        assert store.traffic.requests == 2 + 5  # begun, parts of 8 MiB, ended
+        assert other.traffic.requests == 2  # parts of 32 MiB
+
+
+def test_what_is_not_there_has_cost_a_request_too(store: Store) -> None:
+    if store.traffic is None:
+        pytest.skip("has no network")
+    with pytest.raises(KeyError):
+        store.get("nothing")
+    list(store.keys("log/"))
+    assert store.traffic.requests == 2
+    assert (store.traffic.bytes_up, store.traffic.bytes_down) == (0, 0)
 
 
 def test_publishing_twice_is_fine(store: Store) -> None:

@@ -84,11 +84,31 @@ def test_a_denial_names_the_permission(action: str, permission: str) -> None:
 def test_a_denial_by_the_key_names_its_permissions() -> None:
     text = answered("403 Forbidden", "AccessDenied", "User is not authorized to perform: kms:GenerateDataKey")
     assert "kms:GenerateDataKey (to put) and kms:Decrypt (to read)" in str(failing(PermissionDeniedError(text)))
+    by_chance = text.replace("User is not authorized to perform: kms:GenerateDataKey", "Access Denied").replace(
+        "</Error>", "<HostId>q0kMs7Fk=</HostId></Error>"
+    )
+    assert "kMs" in by_chance
+    assert "encryption key" not in str(failing(PermissionDeniedError(by_chance)))
 
 
 def test_what_is_not_there_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="log/a"), told("read", "log/a", PLACE):
         raise FileNotFoundError(answered("404 Not Found", "NoSuchKey"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(28, "No space left on device", "/cache/a"), LakeError, "`/cache/a` can't be used: No space left on device. The setting"),
+        (FileNotFoundError(2, "No such file", "/cache/a"), TransientError, "`/cache/a` is gone: the cache was cleared while it was used."),
+    ],
+    ids=["a full disk", "a cleared cache"],
+)
+def test_what_goes_wrong_on_this_machine_is_not_said_of_the_bucket(error: OSError, kind: type[HeadraceError], words: str) -> None:
+    found = failing(error, "read")
+    assert isinstance(found, kind)
+    assert str(found).startswith("Could not read `log/a` in s3://shop/lake: the local copy ")
+    assert words in str(found)
 
 
 def test_errors_of_the_caller_pass() -> None:

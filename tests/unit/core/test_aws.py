@@ -25,7 +25,7 @@ CASES = {
         endpoint_url="http://s3"
     ),
     '{"conn_type": "aws", "extra": {"endpoint_url": "http://all", "service_config": {"sts": {"endpoint_url": "http://sts"}}}}': AwsCredentials(
-        endpoint_url="http://all"
+        endpoint_url="http://all", sts_endpoint_url="http://sts"
     ),
     '{"conn_type": "aws", "extra": {"role_arn": "arn:aws:iam::1:role/x", "assume_role_kwargs": {"ExternalId": "e"}}}': AwsCredentials(
         role_arn="arn:aws:iam::1:role/x", role_method="assume_role", role_arguments={"ExternalId": "e"}

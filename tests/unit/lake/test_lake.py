@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from headrace.backends.stores import memory
 from headrace.backends.stores.memory import MemoryStore
-from headrace.core.errors import DamageError, NewerFormatError, UnknownNameError
+from headrace.core.errors import DamageError, LakeError, NewerFormatError, UnknownNameError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
 from headrace.lake.chain import Decision
@@ -78,3 +78,21 @@ def test_listing_datasets_does_not_list_their_slots(lake: Lake, make: Callable[.
     monkeypatch.setattr(memory.MemoryStore, "keys", lambda *args, **more: listings.append(args) or keys(*args, **more))
     assert lake.datasets() == ["shop.sums"]
     assert len(listings) == 2
+
+
+def test_a_dataset_is_known_by_its_own_log_alone(store: MemoryStore, lake: Lake, hour: Interval, make: Callable[..., Manifest]) -> None:
+    make(lake.log("shop", "sums"), hour)
+    listed: list[str] = []
+    keys = store.keys
+    store.keys = lambda prefix, *, start_after="": listed.append(prefix) or keys(prefix, start_after=start_after)  # type: ignore[method-assign, func-returns-value]
+    assert [lake.has("shop", name) for name in ("sums", "sum", "no name", "")] == [True, False, False, False]
+    assert listed == ["log/shop/sums/", "log/shop/sum/"]
+
+
+def test_who_may_not_list_the_lake_gets_no_names_for_a_hint(store: MemoryStore, lake: Lake) -> None:
+    def refused(prefix: str, *, start_after: str = "") -> Iterator[str]:
+        raise LakeError(f"{prefix} may not be listed")
+
+    assert lake.names_for_hint() == []
+    store.keys = refused  # type: ignore[method-assign]
+    assert lake.names_for_hint() is None

@@ -120,7 +120,7 @@ def test_a_lake_that_is_no_folder_is_opened_with_the_connection(tmp_path):
         'import headrace as hr\nshop = hr.Pipeline("shop")\n@shop.table\ndef one():\n    return "select 1 as n"\n'
     )
     code = "from pathlib import Path; from headrace.run.opening import open_pipeline; open_pipeline(Path('shop.py'))"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "AIRFLOW_CONN_MY_VAULT": URI}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "AIRFLOW_CONN_MY_VAULT": URI}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "opened with Connection('my_vault', type='https', from the variable AIRFLOW_CONN_MY_VAULT) canary/in uri\n", (
         done.stderr

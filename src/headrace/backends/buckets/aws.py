@@ -95,7 +95,8 @@ def _provider(found: AwsCredentials, session: Session, place: Address) -> Callab
     if credentials is None:
         raise ConfigurationError(
             f"No credentials for {place} were found. Looked at: the connection that the settings name, AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, AWS_PROFILE and ~/.aws, a web identity token, the role of the container or of the machine."
+            "AWS_SECRET_ACCESS_KEY, AWS_PROFILE and ~/.aws, a web identity token, the role of the container or of the machine. "
+            "Set one of them, or name a profile of headrace.toml: --profile on the command line, open_lake(uri, profile=…) in Python."
         )
 
     def current() -> S3Credential:

@@ -16,7 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
-from headrace.backends.buckets.failures import is_about_another_version, told
+from headrace.backends.buckets.failures import DeniedError, is_about_another_version, told
 from headrace.core.errors import LakeError, SourceError, TransientError
 from headrace.core.ports import RawFile
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from obstore import GetOptions
 
-__all__ = ["Body", "asked"]
+__all__ = ["Body", "RefusedError", "asked"]
 
 _PIECE = 1024 * 1024
 _MOST_BREAKS = 5  # without a piece between them
@@ -112,8 +112,14 @@ def asked(action: str, key: str, place: Address) -> Iterator[None]:
     try:
         with told(action, key, place):
             yield
+    except DeniedError as error:
+        raise RefusedError(str(error)) from error.__cause__
     except LakeError as error:
         raise SourceError(str(error)) from error.__cause__
+
+
+class RefusedError(SourceError):
+    """It is not allowed to ask, whether there is something or not."""
 
 
 class _ChangedError(TransientError):

@@ -47,7 +47,8 @@ class Cache:
     def __init__(self, folder: Path, *, limit_bytes: int) -> None:
         self._objects = folder / "objects"
         self._limit = limit_bytes
-        self._unseen_bytes: int | None = None
+        self._kept_bytes: int | None = None  # when it was last looked at; None before
+        self._kept_since = 0
         self._verified: dict[str, _Seen] = {}
         self._lock = threading.Lock()
         for made in (folder, self._objects, folder / "use"):
@@ -130,9 +131,8 @@ class Cache:
     def _evict(self, more: int) -> None:
         """Remove the kept files that were not used for longest, if they are too many."""
         with self._lock:
-            if self._unseen_bytes is not None:
-                self._unseen_bytes += more
-            if self._unseen_bytes is not None and self._unseen_bytes <= self._limit * _UNSEEN:
+            self._kept_since += more
+            if self._kept_bytes is not None and self._kept_since <= min(self._limit - self._kept_bytes, self._limit * _UNSEEN):
                 return
             found = sorted(_sizes(self._objects))
             total = sum(size for _, size, _ in found)
@@ -142,7 +142,7 @@ class Cache:
                 with suppress(FileNotFoundError):
                     path.unlink()
                 total -= size
-            self._unseen_bytes = 0
+            self._kept_bytes, self._kept_since = total, 0
 
     @staticmethod
     def _sweep(use: Path) -> None:

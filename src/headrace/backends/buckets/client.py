@@ -19,7 +19,7 @@ from headrace.core.errors import TransientError
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-__all__ = ["TRIES", "asked", "client_options", "retries"]
+__all__ = ["TRIES", "client_options", "patiently", "retries"]
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def retries(access: Access) -> RetryConfig:
     }
 
 
-def asked(action: str, key: str, place: Address, ask: Callable[[], T]) -> T:
+def patiently(action: str, key: str, place: Address, ask: Callable[[], T]) -> T:
     """What `ask` gives, which may be done twice, with its errors told.
 
     It is asked again at once where the library would not: when a body ended in the middle, for deletions, and for an upload in parts that is

@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from headrace.backends.buckets.address import Address
 from headrace.core.errors import HeadraceError, LakeError, TransientError
 
-__all__ = ["is_about_another_version", "told"]
+__all__ = ["DeniedError", "is_about_another_version", "told"]
 
 _PERMISSIONS = {
     "s3": {
@@ -50,6 +50,7 @@ _KEYS_REFUSED = {
     "InvalidToken": "does not accept the session token",
 }
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "AuthorizationFailure", "AuthorizationPermissionMismatch"}
+_IS_DENIED = "access is denied"
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _PASSING = {
     "RequestTimeout",
@@ -68,7 +69,7 @@ _NO_ANSWER = {  # in the library's account of a connection: what happened
     "dns error": "the name of the server is not known; see `endpoint` and `region`",
     "ConnectionRefused": "nothing listens at the server's address; see `endpoint`",
     "InvalidContentType": "the server does not speak https; see `endpoint`",
-    "kind: Connect": "the server could not be reached",
+    "kind: Connect,": "the server could not be reached",
     "kind: Interrupted": "the connection broke",
     "kind: Body": "the answer ended in the middle",
 }
@@ -79,19 +80,27 @@ _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting [^\w]*(?:quot;|#34;)?([a-z]+-[a-z-]+-\d)")
 
 
+class DeniedError(LakeError):
+    """It is not allowed to ask, whether there is something or not."""
+
+
 @contextmanager
 def told(action: str, key: str, place: Address) -> Iterator[None]:
     """Errors of obstore within become headrace's own: KeyError for what is not there, TransientError, or LakeError."""
     try:
         yield
+    except HeadraceError:
+        raise
     except FileNotFoundError as cause:
+        if cause.errno is not None:
+            raise _of_this_machine(action, key, place, cause) from cause
         if any(word in str(cause) for word in (*_NO_BUCKET, *_PASSING)):
             raise failure(action, key, place, cause) from cause
         raise KeyError(key) from None
     except (BaseError, ValueError, TimeoutError, ConnectionError) as cause:
-        if isinstance(cause, HeadraceError):
-            raise
         raise failure(action, key, place, cause) from cause
+    except OSError as cause:
+        raise _of_this_machine(action, key, place, cause) from cause
 
 
 def failure(action: str, key: str, place: Address, cause: BaseException) -> HeadraceError:
@@ -102,10 +111,18 @@ def failure(action: str, key: str, place: Address, cause: BaseException) -> Head
     start = f"Could not {action} `{key}` in {place}"
     lasting = _lasting(action, place, cause, text, code=code, status=status)
     if lasting:
-        return LakeError(f"{start}: {lasting}")
+        return (DeniedError if lasting.startswith(_IS_DENIED) else LakeError)(f"{start}: {lasting}")
     short = _no_answer(account) if not status and not code else ""
     may_be_done = "" if action in ("read", "list") else " What was asked may have been done all the same."
     return TransientError(f"{start}: {short or _short(text, code)}.{may_be_done} Run again.")
+
+
+def _of_this_machine(action: str, key: str, place: Address, cause: OSError) -> HeadraceError:
+    """The error for what went wrong on this side: a full disk, or a cache that was cleared under us."""
+    start = f"Could not {action} `{key}` in {place}: the local copy `{cause.filename}`"
+    if isinstance(cause, FileNotFoundError):
+        return TransientError(f"{start} is gone: the cache was cleared while it was used. Run again.")
+    return LakeError(f"{start} can't be used: {cause.strerror}. The setting `cache` says where local copies are kept.")
 
 
 def _lasting(action: str, place: Address, cause: BaseException, text: str, *, code: str, status: int) -> str:
@@ -143,12 +160,13 @@ def _status(text: str) -> int:
 
 def _denied(action: str, place: Address, text: str) -> str:
     needed = _PERMISSIONS[place.kind].get(action, "")
-    if "kms" in text.lower():
-        return f"access is denied by the encryption key: kms:GenerateDataKey (to put) and kms:Decrypt (to read) are needed on it. ({_short(text, '')})"
+    said = _short(text, "")
+    if "kms:" in said.lower():  # in the server's own words: the numbers of requests beside them may have any letters
+        return f"{_IS_DENIED} by the encryption key: kms:GenerateDataKey (to put) and kms:Decrypt (to read) are needed on it. ({said})"
     more = ""
     if action == "read" and place.kind == "s3":
         more = " Without s3:ListBucket on the bucket S3 also says so of what is not there."
-    return f"access is denied. The permission that is needed: {needed}.{more} See: headrace iam FILE --profile …"
+    return f"{_IS_DENIED}. The permission that is needed: {needed}.{more} See: headrace iam FILE --profile …"
 
 
 def _no_answer(account: str) -> str:

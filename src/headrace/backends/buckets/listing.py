@@ -14,7 +14,7 @@ import obstore
 from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
-from headrace.backends.buckets.client import asked as asked_again
+from headrace.backends.buckets.client import patiently
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -56,7 +56,7 @@ def _pages(
 
     size = PAGE
     while size == PAGE:  # a shorter page is the last
-        page = asked_again("list", prefix, place, turn)
+        page = patiently("list", prefix, place, turn)
         asked()
         size = len(page)
         if page:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,7 +18,7 @@ import obstore
 from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address, parse_address
-from headrace.backends.buckets.body import Body, asked
+from headrace.backends.buckets.body import Body, RefusedError, asked
 from headrace.backends.buckets.listing import list_objects
 from headrace.backends.buckets.opening import open_client
 from headrace.backends.buckets.pattern import is_pattern, literal_prefix, matcher
@@ -52,7 +53,10 @@ class BucketOrigin:
                 return (_raw_file(spot, obstore.head(self._client(spot.place), spot.key)),)
         except KeyError:
             self._check_nothing_below(spot)
-            return ()
+        except RefusedError:
+            if self._may_be_there(spot):
+                raise
+        return ()
 
     def open(self, file: RawFile) -> BinaryIO:
         spot = _spot(file.uri)
@@ -97,9 +101,18 @@ class BucketOrigin:
 
     def _check_nothing_below(self, spot: _Spot) -> None:
         """SourceError for a key that is a folder, and for a bucket that is not there: a missing key is not told from it otherwise."""
-        with asked("list", f"{spot.key}/", spot.place):
+        with suppress(RefusedError), asked("list", f"{spot.key}/", spot.place):
             if next(iter(list_objects(self._client(spot.place), spot.place, f"{spot.key}/")), None) is not None:
                 raise _folder(spot)
+
+    def _may_be_there(self, spot: _Spot) -> bool:
+        """Whether a key that can't be looked at is listed, or can't be listed either. S3 denies what is not there to those who may list a part of the bucket."""
+        try:
+            with asked("list", spot.key, spot.place):
+                first = next(iter(list_objects(self._client(spot.place), spot.place, spot.key)), None)
+        except RefusedError:
+            return True
+        return first is not None and first["path"] == spot.key
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from obstore.store import ObjectStore
 
 from headrace.backends.buckets.address import Address
 from headrace.backends.buckets.cache import Cache
-from headrace.backends.buckets.client import asked
+from headrace.backends.buckets.client import patiently
 from headrace.backends.buckets.failures import told
 from headrace.backends.buckets.listing import PAGE, list_objects
+from headrace.backends.buckets.parts import Parts
 from headrace.core.errors import DamageError, LakeError
 from headrace.core.key import check_key
 from headrace.core.manifest import FileEntry
@@ -57,7 +58,7 @@ class BucketStore:
         self._client, self._place, self._cache = client, place, cache
         self._lock = threading.Lock()
         self._staged: dict[str, Path] = {}
-        self._known: set[str] = set()  # keys that this store has published or copied
+        self._copied: set[str] = set()  # keys that are there, and are still to be published
 
     def close(self) -> None:
         """Give back the local disk that is used now, and not when the store is forgotten."""
@@ -70,19 +71,18 @@ class BucketStore:
 
     def create(self, key: str, data: bytes) -> bool:
         check_key(key)
+        self.traffic.count(1, up=len(data))
         with told("put", key, self._place):
             try:
                 obstore.put(self._client, key, bytes(data), mode="create", use_multipart=False)
             except AlreadyExistsError:
-                self.traffic.count(1)
                 return False
-        self.traffic.count(1, up=len(data))
         return True
 
     def get(self, key: str) -> bytes:
         check_key(key)
         data = self._ask("read", key, lambda: bytes(obstore.get(self._client, key).bytes()))
-        self.traffic.count(1, down=len(data))
+        self.traffic.count(0, down=len(data))
         return data
 
     def replace(self, key: str, data: bytes | Path) -> None:
@@ -92,20 +92,17 @@ class BucketStore:
             return
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         self._ask("put", key, lambda: obstore.put(self._client, key, data, attributes={"Content-Type": kind}, use_multipart=False))
-        self.traffic.count(1, up=len(data))
+        self.traffic.count(0, up=len(data))
 
     def delete(self, *keys: str) -> None:
         for key in keys:
             check_key(key)
-        with self._lock:
-            self._known.difference_update(keys)
         for start in range(0, len(keys), PAGE):
             page = list(keys[start : start + PAGE])
             try:
                 self._ask("delete", page[0], partial(obstore.delete, self._client, page))
             except KeyError:
                 self._delete_singly(page)
-            self.traffic.count(1)
 
     def _delete_singly(self, keys: Sequence[str]) -> None:
         """Where one that is gone already ends the whole request."""
@@ -120,6 +117,8 @@ class BucketStore:
             path = self._staged_path(key, forget=True)
             if path is not None:
                 path.unlink(missing_ok=True)
+        with self._lock:
+            self._copied.difference_update(keys)
 
     def confirm(self, keys: Sequence[str]) -> None:
         """Nothing to do: what a bucket has answered is durable, and is seen by all."""
@@ -148,7 +147,7 @@ class BucketStore:
     def publish(self, keys: Sequence[str], *, digests: Mapping[str, str] | None = None) -> None:
         files = {key: path for key in keys if (path := self._staged_path(key)) is not None and path.is_file()}
         for key in keys:
-            if key not in files and key not in self._known:
+            if key not in files and key not in self._copied:
                 self._look_for(key)
         with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="headrace-upload") as pool:
             list(pool.map(self._upload, files, files.values()))
@@ -157,7 +156,7 @@ class BucketStore:
             if digest:
                 self._cache.keep(digest, path)
         with self._lock:
-            self._known.update(files)
+            self._copied.difference_update(keys)
             for key in files:
                 self._staged.pop(key, None)
 
@@ -169,9 +168,8 @@ class BucketStore:
             if _TOO_LARGE_TO_COPY not in str(error):
                 raise
             self._copy_through_here(source, target)
-        self.traffic.count(1)
         with self._lock:
-            self._known.add(target)
+            self._copied.add(target)
 
     def path(self, key: str) -> Path:
         check_key(key)
@@ -192,7 +190,13 @@ class BucketStore:
     # ------------------------------------------------ the work
 
     def _ask(self, action: str, key: str, what: Callable[[], T]) -> T:
-        return asked(action, key, self._place, what)
+        """Ask for something that may be asked for twice. It is counted as it is asked: what is not there has cost a request too."""
+
+        def ask() -> T:
+            self.traffic.count(1)
+            return what()
+
+        return patiently(action, key, self._place, ask)
 
     def _staged_path(self, key: str, *, forget: bool = False) -> Path | None:
         with self._lock:
@@ -201,17 +205,22 @@ class BucketStore:
     def _look_for(self, key: str) -> None:
         check_key(key)
         self._ask("read", key, lambda: obstore.head(self._client, key))
-        self.traffic.count(1)
 
     def _upload(self, key: str, path: Path) -> None:
         size = path.stat().st_size
         part = max(_PART, math.ceil(size / _PARTS))
+        if size <= part:
+            self._ask("put", key, lambda: obstore.put(self._client, key, path, use_multipart=False))
+            self.traffic.count(0, up=size)
+            return
 
         def upload() -> None:
-            obstore.put(self._client, key, path, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=size > part)
+            with path.open("rb") as file:
+                parts = Parts(file, part, self.traffic, at_once=_PARTS_AT_ONCE)
+                obstore.put(self._client, key, parts, chunk_size=part, max_concurrency=_PARTS_AT_ONCE, use_multipart=True)
+            parts.finish()
 
         self._ask("put", key, upload)
-        self.traffic.count(1 if size <= part else math.ceil(size / part) + 2, up=size)
 
     def _fetch(self, file: FileEntry, target: Path) -> None:
         """Download what an entry names; once more if its bytes are not what it says, for that may have been the way here."""
@@ -233,18 +242,16 @@ class BucketStore:
         if size is not None and size > _PIECE:
             return self._download_in_parts(key, size, target)
 
-        def download() -> tuple[str, int]:
-            digest, total = sha256(), 0
+        def download() -> str:
+            digest = sha256()
             with target.open("wb") as file:
                 for chunk in obstore.get(self._client, key).stream(min_chunk_size=_CHUNK):
                     file.write(chunk)
                     digest.update(chunk)
-                    total += len(chunk)
-            return digest.hexdigest(), total
+                    self.traffic.count(0, down=len(chunk))
+            return digest.hexdigest()
 
-        digest, total = self._ask("read", key, download)
-        self.traffic.count(1, down=total)
-        return digest
+        return self._ask("read", key, download)
 
     def _download_in_parts(self, key: str, size: int, target: Path) -> str:
         starts = range(0, size, _PIECE)
@@ -260,7 +267,7 @@ class BucketStore:
 
     def _piece(self, key: str, start: int, end: int) -> memoryview:
         found = self._ask("read", key, lambda: memoryview(obstore.get_range(self._client, key, start=start, end=end)))
-        self.traffic.count(1, down=len(found))
+        self.traffic.count(0, down=len(found))
         return found
 
     def _copy_through_here(self, source: str, target: str) -> None:

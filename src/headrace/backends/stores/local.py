@@ -10,7 +10,7 @@ Listings skip names that begin with a dot, and no key has one: entries on their 
 """
 
 # Strings and `os` on purpose: this is the hot path, and the crash tests put a shim in place of `os`.
-# ruff: noqa: PTH100, PTH102, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
+# ruff: noqa: PTH100, PTH102, PTH104, PTH106, PTH108, PTH113, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class LocalStore:
     """A store in a folder of one file system that has hard links: see `headrace.core.store.Store`."""
 
     concurrency = 1
+    traffic = None
 
     def __init__(self, root: str | Path) -> None:
         self._root = os.path.abspath(root)

@@ -33,6 +33,7 @@ class MemoryStore:
     """A store in memory: see `headrace.core.store.Store`. All objects count as old."""
 
     concurrency = 1
+    traffic = None
 
     def __init__(self, uri: str = "memory:") -> None:
         self.uri = uri

@@ -1,0 +1,85 @@
+"""What is known of a source that takes each file once, before it takes those of an interval: what earlier intervals took, and what this one did.
+
+The invariant: what an interval takes is decided by its first commit that holds data. Whoever makes it again makes it of the same files,
+and whoever makes the next one starts from what that commit says; so two that run at once, or one that was killed, change nothing.
+"""
+
+from __future__ import annotations
+
+from headrace.core.errors import ConfigurationError, NotReadyError
+from headrace.core.interval import Interval
+from headrace.core.manifest import Manifest
+from headrace.core.step import Source
+from headrace.core.taken import Known, unpack
+from headrace.lake.lake import Lake, VanishedError
+from headrace.lake.log import DatasetLog
+from headrace.run.session import Session
+from headrace.steps.intake import TAKEN, Past
+from headrace.steps.landing import Bronze, marks_of
+
+__all__ = ["past_of"]
+
+
+def past_of(session: Session, step: Source, interval: Interval) -> Past:
+    """What was taken before, listed now. NotReadyError when the interval before is not made.
+
+    An experiment has the past of the dataset itself: it takes nothing away from it.
+    """
+    log = session.lake.log(session.graph.name, step.name)
+    own = _newest_data(log.history(interval))
+    previous = session.graph.before(step, interval)
+    taken = _until(session.lake, log, previous) if previous is not None else _at_the_beginning(session.lake, log, interval)
+    bronze = None if own is None else Bronze(own, lambda files: session.lake.paths_of(own, files))
+    return Past(taken, bronze)
+
+
+def _until(lake: Lake, log: DatasetLog, interval: Interval) -> frozenset[Known]:
+    """What was taken by the end of an interval, which is built on."""
+    current = log.current(interval)
+    if current is not None and current.kind == "expired":
+        taken = _of_expired(lake, _newest_data(log.history(interval)), interval)
+    else:
+        taken = log.read(interval, lambda manifest: _taken(lake, manifest))
+        current = log.current(interval)
+    if current is not None:
+        log.confirm(current)
+    return taken
+
+
+def _at_the_beginning(lake: Lake, log: DatasetLog, interval: Interval) -> frozenset[Known]:
+    """Nothing, unless the pipeline began at another time once. ConfigurationError where a later interval has taken what this one would."""
+    first = log.first()
+    if first is None or first == interval:
+        return frozenset()
+    if first.start > interval.start:
+        raise ConfigurationError(
+            f"{log.name} has taken files since {first.label}, and what lay there then is in that interval: an earlier one can't take it any more. "
+            f'Set start="{first.label}" again.'
+        )
+    for earlier in reversed([one for one in log.versions(None) if one.start < interval.start]):
+        if _newest_data(log.history(earlier)) is not None:
+            return _until(lake, log, earlier)
+    return frozenset()
+
+
+def _taken(lake: Lake, manifest: Manifest) -> frozenset[Known]:
+    """All that was taken by the end of an interval. One of when each file was not yet taken once took those that it read."""
+    if manifest.content.part(TAKEN) is None:
+        return frozenset(marks_of(manifest).items())
+    (path,) = lake.read_paths(manifest, TAKEN, verify=True)
+    return unpack(path.read_bytes(), source=f"part `{TAKEN}` of {manifest}")
+
+
+def _of_expired(lake: Lake, data: Manifest | None, interval: Interval) -> frozenset[Known]:
+    try:
+        if data is not None:
+            return _taken(lake, data)
+    except VanishedError:
+        pass
+    raise NotReadyError(
+        f"What was taken until {interval.label} is gone by retention, so nobody knows what is new after it. Set the pipeline's `start` later."
+    )
+
+
+def _newest_data(history: list[Manifest]) -> Manifest | None:
+    return next((manifest for manifest in reversed(history) if manifest.kind == "data"), None)
