@@ -92,12 +92,12 @@ class S3Server:
         self.client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.region})
         return replace(self, bucket=bucket)
 
-    def user(self, name: str, policy: Mapping[str, Any]) -> S3Server:
+    def user(self, name: str, policy: Mapping[str, Any], secret: str = "") -> S3Server:
         """The same for a new user, who may do what an identity policy says (as one would attach it to a role), and nothing else.
 
         versitygw only. Its users have no policies, so it becomes part of those of its buckets; other users' parts are kept.
         """
-        user = replace(self, access_key=name, secret=uuid.uuid4().hex)
+        user = replace(self, access_key=name, secret=secret or uuid.uuid4().hex)
         self._admin("create-user", "--access", user.access_key, "--secret", user.secret, "--role", "user")
         self.attach(name, policy)
         return user
