@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.core.errors import ConfigurationError
@@ -65,3 +67,11 @@ def test_an_interval_is_read_back_from_the_location_that_it_gave(location: str) 
 def test_a_field_that_is_not_known_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"`\{strat:%Y\}` in `\{strat:%Y\}.csv` is not known. Did you mean `start`\?"):
         resolve("{strat:%Y}.csv", Interval.of("2026-11-20", "2026-11-21"))
+
+
+@pytest.mark.parametrize(
+    ("location", "meant"), [("in/", "in/**/*"), ("s3://shop/{start:%Y}/", "s3://shop/{start:%Y}/**/*"), ("in/a.csv", "in/a.csv")]
+)
+def test_a_location_that_ends_in_a_slash_is_about_all_files_below(location: str, meant: str) -> None:
+    assert csv(location).location == meant
+    assert replace(csv("a.csv"), location=location).location == meant
