@@ -6,7 +6,7 @@ A flavour is one class in one file under `backends/<port>/` that satisfies a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from headrace.core.interval import Interval
 
 if TYPE_CHECKING:
     from headrace.core.contract import Contract
+    from headrace.core.records import Record
     from headrace.core.split import Split
     from headrace.core.step import ModelSpec
 
@@ -30,6 +31,7 @@ __all__ = [
     "FrameKind",
     "InputFiles",
     "Landed",
+    "Matches",
     "ModelBackend",
     "Origin",
     "RawFile",
@@ -177,6 +179,10 @@ class SourceFormat(Protocol):
         """The column names of a file."""
         ...
 
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        """Every data record of a file with its place, in the order in which `read` takes them."""
+        ...
+
 
 # ---------------------------------------------------------------- engines: what evaluates tables
 
@@ -219,6 +225,14 @@ class Written:
     details: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
+@dataclass(frozen=True)
+class Matches:
+    """Rows of a file that were looked for: how many there are, and the first of them, each with its number in the file from 0."""
+
+    count: int
+    rows: tuple[tuple[int, Mapping[str, object]], ...]
+
+
 class EngineSession(Protocol):
     """One step's work on an engine. Use as a context manager: leaving it frees what it held."""
 
@@ -254,6 +268,10 @@ class Engine(Protocol):
 
     def read(self, files: Sequence[Path], kind: FrameKind) -> object:
         """Parquet files as one table."""
+        ...
+
+    def find(self, file: Path, column: str, text: str, *, most: int) -> Matches | None:
+        """The rows of a Parquet file whose column holds a value, which is given as a text; None when it has no such column."""
         ...
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:

@@ -149,3 +149,12 @@ def test_a_count_that_does_not_agree_is_refused(bench: Bench) -> None:
 def test_the_header_names_the_columns(bench: Bench) -> None:
     landed = bench.land(bench.case.data([HEADER, ("tea", "1", "1")]))
     assert bench.format.header(landed.path, bench.case.options) == HEADER
+
+
+def test_the_records_of_a_file_are_told_one_by_one_with_their_places(bench: Bench) -> None:
+    case, good, bad = bench.case, ("tea", "1", "1"), ("mug", "x", "1")
+    data = case.data([HEADER, good, bad])
+    landed = bench.land(data)
+    found = [(record.line, record.offset, record.raw) for record in bench.format.records(landed.path, case.options)]
+    assert found == [(*placed(case, data, row), case.record(HEADER, row)) for row in (good, bad)]
+    assert len(found) == landed.records

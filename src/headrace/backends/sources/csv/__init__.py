@@ -6,12 +6,13 @@ invariant: each record that was counted when the file landed is in the rows or i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.backends.sources.csv.landing import Counter, dialect_of, header_of
+from headrace.backends.sources.csv.landing import Counter, cut, dialect_of, header_of
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
 
 __all__ = ["CsvFormat", "open"]
 
@@ -32,6 +33,10 @@ class CsvFormat:
             return OpenedCsv(file, options, has_contract=contract is not None)
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        for piece in cut(path, options, name=path.name).pieces:
+            yield from (record for _, record in piece.split())
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         return header_of(path, options, name=path.name)
