@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headrace.core.receipt import Receipt as Receipt
     from headrace.core.source_options import csv as csv
     from headrace.core.source_options import dataset as dataset
+    from headrace.core.source_options import parquet as parquet
     from headrace.core.split import by_key as by_key
     from headrace.core.split import by_time as by_time
     from headrace.pipeline import Dataset as Dataset
@@ -44,6 +45,7 @@ _HOMES = {
     "dataset": "headrace.core.source_options",
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
+    "parquet": "headrace.core.source_options",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "dataset",
     "no_worse",
     "open_lake",
+    "parquet",
 ]
 
 
