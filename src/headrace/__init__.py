@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headrace.core.gate import no_worse as no_worse
     from headrace.core.interval import Interval as Interval
     from headrace.core.receipt import Receipt as Receipt
+    from headrace.core.source_options import avro as avro
     from headrace.core.source_options import csv as csv
     from headrace.core.source_options import dataset as dataset
     from headrace.core.source_options import parquet as parquet
@@ -39,6 +40,7 @@ _HOMES = {
     "airflow_dag": "headrace.airflow",
     "at_least": "headrace.core.gate",
     "at_most": "headrace.core.gate",
+    "avro": "headrace.core.source_options",
     "by_key": "headrace.core.split",
     "by_time": "headrace.core.split",
     "csv": "headrace.core.source_options",
@@ -59,6 +61,7 @@ __all__ = [
     "airflow_dag",
     "at_least",
     "at_most",
+    "avro",
     "by_key",
     "by_time",
     "csv",

@@ -16,7 +16,7 @@ from headrace.core.redaction import public
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
-__all__ = ["CSV_DEFAULTS", "TYPED_DEFAULTS", "csv", "dataset", "dataset_name_problem", "options_for", "parquet"]
+__all__ = ["CSV_DEFAULTS", "TYPED_DEFAULTS", "avro", "csv", "dataset", "dataset_name_problem", "options_for", "parquet"]
 
 CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
@@ -42,7 +42,7 @@ _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0
 _ON_THE_WEB = re.compile(r"https?://", re.IGNORECASE)
 
 _BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
-_TYPED_BY_SUFFIX: Mapping[str, str] = {".parquet": "parquet", ".pq": "parquet"}
+_TYPED_BY_SUFFIX: Mapping[str, str] = {".parquet": "parquet", ".pq": "parquet", ".avro": "avro"}
 
 
 def csv(
@@ -125,6 +125,35 @@ def parquet(
         "timezone": timezone,
     }
     return _typed("parquet", location, said, only_new=only_new)
+
+
+def avro(
+    location: str,
+    *,
+    null_words: Sequence[str] = (),
+    decimal: str = ".",
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """An Avro object container file or many of them, compressed by any of Avro's codecs.
+
+    Values and columns of texts are read as those of `hr.parquet` are, with the same options.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> avro("data/*.avro", null_words=[""]).format
+    'avro'
+    """
+    said: dict[str, JSON] = {
+        "null_words": tuple(null_words),
+        "decimal": decimal,
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    return _typed("avro", location, said, only_new=only_new)
 
 
 def _typed(format: str, location: str, said: Mapping[str, JSON], *, only_new: bool) -> SourceOptions:  # noqa: A002  # the port's word

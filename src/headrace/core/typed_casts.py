@@ -46,16 +46,22 @@ def typed_cast_sql(value: str, kind: Kind, field: ContractField, options: Mappin
     """SQL that turns `value` into the field's type: NULL where it can't. `scale` is that of a value of the kind `exact`."""
     if kind == "text":
         return cast_sql(value, field, options)
-    found = {
-        "str": lambda: _to_text(value, kind),
-        "int": lambda: _to_int(value, kind),
-        "float": lambda: f"CAST({value} AS DOUBLE)" if kind in ("whole", "real", "exact") else None,
-        "bool": lambda: value if kind == "truth" else f"CASE {value} WHEN 1 THEN true WHEN 0 THEN false END" if kind == "whole" else None,
-        "Decimal": lambda: _to_decimal(value, kind, field, scale),
-        "date": lambda: _to_date(value, kind),
-        "datetime": lambda: _to_datetime(value, kind, str(options.get("timezone", "UTC"))),
-    }[field.type]()
-    return found or f"CAST(NULL AS {field.sql_type})"
+    return _own_cast(value, kind, field, str(options.get("timezone", "UTC")), scale) or f"CAST(NULL AS {field.sql_type})"
+
+
+def _own_cast(value: str, kind: Kind, field: ContractField, zone: str, scale: int) -> str | None:
+    """The cast of a value that is no text; None where there is none."""
+    if field.type == "str":
+        return _to_text(value, kind)
+    if field.type == "int":
+        return _to_int(value, kind)
+    if field.type == "float":
+        return f"CAST({value} AS DOUBLE)" if kind in ("whole", "real", "exact") else None
+    if field.type == "bool":
+        return value if kind == "truth" else f"CASE {value} WHEN 1 THEN true WHEN 0 THEN false END" if kind == "whole" else None
+    if field.type == "Decimal":
+        return _to_decimal(value, kind, field, scale)
+    return _to_date(value, kind) if field.type == "date" else _to_datetime(value, kind, zone)
 
 
 def _to_text(value: str, kind: Kind) -> str:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import fastavro
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -61,7 +62,7 @@ class ParquetCase(Case):
     """Rows as columns of texts, in row groups of a thousand; a record that can't be read has a text that is not UTF-8."""
 
     broken = '{"Item": "\\\\xff", "Quantity": "3", "Price": "3"}'
-    why_broken = "the text in `Item` is not UTF-8"
+    why_broken = "the value of `Item` is not UTF-8"
 
     def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
         header, *records = rows
@@ -81,6 +82,67 @@ class ParquetCase(Case):
     def plain(self, rows: Sequence[Sequence[str]]) -> bytes:
         header, *records = rows
         return written(pa.table({name: typed([row[n] for row in records]) for n, name in enumerate(header)}))
+
+
+class AvroCase(ParquetCase):
+    """The same rows in a container of one codec, in blocks of a thousand."""
+
+    def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
+        header, *records = rows
+        own = [[text.encode() or None for text in row] for row in records] + ([[b"\xff", b"3", b"3"]] if broken else [])
+        return container(header, "string", [dict(zip(header, row, strict=True)) for row in own], written_as="bytes")
+
+    def place(self, data: bytes, record: bytes) -> tuple[int, int]:
+        line = 0
+        for block in fastavro.block_reader(io.BytesIO(data), handle_unicode_errors="backslashreplace"):
+            for own in block:
+                line += 1
+                if json.dumps(own, ensure_ascii=False).encode() == record:
+                    return line, block.offset
+        raise ValueError(record)
+
+    def plain(self, rows: Sequence[Sequence[str]]) -> bytes:
+        header, *records = rows
+        columns = [typed([row[n] for row in records]) for n in range(len(header))]
+        types = [AVRO_TYPES.get(str(column.type), "string") for column in columns]
+        own = [dict(zip(header, row, strict=True)) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
+        return container(header, types, own)
+
+
+AVRO_TYPES: Mapping[str, object] = {
+    "int64": "long",
+    "double": "double",
+    "bool": "boolean",
+    "date32[day]": {"type": "int", "logicalType": "date"},
+    "timestamp[us, tz=UTC]": {"type": "long", "logicalType": "timestamp-micros"},
+}
+
+
+def container(names: Sequence[str], types: object, records: Sequence[object], *, written_as: str = "") -> bytes:
+    """An Avro file whose fields may be null, in blocks of a thousand; texts that are none are written as bytes, as which they are the same."""
+
+    def schema(of: object) -> dict[str, object]:
+        listed = of if isinstance(of, list) else [of] * len(names)
+        return {"type": "record", "name": "Row", "fields": [{"name": n, "type": ["null", t]} for n, t in zip(names, listed, strict=True)]}
+
+    file, own = io.BytesIO(), fastavro.parse_schema(schema(written_as or types))
+    fastavro.writer(file, schema(types), [], sync_marker=b"-" * 16)
+    for at in range(0, len(records), 1000):
+        block = io.BytesIO()
+        for record in records[at : at + 1000]:
+            fastavro.schemaless_writer(block, own, record)
+        file.write(zigzag(len(records[at : at + 1000])) + zigzag(len(block.getvalue())) + block.getvalue() + b"-" * 16)
+    return file.getvalue()
+
+
+def zigzag(number: int) -> bytes:
+    """A number as Avro writes it."""
+    number *= 2
+    found = bytearray()
+    while number >= 128:
+        found.append(number % 128 + 128)
+        number //= 128
+    return bytes([*found, number])
 
 
 def written(table: pa.Table) -> bytes:
@@ -123,6 +185,7 @@ CASES = {
     "csv": Case("csv", ".csv"),
     "csv.gz": Case("csv", ".csv.gz", is_compressed=True),
     "parquet": ParquetCase("parquet", ".parquet"),
+    "avro": AvroCase("avro", ".avro"),
 }
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from headrace.core.checks import literal
-from headrace.core.contract import ContractField
+from headrace.core.casts import literal
+from headrace.core.contract import ContractField, ValueType
 from headrace.core.typed_casts import Kind
 
 __all__ = ["TypedColumn", "columns_of", "inferred", "kind_of", "settled"]
@@ -75,7 +75,7 @@ def inferred(column: TypedColumn) -> ContractField | None:
     return ContractField(name, name, type_, nullable=True) if type_ else None
 
 
-_INFERRED = {
+_INFERRED: dict[Kind, ValueType] = {
     "text": "str",
     "whole": "int",
     "real": "float",

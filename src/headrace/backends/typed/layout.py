@@ -45,7 +45,9 @@ def lay_out_typed(columns: Sequence[TypedColumn], contract: Contract, options: M
     if undeclared and contract.forbids_others:
         raise SourceError(f"`{file}` has columns that the contract `{contract.name}` forbids (extra='forbid'): {', '.join(undeclared)}.")
     placed = [None if position is None else columns[position] for position in positions]
-    values, missing, breaches = [], [], []
+    values: list[str] = []
+    missing: list[str] = []
+    breaches: list[Breach] = []
     for n, (field, column) in enumerate(zip(contract.fields, placed, strict=True)):
         value, kind = f"t{n}", column.kind if column else "nothing"
         values.append(typed_cast_sql(value, kind, field, options, scale=column.scale if column else 0))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Protocol
@@ -31,11 +32,20 @@ __all__ = ["Batch", "TypedFile", "read_typed"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Records next to each other: the first is number `first` of the file, from 1; their block begins at the byte `offset`."""
+    """Records next to each other, of which the first is number `first` of the file, from 1.
+
+    `blocks` has the number, in the file, of the first record of each block that they come from, and the byte where the block begins. `odd`
+    says of each record that could not be read, by its number in the batch, what is wrong with it.
+    """
 
     records: pa.RecordBatch
     first: int
-    offset: int
+    blocks: Sequence[tuple[int, int]]
+    odd: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def record(self, n: int, raw: bytes) -> Record:
+        number = self.first + n - 1
+        return Record(number, self.blocks[bisect_right(self.blocks, number, key=lambda block: block[0]) - 1][1], raw)
 
 
 class TypedFile(Protocol):
@@ -65,7 +75,7 @@ class _Opened:
         chosen = [None if position is None else self.columns[position] for position in positions]
         texts = "".join(f", {self._sql(column)} AS t{n}" for n, column in enumerate(chosen))
         for batch in self._opened.batches():
-            odd = _not_utf8(batch.records, self._file.name)
+            odd = {**_not_utf8(batch.records, self._file.name), **batch.odd}
             numbers = pa.array([n for n in range(1, batch.records.num_rows + 1) if n not in odd], pa.int64())
             sound = batch.records.take(pa.compute.subtract(numbers, 1)) if odd else batch.records
             arrays = [numbers, *map(settled, sound.columns)]
@@ -149,7 +159,7 @@ def _odd_texts(records: pa.RecordBatch) -> Iterator[tuple[int, str]]:
             wide = pa.types.is_large_string(column.type)
             for n, raw in enumerate(column.view(pa.large_binary() if wide else pa.binary()).to_pylist(), 1):
                 if raw is not None and not _is_utf8(raw):
-                    yield n, f"the text in `{name}` is not UTF-8"
+                    yield n, f"the value of `{name}` is not UTF-8"
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -169,10 +179,7 @@ def _places_in(batch: Batch) -> Callable[[Container[int]], Mapping[int, Record]]
         chosen = batch.records.take(pa.array([n - 1 for n in numbers], pa.int64()))
         columns = [_values(column) for column in chosen.columns]
         names = chosen.schema.names
-        return {
-            n: Record(batch.first + n - 1, batch.offset, _json_of(dict(zip(names, values, strict=True))))
-            for n, *values in zip(numbers, *columns, strict=True)
-        }
+        return {n: batch.record(n, _json_of(dict(zip(names, values, strict=True)))) for n, *values in zip(numbers, *columns, strict=True)}
 
     return places
 

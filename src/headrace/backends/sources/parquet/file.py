@@ -48,7 +48,7 @@ class OpenedParquet:
                 offset = min(begin_of(group.column(at)) for at in range(group.num_columns))
                 begin = first
                 for records in self._records(file.metadata, number, coded):
-                    yield Batch(records, first, offset)
+                    yield Batch(records, first, [(begin, offset)])
                     first += records.num_rows
                 if first - begin != group.num_rows:
                     raise SourceError(
