@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from headrace.core.gate import no_worse as no_worse
     from headrace.core.interval import Interval as Interval
     from headrace.core.receipt import Receipt as Receipt
+    from headrace.core.source_options import avro as avro
     from headrace.core.source_options import csv as csv
     from headrace.core.source_options import dataset as dataset
+    from headrace.core.source_options import parquet as parquet
     from headrace.core.split import by_key as by_key
     from headrace.core.split import by_time as by_time
     from headrace.pipeline import Dataset as Dataset
@@ -38,12 +40,14 @@ _HOMES = {
     "airflow_dag": "headrace.airflow",
     "at_least": "headrace.core.gate",
     "at_most": "headrace.core.gate",
+    "avro": "headrace.core.source_options",
     "by_key": "headrace.core.split",
     "by_time": "headrace.core.split",
     "csv": "headrace.core.source_options",
     "dataset": "headrace.core.source_options",
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
+    "parquet": "headrace.core.source_options",
 }
 
 __all__ = [
@@ -57,12 +61,14 @@ __all__ = [
     "airflow_dag",
     "at_least",
     "at_most",
+    "avro",
     "by_key",
     "by_time",
     "csv",
     "dataset",
     "no_worse",
     "open_lake",
+    "parquet",
 ]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from headrace.core.contract import ContractField, ValueType
 from headrace.core.ports import JSON
 
-__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "literal", "page"]
+__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
 
 
 @dataclass(frozen=True)
@@ -269,13 +269,13 @@ def _datetime(text: str, options: Mapping[str, JSON]) -> str:
     form, zone = options.get("datetime_format"), str(options.get("timezone", "UTC"))
     if isinstance(form, str):
         parsed = f"TRY_STRPTIME({text}, {literal(form)})"
-        return _in_range(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else _aware(parsed, zone))
+        return in_range_sql(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else _aware(parsed, zone))
     plain = rf"{_DAY}[T ]{_CLOCK}:[0-5]\d(\.\d{{1,6}})?"
     general = rf"{_DAY}([Tt _]{_CLOCK}(:[0-5]\d([.,]\d+)?)?{_OFFSET})?"
     naive = f"TRY_CAST({text} AS TIMESTAMP)"
     return (
         f"CASE WHEN regexp_full_match({text}, '{plain}') THEN {_aware(naive, zone)} "
-        f"WHEN regexp_full_match({text}, '{general}') THEN {_in_range(_general_time(text, zone))} END"
+        f"WHEN regexp_full_match({text}, '{general}') THEN {in_range_sql(_general_time(text, zone))} END"
     )
 
 
@@ -309,8 +309,8 @@ def _aware(naive: str, zone: str) -> str:
     return f"CAST({naive} AS TIMESTAMP WITH TIME ZONE)" if zone == "UTC" else f"timezone({literal(zone)}, {naive})"
 
 
-def _in_range(time: str) -> str:
-    """A list of one lets the time be named, where SQL has no `let`."""
+def in_range_sql(time: str) -> str:
+    """A time with a zone, or NULL outside the years 1 to 9999. A list of one lets the time be named, where SQL has no `let`."""
     return f"list_filter([{time}], lambda t: t >= TIMESTAMPTZ '0001-01-01 00:00:00+00' AND t < TIMESTAMPTZ '10000-01-01 00:00:00+00')[1]"
 
 

@@ -16,7 +16,7 @@ from headrace.core.redaction import public
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
-__all__ = ["CSV_DEFAULTS", "csv", "dataset", "dataset_name_problem", "options_for"]
+__all__ = ["CSV_DEFAULTS", "TYPED_DEFAULTS", "avro", "csv", "dataset", "dataset_name_problem", "options_for", "parquet"]
 
 CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
@@ -32,11 +32,17 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "timezone": "UTC",
 }
 
+# Those of them that say how texts are read, for formats that have types of their own.
+TYPED_DEFAULTS: Mapping[str, JSON] = {
+    name: CSV_DEFAULTS[name] for name in ("null_words", "decimal", "date_format", "datetime_format", "timezone")
+}
+
 _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
 
 _ON_THE_WEB = re.compile(r"https?://", re.IGNORECASE)
 
 _BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
+_TYPED_BY_SUFFIX: Mapping[str, str] = {".parquet": "parquet", ".pq": "parquet", ".avro": "avro"}
 
 
 def csv(
@@ -90,6 +96,72 @@ def csv(
     return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]}, only_new)
 
 
+def parquet(
+    location: str,
+    *,
+    null_words: Sequence[str] = (),
+    decimal: str = ".",
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """A Parquet file or many of them.
+
+    Values keep the type that they have in the file where the contract asks for it, and are cast where it asks for another. Columns of texts
+    are read as those of `hr.csv` are: a text that is one of `null_words` is missing, `decimal` is "." or ",", and `date_format` and
+    `datetime_format` are strptime's. Times without a zone are in `timezone`. `only_new` is that of `hr.csv`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> dict(parquet("data/*.parquet", timezone="Europe/London").options)
+    {'timezone': 'Europe/London'}
+    """
+    said: dict[str, JSON] = {
+        "null_words": tuple(null_words),
+        "decimal": decimal,
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    return _typed("parquet", location, said, only_new=only_new)
+
+
+def avro(
+    location: str,
+    *,
+    null_words: Sequence[str] = (),
+    decimal: str = ".",
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """An Avro object container file or many of them, compressed by any of Avro's codecs.
+
+    Values and columns of texts are read as those of `hr.parquet` are, with the same options.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> avro("data/*.avro", null_words=[""]).format
+    'avro'
+    """
+    said: dict[str, JSON] = {
+        "null_words": tuple(null_words),
+        "decimal": decimal,
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    return _typed("avro", location, said, only_new=only_new)
+
+
+def _typed(format: str, location: str, said: Mapping[str, JSON], *, only_new: bool) -> SourceOptions:  # noqa: A002  # the port's word
+    if said["decimal"] not in (".", ","):
+        raise ConfigurationError(f'{format}({public(location)!r}): decimal={said["decimal"]!r} has to be "." or ",".')
+    return SourceOptions(format, location, {key: value for key, value in said.items() if value != TYPED_DEFAULTS[key]}, only_new)
+
+
 def dataset(name: str, *, parts: str | Sequence[str] | None = None, every: str | None = None) -> SourceOptions:
     """A dataset of another pipeline in the same lake, by its full name: `hr.dataset("shop.spending")`.
 
@@ -132,11 +204,15 @@ def options_for(location: str) -> SourceOptions:
     >>> options_for("shop/{start:%Y-%m-%d}.csv.gz").format
     'csv'
     """
-    bare = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower().removesuffix(".gz")
+    plain = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower()
+    bare = plain.removesuffix(".gz")
     for suffix, options in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions("csv", location, options)
-    known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
+    for suffix, format_ in _TYPED_BY_SUFFIX.items():
+        if plain.endswith(suffix):
+            return SourceOptions(format_, location, {})
+    known = ", ".join([*(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX), *_TYPED_BY_SUFFIX])
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "

@@ -9,7 +9,7 @@ import pytest
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, resolve
-from headrace.core.source_options import CSV_DEFAULTS, csv, options_for
+from headrace.core.source_options import CSV_DEFAULTS, csv, options_for, parquet
 from headrace.core.step import SourceOptions
 
 
@@ -28,7 +28,8 @@ def test_the_format_is_told_from_the_files_name(location: str, options: dict[str
 
 def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz. Say it: `hr.csv\('a.dat', delimiter=…\)`"
+        ConfigurationError,
+        match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .pq, .avro. Say it: `hr.csv\('a.dat', delimiter=…\)`",
     ):
         options_for("a.dat")
 
@@ -75,3 +76,11 @@ def test_a_field_that_is_not_known_is_an_error() -> None:
 def test_a_location_that_ends_in_a_slash_is_about_all_files_below(location: str, meant: str) -> None:
     assert csv(location).location == meant
     assert replace(csv("a.csv"), location=location).location == meant
+
+
+def test_parquet_is_told_by_its_name_and_keeps_only_what_is_not_its_default() -> None:
+    assert [options_for(f"in/a{suffix}").format for suffix in (".parquet", ".PQ")] == ["parquet", "parquet"]
+    said = parquet("in/*.parquet", null_words=["", "NA"], decimal=",", timezone="UTC", only_new=True)
+    assert (said.format, dict(said.options), said.only_new) == ("parquet", {"null_words": ("", "NA"), "decimal": ","}, True)
+    with pytest.raises(ConfigurationError, match=r'parquet\(\'a.parquet\'\): decimal=\';\' has to be "." or ","'):
+        parquet("a.parquet", decimal=";")

@@ -5,7 +5,7 @@ Pure: names and text in, SQL out. The invariant: a value is in the rows only if 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.core.casts import cast_sql, failure_words, literal
@@ -15,7 +15,7 @@ from headrace.core.delimiters import delimiter_advice
 from headrace.core.errors import SourceError, did_you_mean
 from headrace.core.ports import JSON
 
-__all__ = ["Layout", "lay_out"]
+__all__ = ["Layout", "find_columns", "lay_out"]
 
 _SHOWN = 60
 
@@ -55,15 +55,7 @@ class Layout:
 
 def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str) -> Layout:
     """Match a file's header with a contract. Raises SourceError naming each column that the file lacks."""
-    place = {name: n for n, name in enumerate(names)}
-    positions = tuple(place.get(field.alias) for field in contract.fields)
-    lacking = [f.alias for f, position in zip(contract.fields, positions, strict=True) if position is None and not f.has_default]
-    if lacking:
-        listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
-        raise SourceError(
-            f"The header of `{file}` lacks {len(lacking)} of the {len(contract.fields)} columns that the contract `{contract.name}` asks for:\n"
-            f"{listed}\n{_advice(names, lacking, contract, options)}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
-        )
+    positions = find_columns(names, contract, file=file, advice=lambda lacking: _advice(names, lacking, contract, options))
     declared = {field.alias for field in contract.fields}
     undeclared = tuple(name for name in names if name not in declared)
     if undeclared and contract.forbids_others:
@@ -79,6 +71,22 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
         for breach in _breaches(n, field, options)
     )
     return Layout(names, contract, positions, undeclared, values, breaches)
+
+
+def find_columns(
+    names: tuple[str, ...], contract: Contract, *, file: str, advice: Callable[[list[str]], str] = lambda _: ""
+) -> tuple[int | None, ...]:
+    """Where each field of a contract is among a file's columns. Raises SourceError naming each that is lacking and has no default."""
+    place = {name: n for n, name in enumerate(names)}
+    positions = tuple(place.get(field.alias) for field in contract.fields)
+    lacking = [f.alias for f, position in zip(contract.fields, positions, strict=True) if position is None and not f.has_default]
+    if lacking:
+        listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
+        raise SourceError(
+            f"The header of `{file}` lacks {len(lacking)} of the {len(contract.fields)} columns that the contract `{contract.name}` asks for:\n"
+            f"{listed}\n{advice(lacking)}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
+        )
+    return positions
 
 
 def _advice(names: tuple[str, ...], lacking: list[str], contract: Contract, options: Mapping[str, JSON]) -> str:

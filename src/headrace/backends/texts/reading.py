@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import duckdb
 
@@ -65,6 +65,9 @@ class Opened(Protocol):
         ...
 
 
+AnyOpened = TypeVar("AnyOpened", bound=Opened)
+
+
 @dataclass
 class _Tally:
     """What reading has found so far."""
@@ -79,14 +82,18 @@ class _Tally:
 
 def read_texts(
     files: Sequence[Landed],
-    open_file: Callable[[Landed], Opened],
+    open_file: Callable[[Landed], AnyOpened],
     *,
     contract: Contract | None,
     options: Mapping[str, JSON],
     rows: Path,
     quarantine: Path,
+    lay: Callable[[AnyOpened, Contract, str], Layout] | None = None,
 ) -> ReadResult:
-    """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records."""
+    """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records.
+
+    A format whose `piece` holds other than texts says how they are laid out with `lay`.
+    """
     with opened_room(rows.parent) as room:
         session = _Session(room)
         notes: list[str] = []
@@ -96,7 +103,9 @@ def read_texts(
         session.begin(contract)
         tally = _Tally()
         for file in files:
-            session.read_file(file, open_file(file), contract, options, tally)
+            opened = open_file(file)
+            layout = lay(opened, contract, file.name) if lay else lay_out(opened.names, contract, options, file=file.name)
+            session.read_file(file, opened, layout, tally)
         session.write(rows, quarantine)
         if tally.slow_pieces:
             notes.append(f"{tally.slow_pieces} pieces were split record by record, since DuckDB did not read every record of them")
@@ -149,8 +158,7 @@ class _Session:
         for _ in opened.load(self.room, range(len(opened.names))):
             yield opened.names
 
-    def read_file(self, file: Landed, opened: Opened, contract: Contract, options: Mapping[str, JSON], tally: _Tally) -> None:
-        layout = lay_out(opened.names, contract, options, file=file.name)
+    def read_file(self, file: Landed, opened: Opened, layout: Layout, tally: _Tally) -> None:
         tally.undeclared.update(dict.fromkeys(layout.undeclared))
         before = tally.kept + tally.rejected
         for piece in opened.load(self.room, layout.positions):
