@@ -28,6 +28,7 @@ _COMMANDS = {
     "ls": "List the datasets and models in the lake.",
     "log": "List the versions of a dataset.",
     "files": "List the current files of a dataset.",
+    "quarantine": "Show the records that a source did not keep.",
     "export": "Write the rows of a dataset as a Delta table.",
     "clear": "Make intervals of a dataset count as not made.",
     "pending": "Show the challengers that wait for a person.",
