@@ -14,7 +14,9 @@ from headrace.cli.opening import Where, asked_range, open_session
 from headrace.cli.options import as_json, file_argument, lake_options, range_options
 from headrace.cli.output import print_json, print_table, tell
 from headrace.core.ports import JSON
-from headrace.run.quarantined import quarantines, safe_text, told
+from headrace.run.mending import export_to_mend
+from headrace.run.quarantined import Quarantine, quarantine_at, quarantines, safe_text, told
+from headrace.run.session import Session
 
 __all__ = ["quarantine"]
 
@@ -26,6 +28,9 @@ _REASONS = 20
 @click.argument("source")
 @range_options
 @click.option("--sample", default=5, show_default=True, type=click.IntRange(0, 1000), help="How many records to show.")
+@click.option(
+    "--export", metavar="OUT", type=click.Path(path_type=Path), help="Write the records of one interval to this file, to mend them."
+)
 @lake_options
 @as_json
 def quarantine(
@@ -35,6 +40,7 @@ def quarantine(
     first: str | None,
     last: str | None,
     sample: int,
+    export: Path | None,
     lake: str | None,
     profile: str | None,
     as_json: bool,  # noqa: FBT001  # click passes options by name
@@ -43,15 +49,30 @@ def quarantine(
 
     Of all intervals, unless told. Where the source was refused since it was last made, or was never made, these are the records that it
     was refused for. Nothing is shown as it came where the setting `mask` names a column of the source.
+
+    --export writes every record whole, as it came, with the columns' names first, and beside it a file that says where each is from:
+    `headrace replay` needs both.
     """
     asked = asked_range(at, first, last)
     with redirect_stdout(sys.stderr):  # what the pipeline's file prints
         session = open_session(Where(file, lake, profile), is_reading=True)
+    if export is not None:
+        return _export(session, source, quarantine_at(session, source, asked), export, as_json=as_json)
     found = told(session, source, quarantines(session, source, asked), sample)
     if as_json:
         print_json(found)
     else:
         _show(found)
+    return 0
+
+
+def _export(session: Session, source: str, found: Quarantine, path: Path, *, as_json: bool) -> int:
+    written = export_to_mend(session, source, found, path)
+    if as_json:
+        print_json({"path": str(written.path), "origin": str(written.origin), "records": written.records, "interval": found.interval.label})
+        return 0
+    tell(f"wrote {written.records:,} records of {found.manifest} to {written.path}, and where they are from to {written.origin}")
+    tell(f"Mend them, each where it stands, and then: headrace replay {session.file or 'FILE'} {source} {written.path}")
     return 0
 
 
