@@ -57,7 +57,7 @@ def quarantine(
     with redirect_stdout(sys.stderr):  # what the pipeline's file prints
         session = open_session(Where(file, lake, profile), is_reading=True)
     if export is not None:
-        return _export(session, source, quarantine_at(session, source, asked), export, as_json=as_json)
+        return _export(session, file, quarantine_at(session, source, asked), source, export, as_json=as_json)
     found = told(session, source, quarantines(session, source, asked), sample)
     if as_json:
         print_json(found)
@@ -66,13 +66,13 @@ def quarantine(
     return 0
 
 
-def _export(session: Session, source: str, found: Quarantine, path: Path, *, as_json: bool) -> int:
+def _export(session: Session, file: Path, found: Quarantine, source: str, path: Path, *, as_json: bool) -> int:
     written = export_to_mend(session, source, found, path)
     if as_json:
         print_json({"path": str(written.path), "origin": str(written.origin), "records": written.records, "interval": found.interval.label})
         return 0
     tell(f"wrote {written.records:,} records of {found.manifest} to {written.path}, and where they are from to {written.origin}")
-    tell(f"Mend them, each where it stands, and then: headrace replay {session.file or 'FILE'} {source} {written.path}")
+    tell(f"Mend them, each where it stands, and then: headrace replay {file} {source} {written.path}")
     return 0
 
 
