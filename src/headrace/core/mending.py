@@ -12,6 +12,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,7 +20,7 @@ from headrace.core.errors import DamageError
 from headrace.core.ports import JSON
 from headrace.core.records import Record
 
-__all__ = ["Mend", "MendableFormat", "Place", "left_out", "mends_of", "now_standing", "pack_mends", "root_of"]
+__all__ = ["Mend", "MendableFormat", "Place", "left_out", "mends_of", "now_standing", "pack_mends", "pair", "root_of"]
 
 _FORMAT = 1
 
@@ -89,6 +90,26 @@ def left_out(mends: Sequence[Mend]) -> dict[str, frozenset[int]]:
     for mend in mends:
         found[mend.name] |= {offset for offset in mend.links if Place(mend.name, offset) not in standing}
     return {name: frozenset(offsets) for name, offsets in found.items() if offsets}
+
+
+def pair(before: Sequence[str], after: Sequence[str]) -> list[int] | int:
+    """Which of the records `before` each one `after` was, where all were mended in their places and some were perhaps taken out.
+
+    By digests, in order. Where that is not certain, the number of the first record (from 0) of which nobody can say what it was.
+
+    >>> pair(["a", "b", "c"], ["a", "B", "C"]), pair(["a", "b", "c"], ["A", "b"])
+    ([0, 1, 2], [0, 1])
+    >>> pair(["a", "b", "c"], ["B"]), pair(["a"], ["a", "x"])
+    (0, 1)
+    """
+    if len(before) == len(after):
+        return list(range(len(after)))
+    found: list[int] = []
+    for what, begin, end, first, last in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if what != "delete" and end - begin != last - first:
+            return first
+        found += range(begin, end) if what != "delete" else ()
+    return found
 
 
 def root_of(place: Place, mends: Iterable[Mend]) -> Place:

@@ -1,7 +1,7 @@
 """Files to mend: the rejected records of one interval written out for an editor, and read back with the link to where they came from.
 
 A file to mend holds records in the source's own dialect and nothing else; the link is in a file beside it. The invariant: what comes back is
-paired with what went out record by record, in order, or it is refused: no record is dropped because a line of it was.
+paired with what went out record by record, in order, or it is refused; a record that does not come back stays in quarantine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from headrace.core.errors import ConfigurationError, NotReadyError, SourceError
 from headrace.core.interval import Interval
 from headrace.core.location import resolve
 from headrace.core.manifest import Manifest, time_text
-from headrace.core.mending import Mend, Place, root_of
+from headrace.core.mending import Mend, Place, pair, root_of
 from headrace.core.ports import JSON
 from headrace.core.step import Source
 from headrace.run.quarantined import Quarantine, Rejected, records_of, source_called
@@ -31,6 +31,7 @@ __all__ = ["Exported", "Origins", "digests_in", "export_to_mend", "mended_with",
 _FORMAT = 1
 _CHUNK = 1024 * 1024
 _DIGITS = 16
+_ALIGNED = 20_000  # records beyond which those that were taken out are not looked for
 
 
 @dataclass(frozen=True)
@@ -230,26 +231,33 @@ def mended_with(
 ) -> MendedFile:
     """A mended file, its records paired with those that went out; `files` are the raw files that are mended in the end.
 
-    SourceError when it has not as many records, or when one is not what it claims to be.
+    SourceError when nobody can say which ones they are, or when the file is not what it claims to be.
     """
     if not path.is_file():
         raise ConfigurationError(f"`{path}` is not there.")
     reader = session.format(step)
     options = mendable(reader).mended_options(step.options.options)
     found = [(record.offset, _digest(record.raw)) for record in mendable(reader).records(path, options)]
-    if len(found) != len(origins.records):
-        raise SourceError(
-            f"`{path}` has {len(found)} records, and {len(origins.records)} were exported: each has to stand where it stood, so that it is known "
-            "which one it mends. Leave a record that can't be mended as it is, and look for a quote that does not close."
-        )
+    pairs = _pairs([digest for _, digest in origins.records], [digest for _, digest in found], path)
     links: dict[int, Place | None] = {}
-    for (offset, digest), (place, before) in zip(found, origins.records, strict=True):
+    for (offset, digest), number in zip(found, pairs, strict=True):
+        place, before = origins.records[number]
         links[offset] = None if digest == before else root_of(place, known)
     mended = {place.file for place in links.values() if place is not None}
     taken = {*files, *(one.name for one in known)}
     with path.open("rb") as file:
         own = file_digest(file, "sha256").hexdigest()
     return MendedFile(Mend(name_of_mended(path.name, taken), own, {name: files[name] for name in sorted(mended)}, links), path)
+
+
+def _pairs(before: Sequence[str], after: Sequence[str], path: Path) -> Sequence[int]:
+    pairs: Sequence[int] | int = pair(before, after) if max(len(before), len(after)) <= _ALIGNED or len(before) == len(after) else 0
+    if isinstance(pairs, int):
+        raise SourceError(
+            f"`{path}` has {len(after)} records, and {len(before)} were exported: nobody can say which one its record {pairs + 1} mends. Each has "
+            "to stand where it stood. Leave a record that can't be mended as it is, and look for a quote that does not close."
+        )
+    return pairs
 
 
 def _digest(data: bytes) -> str:

@@ -45,11 +45,7 @@ class Mended:
     """The mended files that there are, the oldest first, and what a receipt tells of how they came."""
 
     files: Sequence[MendedFile] = ()
-    told: Sequence[JSON] = ()
-
-    def origin(self) -> dict[str, JSON]:
-        """What the receipt says, if there is anything to say."""
-        return {"mended": list(self.told)} if self.files else {}
+    told: Sequence[Mapping[str, JSON]] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,12 @@ class Mending:
 
     landed: Sequence[Landed]
     mends: Sequence[Mend] = ()
+    told: Sequence[Mapping[str, JSON]] = ()
     lost: int = 0
+
+    def origin(self) -> dict[str, JSON]:
+        """What the receipt says of how they came, if there are any."""
+        return {"mended": list(self.told)} if self.mends else {}
 
     def details(self) -> dict[str, JSON]:
         """What the manifest says; nothing where nothing was mended."""
@@ -109,7 +110,9 @@ def mend(landed: Sequence[Landed], mended: Mended, attempt: Attempt, reader: Sou
     if mends:
         attempt.file(MENDS, layer="bronze", name=f"{MENDS}.jsonl.gz").write_bytes(pack_mends(mends))
     out = left_out(mends)
-    return Mending([replace(one, left_out=out.get(one.name, frozenset())) for one in [*landed, *own]], mends, lost)
+    names = {file.mend.name: found.name for file, found in standing}
+    told = [{**one, "name": names[str(one["name"])]} for one in mended.told if one.get("name") in names]
+    return Mending([replace(one, left_out=out.get(one.name, frozenset())) for one in [*landed, *own]], mends, told, lost)
 
 
 def mends_part(attempt: Attempt, mending: Mending) -> tuple[Part, ...]:
@@ -163,7 +166,7 @@ def _counting(mends: Sequence[Mend]) -> int:
     return len({place for one in mends for _, place in one.places})
 
 
-def _told(manifest: Manifest) -> Sequence[JSON]:
+def _told(manifest: Manifest) -> Sequence[Mapping[str, JSON]]:
     origin = manifest.receipt.get("origin")
     told = origin.get("mended") if isinstance(origin, Mapping) else None
-    return told if isinstance(told, Sequence) and not isinstance(told, str) else ()
+    return [one for one in told if isinstance(one, Mapping)] if isinstance(told, Sequence) and not isinstance(told, str) else []

@@ -77,13 +77,13 @@ def make_source(
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
             again = land_again(landed, attempt, format, step.options.options)
             made = _read(step, again, attempt, format, mended)
-            return replace(made, origin={**_told_again(landed.manifest), **mended.origin()})
+            return replace(made, origin={**_told_again(landed.manifest), **made.origin})
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
         landings = land(files, attempt, origin, format, step.options.options, known=known)
         check_unchanged(origin, resolve(location, interval), files)
         made = _read(step, [landing.landed for landing in landings], attempt, format, mended)
-        return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **mended.origin()})
+        return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **made.origin})
 
 
 def make_of_landed(
@@ -106,7 +106,7 @@ def make_of_landed(
             attempt.copy(file, TAKEN, layer="bronze")
         parts = (*made.parts, *((attempt.part(TAKEN, "bronze"),) if taken else ()))
         before = landed.manifest.receipt.get("origin")
-        return replace(made, parts=parts, origin={**(before if isinstance(before, Mapping) else {}), **mended.origin()})
+        return replace(made, parts=parts, origin={**(before if isinstance(before, Mapping) else {}), **made.origin})
 
 
 def make_of_new(
@@ -131,7 +131,7 @@ def make_of_new(
                 f'{_nothing_found(step, interval, origin, step.options.location)} If it is, and is only empty yet, declare missing="empty".'
             )
         made = _read(step, intake.landed, attempt, format, mended)
-        told = {"taken_at": now.isoformat(), **intake.origin, **mended.origin()}
+        told = {"taken_at": now.isoformat(), **intake.origin, **made.origin}
         remarks = (*made.remarks, *intake.remarks)
         return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=remarks)
 
@@ -204,6 +204,7 @@ def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: Sour
             rows_kept=result.rows_kept,
             rows_quarantined=result.rows_quarantined,
             notes=result.notes,
+            origin=mending.origin(),
             remarks=mending.remarks(),
         )
 

@@ -229,6 +229,13 @@ def test_a_mended_record_that_is_still_bad_can_be_mended_again(shop: Shop) -> No
     )
 
 
+def test_a_record_that_was_taken_out_of_the_file_stays_in_quarantine(shop: Shop) -> None:
+    shop.put()
+    shop.run()
+    assert shop.replay(shop.export(), swap(**{"cheap": "4", "milk\n": ""})).rows_quarantined == 2
+    assert (shop.rows(), [raw for *_, raw in shop.bad()]) == ([*KEPT, ("cake", 4.0)], [b"water,-1", b"milk"])
+
+
 # ---------------------------------------------------------------- what changes afterwards
 
 
@@ -268,6 +275,7 @@ def test_another_file_at_the_origin_is_another_story_and_the_receipt_says_so(sho
     receipt = shop.run()
     assert (shop.rows(), receipt.rows_quarantined) == ([("tea", 2.5)], 0)
     assert "1 records that were mended are not any more: their files were replaced by others" in receipt.notes
+    assert ("mended" in shop.manifest().receipt["origin"], shop.manifest().content.part("mends")) == (False, None)
 
 
 def test_of_several_files_a_mend_holds_where_its_file_is_as_it_was(shop: Shop) -> None:
@@ -349,7 +357,7 @@ def test_a_file_that_is_another_by_now_is_not_mended_by_what_was_of_the_first(sh
     ("change", "problem"),
     [
         (lambda data: data, "No record of .* is another than the one that was exported"),
-        (lambda data: data.replace(b"milk\n", b""), "has 2 records, and 3 were exported"),
+        (lambda _: b"item,price\nmilk,1\n", "has 1 records, and 3 were exported: nobody can say which one its record 1 mends"),
         (lambda data: data.replace(b"milk\n", b"milk,1\nmilk,2\n"), "has 4 records, and 3 were exported"),
         (lambda data: data.replace(b"cheap", b'"4'), "a quote that never closes"),
         (lambda data: data.replace(b"cheap", b"\xff"), "is not UTF-8"),
