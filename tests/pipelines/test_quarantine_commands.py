@@ -114,3 +114,52 @@ def test_a_source_without_a_bad_record_says_so(headrace: Headrace, folder: Path)
     run(headrace)
     assert shown(headrace).out == "No record of meters.readings is in quarantine.\n"
     assert hr.open_lake(folder / "lake").manifest("meters.readings").content.part("quarantine") is None
+
+
+# ---------------------------------------------------------------- mending
+
+
+def test_records_are_exported_mended_and_replayed_and_what_reads_them_runs_again(headrace: Headrace, folder: Path) -> None:
+    run(headrace)
+    said = shown(headrace, "--at", "2026-05-01", "--export", "mended.csv")
+    assert (said.code, "headrace replay meters.py readings mended.csv" in said.out) == (0, True), said.err
+    path = folder / "mended.csv"
+    path.write_bytes(path.read_bytes().replace(b"3,1", b"3.1"))
+    receipt = headrace("replay", "meters.py", "readings", "mended.csv", "--at", "2026-05-01", "--json").document
+    assert (receipt["version"], receipt["rows_kept"], receipt["rows_quarantined"]) == (2, 3, 0)
+    assert "it was replayed before" in headrace("replay", "meters.py", "readings", "mended.csv").out
+    assert {r["step"]: r["state"] for r in run(headrace).document["receipts"]} == {"readings": "cached", "usage": "made"}
+
+
+def test_what_was_refused_is_exported_mended_and_replayed_as_the_first_version(headrace: Headrace, folder: Path) -> None:
+    run(headrace, "2026-05-02")
+    assert shown(headrace, "--export", "mended.csv", "--json").document["records"] == 3
+    path = folder / "mended.csv"
+    assert path.read_bytes() == b'meter,kwh\n2,"3,1"\n3,4.0,\x1b[2J\n4,-1\n'
+    path.write_bytes(b'meter,kwh\n2,"3.1"\n3,4.0\n4,-1\n')
+    assert headrace("replay", "meters.py", "readings", "mended.csv", "--json").document["version"] == 1
+    assert run(headrace, "2026-05-02").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["replay", "meters.py", "readings", "mended.csv"], 2, "mended.csv.origin.json` is not there"),
+        (["quarantine", "meters.py", "readings", "--export", "meters.py"], 2, "is there already, and is not written over"),
+        (["quarantine", "meters.py", "readings", "--export", "no/folder/x.csv"], 2, "can't be written"),
+    ],
+)
+def test_what_can_not_be_mended_is_told(headrace: Headrace, arguments: list[str], code: int, text: str) -> None:
+    run(headrace)
+    said = headrace(*arguments)
+    assert (said.code, text in said.err) == (code, True), said.err
+
+
+def test_several_intervals_and_another_time_than_the_files_are_asked_about(headrace: Headrace, folder: Path) -> None:
+    run(headrace)
+    run(headrace, "2026-05-02")
+    said = shown(headrace, "--export", "mended.csv")
+    assert (said.code, "2 intervals of `readings` have records in quarantine" in said.err) == (2, True)
+    shown(headrace, "--export", "mended.csv", "--at", "2026-05-01")
+    said = headrace("replay", "meters.py", "readings", "mended.csv", "--at", "2026-05-02")
+    assert (said.code, "has records of 2026-05-01, and --at says 2026-05-02" in said.err) == (2, True)

@@ -59,6 +59,7 @@ class Job:
     why: str = ""
     made: Made | None = None
     nonce: str = ""
+    base: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -85,7 +86,7 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
             manifest = log.commit(interval, lambda attempt, current: _worked(work, job, attempt, current))
     except TooManyRejectedError as error:
         if worker is None:
-            commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
+            commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error, after=job.base)
         raise
     if job.state != "cached" and manifest.nonce != job.nonce:
         job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()
@@ -123,7 +124,7 @@ def receipt_of(session: Session, step: Step, manifest: Manifest) -> Receipt:
 
 
 def _worked(worker: Worker, job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
-    job.nonce = attempt.nonce
+    job.nonce, job.base = attempt.nonce, attempt.base
     return worker(job, attempt, current)
 
 

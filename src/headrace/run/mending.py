@@ -102,7 +102,8 @@ class _Raw:
 
     def __init__(self, session: Session, step: Source, quarantine: Quarantine, folder: Path) -> None:
         self.session, self.step, self.quarantine, self._folder = session, step, quarantine, folder
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[str, Path] = {}  # by digest
+        self._incoming = self._fetch_all()
         self.cut: dict[str, list[tuple[int, int]]] = {}
         for record in records_of(session, quarantine):
             if record.offset < 0:
@@ -135,31 +136,37 @@ class _Raw:
         return tuple(map(str, given)) if isinstance(given, list | tuple) else reader.header(self._path(file), options)
 
     def _path(self, file: str) -> Path:
-        if file not in self._paths:
-            self._paths[file] = self._in_lake(file) or self._fetched(file)
-        return self._paths[file]
+        digest = self.files[file]
+        if digest not in self._paths:
+            self._paths[digest] = self._in_lake(digest) or self._fetched(file)
+        return self._paths[digest]
 
-    def _in_lake(self, file: str) -> Path | None:
+    def _in_lake(self, digest: str) -> Path | None:
         current = self.session.lake.log(self.session.graph.name, self.step.name).current(self.quarantine.interval)
         raw = current.content.part("raw") if current is not None else None
-        entry = next((one for one in raw.files if one.sha256 == self.files[file]), None) if raw else None
+        entry = next((one for one in raw.files if one.sha256 == digest), None) if raw else None
         return self.session.lake.paths_of(current, [entry])[0] if current is not None and entry else None
 
     def _fetched(self, file: str) -> Path:
-        origin, location = self.session.origin(self.step), resolve(self.step.options.location, self.quarantine.interval)
-        for found in origin.find(location):
-            path = self._folder / str(len(self._paths))
+        """A file from the origin, where it has to be as it was. What is passed on the way is kept, so that each is fetched once."""
+        for digest, path in self._incoming:
+            self._paths[digest] = path
+            if digest == self.files[file]:
+                return path
+        raise SourceError(
+            f"`{file}` is not at its origin as it was when `{self.step.name}` was refused, and nothing of it was committed. Run again: "
+            f"headrace run FILE --at {self.quarantine.interval.label}"
+        )
+
+    def _fetch_all(self) -> Iterator[tuple[str, Path]]:
+        origin, location = self.session.origin(self.step), resolve(self.session.location(self.step), self.quarantine.interval)
+        for number, found in enumerate(origin.find(location)):
+            path, digest = self._folder / str(number), sha256()
             with origin.open(found) as source, path.open("wb") as target:
-                digest = sha256()
                 while chunk := source.read(_CHUNK):
                     digest.update(chunk)
                     target.write(chunk)
-            if digest.hexdigest() == self.files[file]:
-                return path
-        raise SourceError(
-            f"`{file}` is not at `{location}` as it was when `{self.step.name}` was refused, and nothing of it was committed. Run again: "
-            f"headrace run FILE --at {self.quarantine.interval.label}"
-        )
+            yield digest.hexdigest(), path
 
 
 def _write(head: bytes, raw: _Raw, quarantine: Quarantine, file: BinaryIO, links: BinaryIO) -> int:

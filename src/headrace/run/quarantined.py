@@ -97,11 +97,13 @@ def quarantines(session: Session, source: str, at: At) -> list[Quarantine]:
     aside = session.lake.log(session.graph.name, f"{source}.refused")
     versions, refusals = own.versions(None), aside.versions(None)
     asked = [interval for interval in sorted({*versions, *refusals}) if _is_asked(interval, at)]
+    for log, known in ((own, versions), (aside, refusals)):
+        log.read_ahead([(interval, known[interval][-1]) for interval in asked if interval in known])
     found = []
     for interval in asked:
         current = own.current(interval, versions=versions.get(interval, ()))
         refused = aside.current(interval, versions=refusals.get(interval, ()))
-        if refused is not None and refused.kind == "data" and (current is None or _time_of(refused) > _time_of(current)):
+        if refused is not None and refused.kind == "data" and _is_newest(refused, current):
             found.append(Quarantine(refused, is_refused=True))
         elif current is not None and current.kind == "data":
             found.append(Quarantine(current, is_refused=False))
@@ -219,8 +221,13 @@ def _relation(session: Session, quarantine: Quarantine) -> Any:
     return cast(Any, session.engine.read(session.lake.read_paths(quarantine.manifest, "quarantine"), "duckdb"))
 
 
-def _time_of(manifest: Manifest) -> datetime:
-    return datetime.fromisoformat(str(manifest.receipt["created_at"]))
+def _is_newest(refused: Manifest, current: Manifest | None) -> bool:
+    """Whether a run was refused after the source's current version was made."""
+    after = refused.receipt.get("after_version")
+    if current is None or isinstance(after, int):
+        return current is None or current.version <= cast(int, after)
+    times = (datetime.fromisoformat(str(one.receipt["created_at"])) for one in (refused, current))
+    return next(times) > next(times)
 
 
 def _is_asked(interval: Interval, at: At) -> bool:

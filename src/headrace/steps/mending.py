@@ -27,6 +27,7 @@ MENDS = "mends"
 """The part of a commit that says which records of its raw files were mended, and by which."""
 
 _CHUNK = 1024 * 1024
+_LONGEST_NAME = 180  # bytes
 _NUMBERED = re.compile(r"mended-\d+-")
 _NOT_IN_NAMES = re.compile(r"[\\/\x00-\x1f\x7f]")
 
@@ -132,7 +133,9 @@ def name_of_mended(given: str, taken: Sequence[str] | set[str]) -> str:
     >>> name_of_mended("mended.csv", {"sales.csv"}), name_of_mended("mended.csv", {"mended-1-mended.csv"})
     ('mended-1-mended.csv', 'mended-2-mended.csv')
     """
-    own = _NUMBERED.sub("", _NOT_IN_NAMES.sub("_", given), count=1)[-120:]
+    own = _NUMBERED.sub("", _NOT_IN_NAMES.sub("_", given), count=1)
+    while len(own.encode()) > _LONGEST_NAME:
+        own = own[1:]
     number = 1 + sum(1 for name in taken if _NUMBERED.match(name))
     while (name := f"mended-{number}-{own}") in taken:
         number += 1

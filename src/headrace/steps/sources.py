@@ -151,8 +151,11 @@ def raw_digest(made: Made) -> str:
     return digest_of([[file.name, file.sha256] for file in files])
 
 
-def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError) -> Manifest | None:
-    """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep."""
+def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError, *, after: int = 0) -> Manifest | None:
+    """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep.
+
+    `after` is the source's own version that was the newest then (0 for none): a later one was not refused.
+    """
     quarantine = error.quarantine if isinstance(error, _RefusedError) else None
     if not isinstance(error, _RefusedError) or quarantine is None:
         return None
@@ -161,7 +164,7 @@ def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedEr
         shutil.copyfile(quarantine, attempt.file("quarantine", layer="quarantine"))
         part = attempt.part("quarantine", "quarantine", rows=error.result.rows_quarantined)
         content = Content("data", "source", (part,), {"quarantine": QUARANTINE}, fingerprint=part.files[0].sha256, details=error.details)
-        return content, {}
+        return content, {"after_version": after}
 
     return log.commit(interval, work)
 

@@ -229,6 +229,14 @@ def test_a_mended_record_that_is_still_bad_can_be_mended_again(shop: Shop) -> No
     )
 
 
+def test_an_editor_may_write_a_bom_and_other_line_ends(shop: Shop) -> None:
+    shop.put()
+    shop.run()
+    receipt = shop.replay(shop.export(), lambda data: b"\xef\xbb\xbf" + data.replace(b"cheap", b"4").replace(b"\n", b"\r\n"))
+    assert (shop.rows(), receipt.rows_quarantined) == ([*KEPT, ("cake", 4.0)], 2)
+    assert {file for file, *_ in shop.bad()} == {f"{DAY}.csv"}
+
+
 def test_a_record_that_was_taken_out_of_the_file_stays_in_quarantine(shop: Shop) -> None:
     shop.put()
     shop.run()
@@ -336,6 +344,36 @@ def test_mending_is_a_way_in_for_a_file_that_was_refused(shop: Shop) -> None:
     assert shop.rows() == [*KEPT, ("cake", 4.0), ("milk", 1.0)]
     assert shop.manifest().content.details["replayed_from"]["dataset"] == "shop.sales.refused"
     assert shop.run(max_rejected="20%").state == "cached"
+
+
+def test_what_was_mended_and_is_refused_by_a_later_contract_is_mended_again(shop: Shop) -> None:
+    shop.put()
+    shop.run()
+    shop.replay(shop.export(), swap(cheap="400", milk="milk,500"))
+    with pytest.raises(TooManyRejectedError):
+        shop.run(contract=StrictSale, max_rejected=1)
+    assert shop.manifest().version == 2
+    path = shop.export("second.csv")
+    assert path.read_bytes() == b"item,price\nwater,-1\ncake,400\nmilk,500\n"
+    assert shop.replay(path, swap(**{"400": "40", "500": "50"})).rows_kept == 4
+    assert shop.rows() == [*KEPT, ("cake", 40.0), ("milk", 50.0)]
+    assert shop.run(contract=StrictSale, max_rejected=1).state == "cached"
+
+
+def test_of_many_files_that_were_refused_those_with_rejected_records_are_exported_together(shop: Shop) -> None:
+    long = b"x" * 70_000
+    for number in range(4):
+        shop.put(b"item,price\ntea,1\n%b,bad\n" % long if number % 2 else b"item,price\nale,1\n", f"in/{number}.csv")
+    with pytest.raises(TooManyRejectedError):
+        shop.run(location="in/*.csv", max_rejected=0)
+    path = shop.export()
+    assert path.read_bytes() == b"item,price\n" + (long + b",bad\n") * 2
+    assert shop.replay(path, swap(bad="2")).rows_kept == 6
+    shop.put(b"price,item\n1,ale\n", "in/4.csv")
+    shop.put(b"price,item\nbad,ale\n", "in/5.csv")
+    with pytest.raises(TooManyRejectedError):
+        shop.run(location="in/*.csv", max_rejected=0)
+    assert shop.export("one.csv").read_bytes() == b"price,item\nbad,ale\n"
 
 
 def test_a_file_that_is_another_by_now_is_not_mended_by_what_was_of_the_first(shop: Shop) -> None:
