@@ -129,7 +129,8 @@ class CountedRecords(Protocol):
 class Landed:
     """A raw file in bronze: `path` is a local file with its bytes, `records` what was counted while it landed.
 
-    `called` is its name in the lake where that is not the path's own.
+    `called` is its name in the lake where that is not the path's own. The records that begin at `left_out` do not count: others stand in
+    their place, in files that are `mended`, by a person, and begin with the columns' names whatever the options say of the others.
     """
 
     uri: str
@@ -138,10 +139,16 @@ class Landed:
     size_bytes: int
     records: int
     called: str = ""
+    left_out: frozenset[int] = frozenset()
+    is_mended: bool = False
 
     @property
     def name(self) -> str:
         return self.called or self.path.name
+
+    @property
+    def records_that_count(self) -> int:
+        return self.records - len(self.left_out)
 
 
 @dataclass(frozen=True)

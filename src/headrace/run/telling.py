@@ -17,7 +17,7 @@ from headrace.core.interval import Interval, format_duration
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
-from headrace.core.step import Source, Table, TrainedModel
+from headrace.core.step import Table, TrainedModel
 from headrace.report.data import (
     GateLine,
     Likeness,
@@ -31,6 +31,7 @@ from headrace.report.data import (
 )
 from headrace.run.drawing import drawing_of
 from headrace.run.promotion import sides_of
+from headrace.run.quarantined import masked_in
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.steps.splits import likeness
@@ -95,18 +96,8 @@ def _quarantines(session: Session, receipts: Sequence[Receipt]) -> Iterator[Quar
             rows_quarantined=sum(r.rows_quarantined for r, _ in found),
             reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
             samples=tuple(_samples(session, found[-1][1])),
-            masked=tuple(n for n in session.config.names("mask") if n in _columns(session, name, found[-1][1])),
+            masked=masked_in(session, name, found[-1][1]),
         )
-
-
-def _columns(session: Session, source: str, manifest: Manifest) -> set[str]:
-    """What a source's columns are called, in its files and from there on."""
-    step = session.graph.steps[source]
-    names = {column.name for column in manifest.content.columns}
-    if isinstance(step, Source) and step.contract:
-        names.update(alias for field in step.contract.fields for alias in (field.name, field.alias))
-    undeclared = manifest.content.details.get("undeclared")
-    return names | {str(n) for n in undeclared} if isinstance(undeclared, Sequence) else names
 
 
 def _samples(session: Session, manifest: Manifest) -> Iterator[QuarantinedRecord]:

@@ -15,12 +15,14 @@ from typing import Any, cast
 from headrace.core.errors import NotReadyError, SourceError
 from headrace.core.interval import Interval
 from headrace.core.manifest import Manifest
+from headrace.core.mending import MendableFormat, left_out
 from headrace.core.ports import JSON
-from headrace.core.records import Record
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import Predictions, Source, Table
 from headrace.lake.lake import VanishedError
 from headrace.run.session import Session
+from headrace.steps.landing import Bronze
+from headrace.steps.mending import mended_by
 
 __all__ = ["Place", "Trace", "traced"]
 
@@ -152,19 +154,24 @@ class _Search:
     def _kept_records(self, step: Source, manifest: Manifest) -> Iterator[Place]:
         """The records of a source's commit that became its rows, in their order."""
         rejected = self._rejected(manifest)
-        paths = {path.name: path for path in self._session.lake.read_paths(manifest, "raw")}
+        lake, reader = self._session.lake, self._session.format(step)
+        paths = {path.name: path for path in lake.read_paths(manifest, "raw")}
         options = cast(Mapping[str, JSON], manifest.content.details.get("options", {}))
-        reader = self._session.format(step)
+        mends = [file.mend for file in mended_by(Bronze(manifest, lambda files: lake.paths_of(manifest, files))).files]
+        replaced = left_out(mends)
+        own = {mend.name for mend in mends}
         for told in cast(Sequence[Mapping[str, JSON]], manifest.content.details.get("files", ())):
             name = str(told["name"])
-            records: Iterator[Record] = reader.records(paths[name], options)
-            yield from (Place(name, record.line, record.offset, record.raw) for record in records if (name, record.offset) not in rejected)
+            read_by = reader.mended_options(options) if name in own and isinstance(reader, MendableFormat) else options
+            for record in reader.records(paths[name], read_by):
+                if record.offset not in replaced.get(name, ()) and (name, record.line, record.offset) not in rejected:
+                    yield Place(name, record.line, record.offset, record.raw)
 
-    def _rejected(self, manifest: Manifest) -> set[tuple[str, int]]:
+    def _rejected(self, manifest: Manifest) -> set[tuple[str, int, int]]:
         if manifest.content.part("quarantine") is None:
             return set()
         table = cast(Any, self._session.engine.read(self._session.lake.read_paths(manifest, "quarantine"), "arrow"))
-        return set(zip(table.column("file").to_pylist(), table.column("byte_offset").to_pylist(), strict=True))
+        return set(zip(*(table.column(name).to_pylist() for name in ("file", "line", "byte_offset")), strict=True))
 
 
 def _identity(manifest: Manifest) -> tuple[str, Interval, int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import BaseModel, Field
 
 from headrace.core.errors import SourceError
-from headrace.core.ports import Column
+from headrace.core.mending import MendableFormat
+from headrace.core.ports import Column, Landed
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -153,5 +155,44 @@ def test_the_records_of_a_file_are_told_one_by_one_with_their_places(bench: Benc
     data = case.data([HEADER, good, bad])
     landed = bench.land(data)
     found = [(record.line, record.offset, record.raw) for record in bench.format.records(landed.path, case.options)]
-    assert found == [(*placed(case, data, row), case.record(HEADER, row)) for row in (good, bad)]
+    assert found == [(*case.place(data, case.record(HEADER, row)), case.record(HEADER, row)) for row in (good, bad)]
     assert len(found) == landed.records
+
+
+def mendable(bench: Bench) -> MendableFormat:
+    if not isinstance(bench.format, MendableFormat):
+        pytest.skip("its records are no lines of text")
+    return bench.format
+
+
+def test_records_that_others_stand_for_are_left_out_wherever_they_are(bench: Bench) -> None:
+    mendable(bench)
+    rows = [HEADER, ("tea", "1", "2.5"), ("jam", "-1", "1"), ("a\nb", "2", "3"), ("oil", "x", "1"), ("salt", "3", "1")]
+    data = bench.case.data(rows, broken=bench.case.broken)
+    landed = bench.land(data)
+    out = frozenset(bench.case.place(data, bench.case.record(HEADER, row))[1] for row in (rows[1], rows[2], rows[5]))
+    read = bench.read([replace(landed, left_out=out)], Sale)
+    assert (read.rows, len(read.quarantine)) == ([("a\nb", 2, 3.0)], 2)
+    assert read.result.rows_read == landed.records - 3
+    assert bench.read([replace(landed, left_out=out)]).result.rows_read == landed.records - 3
+
+
+def test_a_record_that_is_left_out_has_to_be_there(bench: Bench) -> None:
+    mendable(bench)
+    landed = bench.land(bench.case.data([HEADER, ("tea", "1", "2.5"), ("jam", "-1", "1")]))
+    with pytest.raises(SourceError, match="has no record that begins at byte 1, and one was mended there"):
+        bench.read([replace(landed, left_out=frozenset({1}))], Sale)
+
+
+def test_records_under_their_head_are_a_file_that_holds_the_same_ones(bench: Bench) -> None:
+    format_, options = mendable(bench), bench.case.options
+    rows = [("tea", "1", "2.5"), ('say "hi", twice', "-1", "1"), ("two\nlines", "2", "3")]
+    landed = bench.land(bench.case.data([HEADER, *rows]))
+    records = list(format_.records(landed.path, options))
+    assert [record.raw for record in records] == [bench.case.record(HEADER, row) for row in rows]
+    assert list(format_.bytes_at(landed.path, [(r.offset, len(r.raw)) for r in records])) == [r.raw for r in records]
+    mended = bench.folder / "mended"
+    mended.write_bytes(format_.head(bench.format.header(landed.path, options), options) + b"".join(r.raw + b"\n" for r in records))
+    assert [r.raw for r in format_.records(mended, format_.mended_options(options))] == [r.raw for r in records]
+    again = Landed("mended", mended, landed.sha256, mended.stat().st_size, landed.records, "mended-1.txt", is_mended=True)
+    assert bench.read([again], Sale).rows == bench.read([landed], Sale).rows

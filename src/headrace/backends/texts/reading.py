@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, TypeVar
@@ -98,7 +98,7 @@ def read_texts(
         session = _Session(room)
         notes: list[str] = []
         if contract is None:
-            texts = (names for file in files for names in session.texts(open_file(file)))
+            texts = (names for file in files for names in session.texts(file, open_file(file)))
             contract = infer(session.room.connection, texts)
         session.begin(contract)
         tally = _Tally()
@@ -153,21 +153,43 @@ class _Session:
         for table, path in (("kept", rows), ("rejected", quarantine)):
             self._execute(f"COPY {table} TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
-    def texts(self, opened: Opened) -> Iterator[tuple[str, ...]]:
+    def texts(self, file: Landed, opened: Opened) -> Iterator[tuple[str, ...]]:
         """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time."""
-        for _ in opened.load(self.room, range(len(opened.names))):
+        for _ in self._pieces(file, opened, range(len(opened.names))):
             yield opened.names
 
     def read_file(self, file: Landed, opened: Opened, layout: Layout, tally: _Tally) -> None:
         tally.undeclared.update(dict.fromkeys(layout.undeclared))
         before = tally.kept + tally.rejected
-        for piece in opened.load(self.room, layout.positions):
+        for piece in self._pieces(file, opened, layout.positions):
             self._read_piece(file.name, piece, layout, tally)
         found = tally.kept + tally.rejected - before
-        if found != file.records:
+        if found != file.records_that_count:
             raise SourceError(
-                f"`{file.name}` had {file.records} records when it landed, and {found} when it was read from the lake. Its bytes were changed: run again."
+                f"`{file.name}` had {file.records} records when it landed, and {found + len(file.left_out)} when it was read from the lake. "
+                "Its bytes were changed: run again."
             )
+
+    def _pieces(self, file: Landed, opened: Opened, positions: Sequence[int | None]) -> Iterator[Loaded]:
+        """The pieces of a file without the records that do not count, each of which has to be there."""
+        waiting = set(file.left_out)
+        for piece in opened.load(self.room, positions):
+            yield self._without(piece, waiting) if waiting else piece
+        if waiting:
+            raise SourceError(
+                f"`{file.name}` has no record that begins at byte {min(waiting)}, and one was mended there: its records are cut in another way "
+                "than they were. Take back what changed in the source's options, or clear the interval, and mend what is in quarantine then."
+            )
+
+    def _without(self, piece: Loaded, waiting: set[int]) -> Loaded:
+        places = piece.places(range(1, piece.records + 1))
+        found = {n for n, record in places.items() if record.offset in waiting}
+        if not found:
+            return piece
+        waiting.difference_update(places[n].offset for n in found)
+        self._execute("DELETE FROM piece WHERE n IN (SELECT unnest($1::BIGINT[]))", [sorted(found)])
+        odd = {n: reason for n, reason in piece.odd.items() if n not in found}
+        return replace(piece, records=piece.records - len(found), odd=odd)
 
     def _read_piece(self, file: str, piece: Loaded, layout: Layout, tally: _Tally) -> None:
         tally.slow_pieces += piece.is_slow

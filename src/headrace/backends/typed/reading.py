@@ -27,7 +27,7 @@ from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed, ReadResult
 from headrace.core.records import Record
 
-__all__ = ["Batch", "TypedFile", "read_typed"]
+__all__ = ["Batch", "TypedFile", "read_typed", "typed_records"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,12 @@ def read_typed(
 
     own = contract or _contract_of([opened(file).columns for file in files])
     return read_texts(files, opened, contract=own, options=options, rows=rows, quarantine=quarantine, lay=lay)
+
+
+def typed_records(file: TypedFile) -> Iterator[Record]:
+    """Every record of a file with its place, as JSON."""
+    for batch in file.batches():
+        yield from _places_in(batch)(range(1, batch.records.num_rows + 1)).values()
 
 
 def _contract_of(files: Sequence[Sequence[TypedColumn]]) -> Contract:

@@ -6,7 +6,7 @@ fastavro read the records. The invariant: each record that the blocks' headers c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import fastavro  # noqa: F401  # so that what is missing is said when the flavour is loaded
@@ -14,6 +14,7 @@ import fastavro  # noqa: F401  # so that what is missing is said when the flavou
 from headrace.backends.sources.avro.container import BlockCounter
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
 
 __all__ = ["AvroFormat", "open"]
 
@@ -35,6 +36,13 @@ class AvroFormat:
             return OpenedAvro(file.path, file.name)
 
         return read_typed(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        from headrace.backends.sources.avro.file import OpenedAvro
+        from headrace.backends.typed.reading import typed_records
+
+        del options
+        return typed_records(OpenedAvro(path, path.name))
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         from headrace.backends.sources.avro.file import OpenedAvro

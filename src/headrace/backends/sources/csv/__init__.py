@@ -1,6 +1,6 @@
 """CSV and its relatives: delimited text, plain or gzip, in UTF-8.
 
-`landing` counts and cuts the bytes, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
+`landing` counts and cuts the bytes, `mending` is about files that a person mends, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
 invariant: each record that was counted when the file landed is in the rows or in the quarantine, once.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.sources.csv.landing import Counter, cut, dialect_of, header_of
+from headrace.backends.sources.csv.mending import bytes_at, header_line, mended_options
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
@@ -30,7 +31,7 @@ class CsvFormat:
         from headrace.backends.texts.reading import read_texts
 
         def opened(file: Landed) -> OpenedCsv:
-            return OpenedCsv(file, options, has_contract=contract is not None)
+            return OpenedCsv(file, mended_options(options) if file.is_mended else options, has_contract=contract is not None)
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
 
@@ -40,6 +41,17 @@ class CsvFormat:
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         return header_of(path, options, name=path.name)
+
+    # ------------------------------------------------ what a MendableFormat has besides
+
+    def mended_options(self, options: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        return mended_options(options)
+
+    def head(self, names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
+        return header_line(names, dialect_of(options))
+
+    def bytes_at(self, path: Path, wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        return bytes_at(path, wanted, name=path.name)
 
 
 def open() -> CsvFormat:  # noqa: A001  # the name that every flavour has

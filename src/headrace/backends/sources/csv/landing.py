@@ -18,7 +18,7 @@ from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record, Scanner
 
-__all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
+__all__ = ["Counter", "Cut", "chunks", "cut", "dialect_of", "header_of"]
 
 _PIECE_BYTES = 8 * 1024 * 1024
 _MAX_COLUMNS = 10_000
@@ -85,7 +85,7 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
 
 def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
     scanner = Scanner(name, dialect)
-    for chunk in _chunks(path, name):
+    for chunk in chunks(path, name):
         piece = scanner.feed(chunk)
         if piece:
             yield piece
@@ -94,7 +94,8 @@ def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
         yield last
 
 
-def _chunks(path: Path, name: str) -> Iterator[bytes]:
+def chunks(path: Path, name: str) -> Iterator[bytes]:
+    """The bytes of a file without its compression."""
     inflater = _Inflater(name)
     with path.open("rb") as file:
         while data := file.read(_PIECE_BYTES):

@@ -6,12 +6,13 @@ batches. The invariant: each record that the footer counts is in the rows or in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.sources.parquet.footer import FooterCounter
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
 
 __all__ = ["ParquetFormat", "open"]
 
@@ -33,6 +34,13 @@ class ParquetFormat:
             return OpenedParquet(file.path, file.name)
 
         return read_typed(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        from headrace.backends.sources.parquet.file import OpenedParquet
+        from headrace.backends.typed.reading import typed_records
+
+        del options
+        return typed_records(OpenedParquet(path, path.name))
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         from headrace.backends.sources.parquet.file import OpenedParquet

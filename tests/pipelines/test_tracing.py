@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from commands import headrace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -143,3 +144,18 @@ def test_what_is_not_made_or_not_known_is_an_error(tmp_path: Path) -> None:
         traced(session, "counts", SECOND, "customer", "anna", most=5)
     with pytest.raises(UnknownNameError, match="Did you mean `counts`"):
         traced(session, "count", FIRST, "customer", "anna", most=5)
+
+
+def test_a_mended_record_is_shown_where_it_was_mended(tmp_path: Path) -> None:
+    write(tmp_path, "2026-05-01-a", [("1", "anna", "a"), ("x", "anna", "b"), ("3", "ben", "c")])
+    run(tmp_path, FIRST)
+    said = headrace("quarantine", "till.py", "receipts", "--at", "2026-05-01", "--export", "mended.csv", cwd=tmp_path)
+    assert said.code == 0, said.err
+    mended = (tmp_path / "mended.csv").read_text()
+    (tmp_path / "mended.csv").write_text(mended.replace("x,anna,b", "2,anna,b"))
+    said = headrace("replay", "till.py", "receipts", "mended.csv", "--at", "2026-05-01", cwd=tmp_path)
+    assert said.code == 0, said.err
+    session = open_pipeline(tmp_path / "till.py", lake=str(tmp_path / "lake"))
+    here = of(traced(session, "receipts", FIRST, "customer", "anna", most=5), "receipts")
+    assert [(row["receipt"], place.raw) for row, place in zip(here.rows, here.places, strict=True)] == [(1, b"1,anna,a"), (2, b"2,anna,b")]
+    assert [place.file for place in here.places] == ["2026-05-01-a.csv", "mended-1-mended.csv"]
