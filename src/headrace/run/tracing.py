@@ -156,12 +156,16 @@ class _Search:
         rejected = self._rejected(manifest)
         lake, reader = self._session.lake, self._session.format(step)
         paths = {path.name: path for path in lake.read_paths(manifest, "raw")}
-        options = cast(Mapping[str, JSON], manifest.content.details.get("options", {}))
+        details = manifest.content.details
+        options = cast(Mapping[str, JSON], details.get("options", {}))
         mends = [file.mend for file in mended_by(Bronze(manifest, lambda files: lake.paths_of(manifest, files))).files]
         replaced = left_out(mends)
         own = {mend.name for mend in mends}
-        for told in cast(Sequence[Mapping[str, JSON]], manifest.content.details.get("files", ())):
-            name = str(told["name"])
+        landed = [
+            *cast(Sequence[Mapping[str, JSON]], details.get("files", ())),
+            *cast(Sequence[Mapping[str, JSON]], details.get("mended", ())),
+        ]
+        for name in (str(told["name"]) for told in landed):
             read_by = reader.mended_options(options) if name in own and isinstance(reader, MendableFormat) else options
             for record in reader.records(paths[name], read_by):
                 if record.offset not in replaced.get(name, ()) and (name, record.line, record.offset) not in rejected:
