@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
+from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
 from headrace.core.split import ROW_PARTS
@@ -30,6 +31,8 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "date_format": None,
     "datetime_format": None,
     "timezone": "UTC",
+    "member": None,
+    "max_ratio": 200,
 }
 
 _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -53,15 +56,20 @@ def csv(
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
     only_new: bool = False,
 ) -> SourceOptions:
-    """A CSV file or many of them, plain or gzip.
+    """A CSV file or many of them, plain or packed with gzip, bzip2, xz, zstd or zip.
 
     `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
     `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
     first. A field that is empty or one of `null_words`, and not in quotes, is missing. `decimal` is "." or ",".
     `date_format` and `datetime_format` are strptime's (`%m/%d/%y %H:%M`) where the text is not ISO 8601; times without an offset
     are in `timezone`.
+
+    `member` is the file that is meant in a zip archive of several, by name or by a pattern such as `*.csv`. A packed file that unfolds to more
+    than 64 MiB and `max_ratio` times its size is refused.
 
     With `only_new` each file is taken once, as from a folder that files are dropped into: an interval has those that were written before
     its end and that no earlier interval took. A file that changes is taken again. It needs a contract and the pipeline's `start`.
@@ -83,6 +91,8 @@ def csv(
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
     }
     problems = [text for text in _csv_problems(said, names) if text]
     if problems:
@@ -132,11 +142,12 @@ def options_for(location: str) -> SourceOptions:
     >>> options_for("shop/{start:%Y-%m-%d}.csv.gz").format
     'csv'
     """
-    bare = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower().removesuffix(".gz")
+    bare = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower()
+    bare = unpacked_name(bare)
     for suffix, options in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions("csv", location, options)
-    known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
+    known = f"{', '.join(_BY_SUFFIX)}, perhaps with {', '.join(PACKED[:-1])} or {PACKED[-1]} behind it"
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
@@ -154,11 +165,19 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
         "" if said["encoding"] == "utf-8" else f"encoding={said['encoding']!r} is not read yet, only utf-8: convert the file with iconv",
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
+        ""
+        if said["member"] is None or (isinstance(said["member"], str) and said["member"])
+        else f"member={said['member']!r} has to be the name of a file",
+        "" if _is_count(said["max_ratio"], 2) else f"max_ratio={said['max_ratio']!r} has to be a whole number, 2 or more",
         "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more",
         ""
         if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
         else "names has to be a list of different names",
     ]
+
+
+def _is_count(value: JSON, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_sign(value: JSON) -> bool:

@@ -18,6 +18,10 @@ from headrace.core.step import SourceOptions
         ("s3://b/{start:%Y-%m-%d}.CSV.gz", {}),
         ("a/*.tsv", {"delimiter": "\t"}),
         ("package://p/a.tsv.gz", {"delimiter": "\t"}),
+        ("a.csv.bz2", {}),
+        ("a.csv.XZ", {}),
+        ("https://host/a.tsv.zst?download=1", {"delimiter": "\t"}),
+        ("a.csv.zip", {}),
     ],
 )
 def test_the_format_is_told_from_the_files_name(location: str, options: dict[str, str]) -> None:
@@ -26,7 +30,8 @@ def test_the_format_is_told_from_the_files_name(location: str, options: dict[str
 
 def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz. Say it: `hr.csv\('a.dat', delimiter=…\)`"
+        ConfigurationError,
+        match=r"it ends in none of .csv, .tsv, perhaps with .gz, .bz2, .xz, .zst or .zip behind it. Say it: `hr.csv\('a.dat', delimiter=…\)`",
     ):
         options_for("a.dat")
 
@@ -42,8 +47,29 @@ def test_a_default_that_is_written_out_is_no_change() -> None:
 
 def test_all_options_that_cannot_be_are_listed_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        csv("a.csv", delimiter="ab", quote="\n", escape="x", encoding="latin-1", decimal=";", skip=-1, names=["a", "a"])
-    for word in ("delimiter='ab'", "quote='\\n'", "escape='x'", "encoding='latin-1'", "decimal=';'", "skip=-1", "names has to be"):
+        csv(
+            "a.csv",
+            delimiter="ab",
+            quote="\n",
+            escape="x",
+            encoding="latin-1",
+            decimal=";",
+            skip=-1,
+            names=["a", "a"],
+            member="",
+            max_ratio=1,
+        )
+    for word in (
+        "delimiter='ab'",
+        "quote='\\n'",
+        "escape='x'",
+        "encoding='latin-1'",
+        "decimal=';'",
+        "skip=-1",
+        "names has to be",
+        "member=''",
+        "max_ratio=1",
+    ):
         assert word in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""CSV and its relatives: delimited text, plain or gzip, in UTF-8.
+"""CSV and its relatives: delimited text, plain or compressed, in UTF-8.
 
 `landing` counts and cuts the bytes, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
 invariant: each record that was counted when the file landed is in the rows or in the quarantine, once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.backends.sources.csv.landing import Counter, dialect_of, header_of
+from headrace.backends.sources.csv.landing import Counter, header_of
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 
@@ -20,7 +20,7 @@ class CsvFormat:
     """The flavour `csv`. Its options are those of `headrace.csv`."""
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
-        return Counter(file_name, dialect_of(options), has_header=not options.get("names"))
+        return Counter(file_name, options)
 
     def read(
         self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
