@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from headrace.core.encodings import ENCODINGS, encoding_named
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
 from headrace.core.packing import PACKED, unpacked_name
@@ -23,7 +24,7 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
     "quote": '"',
     "escape": None,
-    "encoding": "utf-8",
+    "encoding": "auto",
     "names": None,
     "skip": 0,
     "null_words": (),
@@ -48,7 +49,7 @@ def csv(
     delimiter: str = ",",
     quote: str | None = '"',
     escape: str | None = None,
-    encoding: str = "utf-8",
+    encoding: str = "auto",
     names: Sequence[str] | None = None,
     skip: int = 0,
     null_words: Sequence[str] = (),
@@ -61,6 +62,9 @@ def csv(
     only_new: bool = False,
 ) -> SourceOptions:
     """A CSV file or many of them, plain or packed with gzip, bzip2, xz, zstd or zip.
+
+    `encoding` is found by itself for UTF-8, and for UTF-16 with a byte order mark; any other is said: "cp1252" for Western European text of
+    Windows.
 
     `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
     `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
@@ -83,7 +87,7 @@ def csv(
         "delimiter": delimiter,
         "quote": quote,
         "escape": None if escape == quote else escape,
-        "encoding": encoding.lower().replace("_", "-").replace("utf8", "utf-8"),
+        "encoding": encoding_named(encoding),
         "names": None if names is None else tuple(names),
         "skip": skip,
         "null_words": tuple(null_words),
@@ -163,7 +167,9 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
-        "" if said["encoding"] == "utf-8" else f"encoding={said['encoding']!r} is not read yet, only utf-8: convert the file with iconv",
+        ""
+        if said["encoding"] in ("auto", *ENCODINGS)
+        else f"encoding={said['encoding']!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
         ""
         if said["member"] is None or (isinstance(said["member"], str) and said["member"])

@@ -184,7 +184,7 @@ def test_a_bound_is_compared_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_large_files_are_read_in_pieces_that_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headrace.backends.sources.csv.landing.PIECE_BYTES", 4096)
+    monkeypatch.setattr("headrace.backends.texts.incoming.PIECE_BYTES", 4096)
     lines = [f'{n},"text, {n}\nmore"' if n % 7 else f"{n},x,y" for n in range(3000)]
     path = tmp_path / "file.csv"
     path.write_text("a,b\n" + "\n".join(lines))

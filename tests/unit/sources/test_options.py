@@ -38,7 +38,7 @@ def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None
 
 def test_a_default_that_is_written_out_is_no_change() -> None:
     assert (
-        csv("a.csv", delimiter=",", quote='"', escape='"', encoding="UTF8", null_words=[])
+        csv("a.csv", delimiter=",", quote='"', escape='"', encoding="AUTO", null_words=[])
         == csv("a.csv")
         == SourceOptions("csv", "a.csv", {})
     )
@@ -52,7 +52,7 @@ def test_all_options_that_cannot_be_are_listed_at_once() -> None:
             delimiter="ab",
             quote="\n",
             escape="x",
-            encoding="latin-1",
+            encoding="ebcdic",
             decimal=";",
             skip=-1,
             names=["a", "a"],
@@ -63,7 +63,7 @@ def test_all_options_that_cannot_be_are_listed_at_once() -> None:
         "delimiter='ab'",
         "quote='\\n'",
         "escape='x'",
-        "encoding='latin-1'",
+        "encoding='ebcdic'",
         "decimal=';'",
         "skip=-1",
         "names has to be",

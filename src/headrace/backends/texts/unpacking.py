@@ -47,11 +47,16 @@ class Unpacker:
     """
 
     def __init__(self, file: str, *, member: str = "", max_ratio: int | None = None) -> None:
-        self._file, self._member, self._max_ratio = file, member, max_ratio
+        self._file, self._wanted, self._max_ratio = file, member, max_ratio
         self._start = b""
         self._decoder: _Decoder | None = None
         self._taken = self._given = 0
         self.compression: str | None = None  # its name; "" for none, and None until enough bytes have come
+
+    @property
+    def member(self) -> str:
+        """The member of a zip archive that is given."""
+        return self._decoder.chosen if isinstance(self._decoder, Zip) else ""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         if self.compression is None:
@@ -70,10 +75,10 @@ class Unpacker:
     def _begin(self) -> bytes:
         """Tell how the file is packed by the bytes that have come, which are given back."""
         self.compression = next((name for name, start in _STARTS.items() if start.match(self._start)), "")
-        if self._member and self.compression != "zip":
-            raise SourceError(f"`{self._file}` is no zip archive, so it has no member {self._member!r}. Leave member= out.")
+        if self._wanted and self.compression != "zip":
+            raise SourceError(f"`{self._file}` is no zip archive, so it has no member {self._wanted!r}. Leave member= out.")
         if self.compression:
-            self._decoder = Zip(self._file, self._member) if self.compression == "zip" else _BEGIN[self.compression]()
+            self._decoder = Zip(self._file, self._wanted) if self.compression == "zip" else _BEGIN[self.compression]()
         start, self._start = self._start, b""
         return start
 

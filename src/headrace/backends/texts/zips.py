@@ -65,6 +65,7 @@ class Zip:
         self._met: list[_Member] = []
         self._held: list[bytes] | None = []
         self._is_over = False
+        self.chosen = ""  # the member that is given
         self._steps = self._read()
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -116,6 +117,7 @@ class Zip:
             member = yield from self._header()
             is_chosen = self._is_chosen(member) and not any(map(self._is_chosen, self._met))
             self._check_readable(member, is_chosen=is_chosen)
+            self.chosen = member.name if is_chosen else self.chosen
             found = yield from self._content(member, is_chosen=is_chosen)
             self._met.append(found)
             yield from self._await(4)

@@ -1,6 +1,6 @@
-"""The bytes of a CSV file: unpacked, records counted while they land, and cut into pieces when they are read again.
+"""The text of a CSV file: records counted while they land, and cut into pieces when they are read again.
 
-Nothing here types a field. The invariant: the counter and the cutter see the same unpacked bytes and the same dialect, so
+Nothing here types a field. The invariant: the counter and the cutter see the same text and the same dialect, so
 their records are the same ones.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from headrace.backends.texts.unpacking import PIECE_BYTES, Unpacker
+from headrace.backends.texts.incoming import Incoming, texts_of
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
@@ -35,17 +36,17 @@ class Counter:
     """Counts the data records of one file from its raw bytes, and refuses what is no CSV file."""
 
     def __init__(self, file: str, options: Mapping[str, JSON]) -> None:
-        self._unpacker = _unpacker(file, options, is_measured=True)
+        self._incoming = Incoming(file, options, is_measured=True)
         self._scanner = Scanner(file, dialect_of(options))
         self._file, self._has_header = file, not options.get("names")
         self._records = 0
 
     def feed(self, chunk: bytes) -> None:
-        for data in self._unpacker.feed(chunk):
+        for data in self._incoming.feed(chunk):
             self._add(self._scanner.feed(data))
 
     def finish(self) -> int:
-        for data in self._unpacker.finish():
+        for data in self._incoming.finish():
             self._add(self._scanner.feed(data))
         self._add(self._scanner.finish())
         if self._has_header and not self._records:
@@ -58,22 +59,28 @@ class Counter:
 
 
 class Cut:
-    """A file in pieces: `names` are its columns, `pieces` its data records."""
+    """A file in pieces: `names` are its columns, `pieces` its data records; how they were read is known once they have begun."""
 
-    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece]) -> None:
+    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece], incoming: Incoming) -> None:
         self.names, self.pieces = names, pieces
+        self._incoming = incoming
+
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
+        return self._incoming.read_as
 
 
 def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     """Begin to read a file. Raises SourceError for a header that can't be one."""
     dialect, given = dialect_of(options), options.get("names")
-    pieces = _pieces(path, options, name)
+    incoming = Incoming(name, options, is_measured=False)
+    pieces = _pieces(path, incoming, dialect, name)
     if isinstance(given, list | tuple):
-        return Cut(tuple(map(str, given)), pieces)
+        return Cut(tuple(map(str, given)), pieces, incoming)
     for piece in pieces:
         header = piece.first()
         if header:
-            return Cut(_names_of(header, dialect, name), chain([piece.after(header)], pieces))
+            return Cut(_names_of(header, dialect, name), chain([piece.after(header)], pieces), incoming)
     raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 
@@ -81,29 +88,17 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
     return cut(path, options, name=name).names
 
 
-def _pieces(path: Path, options: Mapping[str, JSON], name: str) -> Iterator[Piece]:
-    scanner = Scanner(name, dialect_of(options))
-    for chunk in _chunks(path, options, name):
+def _pieces(path: Path, incoming: Incoming, dialect: Dialect, name: str) -> Iterator[Piece]:
+    texts = texts_of(path, incoming)
+    first = next(texts, b"")  # then the encoding is known
+    scanner = Scanner(name, replace(dialect, encoding=incoming.encoding))
+    for chunk in chain([first], texts):
         piece = scanner.feed(chunk)
         if piece:
             yield piece
     last = scanner.finish()
     if last:
         yield last
-
-
-def _chunks(path: Path, options: Mapping[str, JSON], name: str) -> Iterator[bytes]:
-    unpacker = _unpacker(name, options, is_measured=False)
-    with path.open("rb") as file:
-        while data := file.read(PIECE_BYTES):
-            yield from unpacker.feed(data)
-    yield from unpacker.finish()
-
-
-def _unpacker(file: str, options: Mapping[str, JSON], *, is_measured: bool) -> Unpacker:
-    """A file that has landed was measured then, and is not again."""
-    most = options.get("max_ratio", 200)
-    return Unpacker(file, member=str(options.get("member") or ""), max_ratio=most if is_measured and isinstance(most, int) else None)
 
 
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:

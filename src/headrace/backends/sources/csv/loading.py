@@ -6,7 +6,7 @@ invariant: each record of a piece is in the table once, or said to be odd.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -18,7 +18,7 @@ from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed
-from headrace.core.records import Piece, Record
+from headrace.core.records import Piece
 
 __all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
 
@@ -39,7 +39,12 @@ class OpenedCsv:
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         for piece in self._cut.pieces:
             odd = load_piece(room, piece, len(self.names), positions, self._options)
-            yield Loaded(piece.records, odd or {}, _places_in(piece), is_slow=odd is not None)
+            yield Loaded(piece.records, odd or {}, piece.places, is_slow=odd is not None, read_as=self._read_as())
+
+    def _read_as(self) -> dict[str, JSON]:
+        """How the file's bytes were read, and its dialect as it was said."""
+        header = "names" if self._options.get("names") else "first line"
+        return {**self._cut.read_as, "delimiter": self._options.get("delimiter", ","), "header": header}
 
 
 def load_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str] | None:
@@ -89,10 +94,6 @@ def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | N
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return False
     return bool(loaded[0][0] == piece.records)
-
-
-def _places_in(piece: Piece) -> Callable[[Container[int]], Mapping[int, Record]]:
-    return lambda wanted: dict(piece.split(wanted))
 
 
 def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:
