@@ -7,9 +7,8 @@ for each of ENCODINGS, `text.encode(name)` of what was decoded strictly are the 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator
 
-__all__ = ["ENCODINGS", "encoded", "encoding_named", "size_in", "sizes_in"]
+__all__ = ["ENCODINGS", "encoded", "encoding_named", "size_in"]
 
 ENCODINGS = (
     "utf-8", "utf-16", "utf-16-le", "utf-16-be",
@@ -39,8 +38,3 @@ def encoded(text: bytes, encoding: str) -> bytes:
 def size_in(encoding: str, text: bytes) -> int:
     """How many bytes a text in UTF-8 has in a file of that encoding."""
     return len(encoded(text, encoding))
-
-
-def sizes_in(encoding: str, texts: Iterable[bytes]) -> Iterator[int]:
-    """The same of many."""
-    return map(len, texts) if encoding == "utf-8" else (size_in(encoding, text) for text in texts)

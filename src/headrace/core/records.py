@@ -13,7 +13,7 @@ from itertools import accumulate, count
 from typing import NamedTuple, NoReturn
 
 from headrace.core.dialect import Dialect, grammar_of
-from headrace.core.encodings import encoded, size_in, sizes_in
+from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
 
 __all__ = ["MAX_RECORD_BYTES", "Piece", "Record", "Scanner"]
@@ -110,14 +110,16 @@ class Piece:
     def split(self, wanted: Container[int] | None = None) -> Iterator[tuple[int, Record]]:
         """The records with their numbers from 1, in order: all, or those wanted."""
         texts = _split(self.data, self.dialect)
-        offsets = accumulate(sizes_in(self.dialect.encoding, texts), initial=self.offset)
+        starts = accumulate(map(len, texts), initial=0)
         lines: Iterable[int] = count(self.line) if self._is_plain else accumulate(map(_count_lines, texts), initial=self.line)
-        n = 0
-        for text, offset, line in zip(texts, offsets, lines, strict=False):
+        offset, measured, n = self.offset, 0, 0
+        for text, start, line in zip(texts, starts, lines, strict=False):
             if text in _BLANK:
                 continue
             n += 1
             if wanted is None or n in wanted:
+                offset += size_in(self.dialect.encoding, self.data[measured:start])
+                measured = start
                 yield n, Record(line, offset, _without_line_end(text))
 
     def places(self, wanted: Container[int]) -> dict[int, Record]:
