@@ -15,6 +15,7 @@ __all__ = ["PIECE_BYTES", "DamagedError", "Inflater", "Stream", "Streams", "bzip
 
 PIECE_BYTES = 8 * 1024 * 1024
 _XZ_MEMORY = 256 * 1024 * 1024  # what xz may take to unpack: `xz -9` asks for 65 MiB
+_STEP = 64 * 1024  # what is left behind a stream is copied, so that of many short ones no more than this is
 
 
 class DamagedError(Exception):
@@ -88,6 +89,10 @@ class Streams:
         self._stream = begin()
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
+        for at in range(0, len(chunk), _STEP):
+            yield from self._feed(chunk[at : at + _STEP])
+
+    def _feed(self, chunk: bytes) -> Iterator[bytes]:
         while chunk:
             if self._stream.eof:
                 chunk = chunk.lstrip(b"\0")

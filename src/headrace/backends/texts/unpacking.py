@@ -70,7 +70,7 @@ class Unpacker:
         if self.compression is None:
             yield from self._passed(self._begin())
         if self._decoder:
-            yield from self._checked(self._decoder.finish())
+            yield from _joined(self._checked(self._decoder.finish()))
 
     def _begin(self) -> bytes:
         """Tell how the file is packed by the bytes that have come, which are given back."""
@@ -85,7 +85,7 @@ class Unpacker:
     def _passed(self, chunk: bytes) -> Iterator[bytes]:
         self._taken += len(chunk)
         if self._decoder:
-            yield from self._checked(self._decoder.feed(chunk))
+            yield from _joined(self._checked(self._decoder.feed(chunk)))
         elif chunk:
             yield chunk
 
@@ -111,3 +111,16 @@ class Unpacker:
                 f"`{self._file}` is {kind} that unfolds to more than {self._max_ratio} times its size: its first {self._taken} bytes "
                 f"made more than {self._given >> 20} MiB. If it is no bomb, allow more with max_ratio=…"
             )
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Small pieces as larger ones, since what cuts and loads them takes some time for each."""
+    held, size = [], 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= PIECE_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    if size:
+        yield b"".join(held)

@@ -27,6 +27,7 @@ _IN_EXTRA = 0xFFFFFFFF
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 _METHODS = {9: "deflate64", 14: "lzma", 93: "zstd", 95: "xz", 98: "PPMd", 99: "AES encryption"}
 _MOST_DIRECTORY = 16 * 1024 * 1024
+_MOST_MEMBERS = 10_000
 _SHOWN = 20
 
 _Steps = Generator[bytes | None, None, None]
@@ -63,7 +64,7 @@ class Zip:
         self._file, self._wanted = file, wanted
         self._buffer = b""
         self._met: list[_Member] = []
-        self._held: list[bytes] | None = []
+        self._held: bytearray | None = bytearray()
         self._is_over = False
         self.chosen = ""  # the member that is given
         self._steps = self._read()
@@ -80,15 +81,16 @@ class Zip:
         if [member.figures for member in listed] != [member.figures for member in self._met]:
             raise DamagedError("its directory and its members do not agree")
         self._check_choice()
-        yield from self._held or ()
+        if self._held:
+            yield bytes(self._held)
 
     def _passed_on(self, made: bytes) -> Iterator[bytes]:
         if self._held is None:
             yield made
             return
-        self._held.append(made)
-        if sum(map(len, self._held)) > PIECE_BYTES:
-            yield from self._held
+        self._held += made
+        if len(self._held) > PIECE_BYTES:
+            yield bytes(self._held)
             self._held = None
 
     def _check_choice(self) -> None:
@@ -112,10 +114,14 @@ class Zip:
     # ---------------------------------------------------------------- reading: each step gives bytes, or None to wait for more
 
     def _read(self) -> _Steps:
+        has_chosen = False
         yield from self._await(4)
         while self._buffer.startswith(_LOCAL):
+            if len(self._met) == _MOST_MEMBERS:
+                raise SourceError(f"`{self._file}` is a zip archive of more than {_MOST_MEMBERS} members. Unpack the one that is meant.")
             member = yield from self._header()
-            is_chosen = self._is_chosen(member) and not any(map(self._is_chosen, self._met))
+            is_chosen = self._is_chosen(member) and not has_chosen
+            has_chosen = has_chosen or is_chosen
             self._check_readable(member, is_chosen=is_chosen)
             self.chosen = member.name if is_chosen else self.chosen
             found = yield from self._content(member, is_chosen=is_chosen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from io import BytesIO
 from threading import Semaphore, Thread
 
 from headrace.backends.texts.streams import PIECE_BYTES, DamagedError
@@ -25,7 +26,7 @@ class Zstd:
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         if chunk:
-            self._puller.given.append(chunk)
+            self._puller.given = BytesIO(chunk)
             yield from self._pull()
 
     def finish(self) -> Iterator[bytes]:
@@ -50,7 +51,7 @@ class _Puller:
     closed = False
 
     def __init__(self) -> None:
-        self.given: list[bytes] = []
+        self.given = BytesIO()
         self.is_whole = False
         self._made = b""
         self._error: Exception | None = None
@@ -97,14 +98,9 @@ class _Puller:
 
     def read(self, size: int) -> bytes:
         """PyArrow asks for more."""
-        while not self.given and not self.is_whole:
+        while not (data := self.given.read(size)) and not self.is_whole:
             self._hand_over(b"")
-        if not self.given:
-            return b""
-        first = self.given.pop(0)
-        if len(first) > size:
-            self.given.insert(0, first[size:])
-        return first[:size]
+        return data
 
     def close(self) -> None:
         """PyArrow closes what it reads from."""
