@@ -15,6 +15,7 @@ from headrace.core.interval import Grid
 from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
+from headrace.core.sniffing import AUTO
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
@@ -24,7 +25,7 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
     "quote": '"',
     "escape": None,
-    "encoding": "auto",
+    "encoding": AUTO,
     "names": None,
     "skip": 0,
     "null_words": (),
@@ -62,6 +63,8 @@ def csv(
     only_new: bool = False,
 ) -> SourceOptions:
     """A CSV file or many of them, plain or packed with gzip, bzip2, xz, zstd or zip.
+
+    `delimiter="auto"` takes the one sign of `,` `;` tab `|` that splits the first records alike, and refuses a file that leaves a doubt.
 
     `encoding` is found by itself for UTF-8, and for UTF-16 with a byte order mark; any other is said: "cp1252" for Western European text of
     Windows.
@@ -163,12 +166,14 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
     delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
     signs = [sign for sign in (delimiter, quote, escape) if sign is not None]
     return [
-        "" if _is_sign(delimiter) else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit",
+        ""
+        if delimiter == AUTO or _is_sign(delimiter)
+        else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit, or {AUTO!r}",
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
         ""
-        if said["encoding"] in ("auto", *ENCODINGS)
+        if said["encoding"] in (AUTO, *ENCODINGS)
         else f"encoding={said['encoding']!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
         ""

@@ -248,6 +248,19 @@ def test_no_delimiter_is_told_where_none_is_wrong(tmp_path: Path) -> None:
     assert read_bytes(b"x;y\n", tmp_path, names=["one"]) == [{"one": "x;y"}]
 
 
+def test_a_delimiter_that_is_found_is_told_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"a;b\n1;2,5\n3;\n")
+    result, rows, _ = read([path], tmp_path, texts("a", "b"), delimiter="auto")
+    assert rows == [{"a": "1", "b": "2,5"}, {"a": "3", "b": None}]
+    told = result.read_as["file.csv"]
+    assert told["delimiter"] == ";"
+    assert "'delimiter': 'the first records'" in str(told["because"])
+    with pytest.raises(SourceError, match="found by itself: if it is another, say delimiter=…"):
+        read([path], tmp_path, texts("x", "y"), delimiter="auto")
+    assert open_csv().header(path, {"delimiter": "auto"}) == ("a", "b")
+
+
 def test_one_field_is_told_in_the_singular(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_bytes(b"a,b\n1\n1,2,3\n")

@@ -18,6 +18,7 @@ from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record, Scanner
+from headrace.core.sniffing import AUTO, SniffingScanner
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 
@@ -37,7 +38,7 @@ class Counter:
 
     def __init__(self, file: str, options: Mapping[str, JSON]) -> None:
         self._incoming = Incoming(file, options, is_measured=True)
-        self._scanner = Scanner(file, dialect_of(options))
+        self._scanner = _scanner(file, options, "utf-8")  # where a record stands is not asked here
         self._file, self._has_header = file, not options.get("names")
         self._records = 0
 
@@ -72,15 +73,15 @@ class Cut:
 
 def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     """Begin to read a file. Raises SourceError for a header that can't be one."""
-    dialect, given = dialect_of(options), options.get("names")
+    given = options.get("names")
     incoming = Incoming(name, options, is_measured=False)
-    pieces = _pieces(path, incoming, dialect, name)
+    pieces = _pieces(path, incoming, options, name)
     if isinstance(given, list | tuple):
         return Cut(tuple(map(str, given)), pieces, incoming)
     for piece in pieces:
         header = piece.first()
         if header:
-            return Cut(_names_of(header, dialect, name), chain([piece.after(header)], pieces), incoming)
+            return Cut(_names_of(header, piece.dialect, name), chain([piece.after(header)], pieces), incoming)
     raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 
@@ -88,10 +89,10 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
     return cut(path, options, name=name).names
 
 
-def _pieces(path: Path, incoming: Incoming, dialect: Dialect, name: str) -> Iterator[Piece]:
+def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: str) -> Iterator[Piece]:
     texts = texts_of(path, incoming)
     first = next(texts, b"")  # then the encoding is known
-    scanner = Scanner(name, replace(dialect, encoding=incoming.encoding))
+    scanner = _scanner(name, options, incoming.encoding)
     for chunk in chain([first], texts):
         piece = scanner.feed(chunk)
         if piece:
@@ -99,6 +100,13 @@ def _pieces(path: Path, incoming: Incoming, dialect: Dialect, name: str) -> Iter
     last = scanner.finish()
     if last:
         yield last
+
+
+def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:
+    dialect, names = replace(dialect_of(options), encoding=encoding), options.get("names")
+    if options.get("delimiter") != AUTO:
+        return Scanner(file, dialect)
+    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None)
 
 
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
