@@ -62,7 +62,7 @@ class MendableFormat(SourceFormat, Protocol):
         """What a file to mend begins with; SourceError for names that can't be said in it."""
         ...
 
-    def bytes_at(self, path: Path, wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         """Stretches of a file's bytes without compression, by offset and size, in order."""
         ...
 

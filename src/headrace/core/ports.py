@@ -155,7 +155,8 @@ class Landed:
 class ReadResult:
     """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked.
 
-    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each.
+    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each. `read_as` says of
+    each file, by name, what was decided about how it is to be read, and why.
     """
 
     rows_read: int
@@ -166,6 +167,7 @@ class ReadResult:
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
     examples: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
+    read_as: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
 
 
 class SourceFormat(Protocol):

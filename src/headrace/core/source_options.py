@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from headrace.core.encodings import ENCODINGS, encoding_named
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
+from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
+from headrace.core.sniffing import AUTO
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
@@ -22,7 +25,7 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
     "quote": '"',
     "escape": None,
-    "encoding": "utf-8",
+    "encoding": AUTO,
     "names": None,
     "skip": 0,
     "null_words": (),
@@ -30,6 +33,8 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "date_format": None,
     "datetime_format": None,
     "timezone": "UTC",
+    "member": None,
+    "max_ratio": 200,
 }
 
 # Those of them that say how texts are read, for formats that have types of their own.
@@ -51,7 +56,7 @@ def csv(
     delimiter: str = ",",
     quote: str | None = '"',
     escape: str | None = None,
-    encoding: str = "utf-8",
+    encoding: str = "auto",
     names: Sequence[str] | None = None,
     skip: int = 0,
     null_words: Sequence[str] = (),
@@ -59,15 +64,25 @@ def csv(
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
     only_new: bool = False,
 ) -> SourceOptions:
-    """A CSV file or many of them, plain or gzip.
+    """A CSV file or many of them, plain or packed with gzip, bzip2, xz, zstd or zip.
+
+    `delimiter="auto"` takes the one sign of `,` `;` tab `|` that splits the first records alike, and refuses a file that leaves a doubt.
+
+    `encoding` is found by itself for UTF-8, and for UTF-16 with a byte order mark; any other is said: "cp1252" for Western European text of
+    Windows.
 
     `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
     `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
     first. A field that is empty or one of `null_words`, and not in quotes, is missing. `decimal` is "." or ",".
     `date_format` and `datetime_format` are strptime's (`%m/%d/%y %H:%M`) where the text is not ISO 8601; times without an offset
     are in `timezone`.
+
+    `member` is the file that is meant in a zip archive of several, by name or by a pattern such as `*.csv`. A packed file that unfolds to more
+    than 64 MiB and `max_ratio` times its size is refused.
 
     With `only_new` each file is taken once, as from a folder that files are dropped into: an interval has those that were written before
     its end and that no earlier interval took. A file that changes is taken again. It needs a contract and the pipeline's `start`.
@@ -81,7 +96,7 @@ def csv(
         "delimiter": delimiter,
         "quote": quote,
         "escape": None if escape == quote else escape,
-        "encoding": encoding.lower().replace("_", "-").replace("utf8", "utf-8"),
+        "encoding": encoding_named(encoding),
         "names": None if names is None else tuple(names),
         "skip": skip,
         "null_words": tuple(null_words),
@@ -89,6 +104,8 @@ def csv(
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
     }
     problems = [text for text in _csv_problems(said, names) if text]
     if problems:
@@ -205,14 +222,14 @@ def options_for(location: str) -> SourceOptions:
     'csv'
     """
     plain = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower()
-    bare = plain.removesuffix(".gz")
+    bare = unpacked_name(plain)
     for suffix, options in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions("csv", location, options)
     for suffix, format_ in _TYPED_BY_SUFFIX.items():
         if plain.endswith(suffix):
             return SourceOptions(format_, location, {})
-    known = ", ".join([*(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX), *_TYPED_BY_SUFFIX])
+    known = f"{', '.join(_BY_SUFFIX)} (perhaps with {', '.join(PACKED[:-1])} or {PACKED[-1]} behind it), {', '.join(_TYPED_BY_SUFFIX)}"
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
@@ -224,17 +241,29 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
     delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
     signs = [sign for sign in (delimiter, quote, escape) if sign is not None]
     return [
-        "" if _is_sign(delimiter) else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit",
+        ""
+        if delimiter == AUTO or _is_sign(delimiter)
+        else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit, or {AUTO!r}",
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
-        "" if said["encoding"] == "utf-8" else f"encoding={said['encoding']!r} is not read yet, only utf-8: convert the file with iconv",
+        ""
+        if said["encoding"] in (AUTO, *ENCODINGS)
+        else f"encoding={said['encoding']!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
+        ""
+        if said["member"] is None or (isinstance(said["member"], str) and said["member"])
+        else f"member={said['member']!r} has to be the name of a file",
+        "" if _is_count(said["max_ratio"], 2) else f"max_ratio={said['max_ratio']!r} has to be a whole number, 2 or more",
         "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more",
         ""
         if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
         else "names has to be a list of different names",
     ]
+
+
+def _is_count(value: JSON, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_sign(value: JSON) -> bool:

@@ -74,6 +74,7 @@ def sidecar_of(path: Path) -> Path:
 def export_to_mend(session: Session, source: str, quarantine: Quarantine, path: Path) -> Exported:
     """Write the records of a quarantine for a person to mend. ConfigurationError when there is such a file already."""
     step = source_called(session, source)
+    _check_encoding(quarantine.manifest)
     beside = sidecar_of(path)
     for one in (path, beside):
         if one.exists():
@@ -88,6 +89,19 @@ def export_to_mend(session: Session, source: str, quarantine: Quarantine, path: 
                 count = _write(head, raw, quarantine, file, links)
         undo.pop_all()
     return Exported(path, beside, count)
+
+
+def _check_encoding(manifest: Manifest) -> None:
+    """Records of UTF-16 can't be written one below the other: only the first would have the mark that says in which order its bytes are."""
+    files = manifest.content.details.get("files")
+    told = [manifest.content.details, *(files if isinstance(files, Sequence) and not isinstance(files, str) else ())]
+    for one in told:
+        way = one.get("read_as") if isinstance(one, Mapping) else None
+        encoding = str(way.get("encoding", "")) if isinstance(way, Mapping) else ""
+        if encoding.startswith(("utf-16", "utf-32")):
+            raise ConfigurationError(
+                f"The files are {encoding.upper()}, whose records can't be mended apart: mend the files at their origin, or convert them."
+            )
 
 
 def _created(path: Path) -> BinaryIO:
@@ -126,7 +140,9 @@ class _Raw:
 
     def whole(self, file: str) -> Iterator[bytes]:
         """The records of a file that the quarantine has the beginning of, in order."""
-        return mendable(self.session.format(self.step)).bytes_at(self._path(file), self.cut[file])
+        reader, options = mendable(self.session.format(self.step)), self.step.options.options
+        is_mended = file in digests_in(self.quarantine.manifest, "mended")
+        return reader.bytes_at(self._path(file), reader.mended_options(options) if is_mended else options, self.cut[file])
 
     def _names_in(self, file: str) -> tuple[str, ...]:
         reader, options = self.session.format(self.step), self.step.options.options

@@ -16,6 +16,7 @@ from headrace.core.errors import HeadraceError
 from headrace.core.interval import Interval, format_duration
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON
+from headrace.core.quarantine import encoding_of
 from headrace.core.receipt import Receipt
 from headrace.core.step import Table, TrainedModel
 from headrace.report.data import (
@@ -105,7 +106,7 @@ def _samples(session: Session, manifest: Manifest) -> Iterator[QuarantinedRecord
         return
     relation = cast(Any, session.engine.read(session.lake.read_paths(manifest, "quarantine"), "duckdb"))
     for file, line, columns, reasons, raw in relation.select("file, line, columns, reasons, raw").limit(_SAMPLES).fetchall():
-        shown = bytes(raw or b"").decode("utf-8", "replace")
+        shown = bytes(raw or b"").decode(encoding_of(manifest.content.details, file), "replace")
         yield QuarantinedRecord(file, int(line or 0), tuple(columns or ()), tuple(reasons or ()), shown)
 
 

@@ -254,13 +254,26 @@ def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quar
 
 
 def _details(step: Source, landed: Sequence[Landed], result: ReadResult) -> dict[str, JSON]:
-    files: list[JSON] = [{"name": one.name, "size": one.size_bytes, "sha256": one.sha256, "records": one.records} for one in landed]
+    ways = list(result.read_as.values())
+    are_alike = len(ways) == len(landed) and all(way == ways[0] for way in ways)
+    files: list[JSON] = [
+        {
+            "name": one.name,
+            "size": one.size_bytes,
+            "sha256": one.sha256,
+            "records": one.records,
+            **({"read_as": result.read_as[one.name]} if one.name in result.read_as and not are_alike else {}),
+        }
+        for one in landed
+    ]
     details: dict[str, JSON] = {
         "files": files,
         "undeclared": list(result.undeclared),
         "reasons": dict(result.reasons),
         "options": dict(step.options.options),
     }
+    if ways and are_alike:
+        details["read_as"] = ways[0]
     if not landed:
         details["missing"] = True
     if step.contract is None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import importlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+import lzma
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +26,30 @@ from headrace.core.contract import contract_of
 from headrace.core.ports import JSON, Landed, ReadResult, SourceFormat
 
 
+def zipped(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("shop.csv"), data)
+    return packed.getvalue()
+
+
+def unzipped(data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return archive.read("shop.csv")
+
+
+def zstd(data: bytes) -> bytes:
+    packed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(packed, "zstd") as stream:
+        stream.write(data)
+    return packed.getvalue().to_pybytes()
+
+
+def unpacked_zstd(data: bytes) -> bytes:
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        return bytes(stream.read())
+
+
 @dataclass(frozen=True)
 class Case:
     """How a format's files are made: rows of texts, and a row that no reader can take for one."""
@@ -29,7 +57,8 @@ class Case:
     flavour: str
     suffix: str
     options: Mapping[str, JSON] = field(default_factory=dict)
-    is_compressed: bool = False
+    pack: Callable[[bytes], bytes] = bytes
+    unpack: Callable[[bytes], bytes] = bytes
 
     broken = "jar,3,3,3,3"
     why_broken = "record has 5 fields, the header has 3"
@@ -37,15 +66,14 @@ class Case:
     def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
         """A file of these rows, the first of which is the header, and perhaps of a record that can't be read."""
         lines = [self.record(rows[0], row).decode() for row in rows]
-        text = "\n".join([*lines, *([broken] if broken else [])]) + "\n"
-        return gzip.compress(text.encode(), mtime=0) if self.is_compressed else text.encode()
+        return self.pack(("\n".join([*lines, *([broken] if broken else [])]) + "\n").encode())
 
     def record(self, header: Sequence[str], row: Sequence[str]) -> bytes:
         """The bytes of one row as they stand in a file."""
         return ",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text for text in row).encode()
 
     def unpacked(self, data: bytes) -> bytes:
-        return gzip.decompress(data) if self.is_compressed else data
+        return self.unpack(data)
 
     def place(self, data: bytes, record: bytes) -> tuple[int, int]:
         """The line and the offset of a record in a file."""
@@ -183,7 +211,11 @@ def instant(text: str) -> datetime:
 
 CASES = {
     "csv": Case("csv", ".csv"),
-    "csv.gz": Case("csv", ".csv.gz", is_compressed=True),
+    "csv.gz": Case("csv", ".csv.gz", pack=partial(gzip.compress, mtime=0), unpack=gzip.decompress),
+    "csv.bz2": Case("csv", ".csv.bz2", pack=bz2.compress, unpack=bz2.decompress),
+    "csv.xz": Case("csv", ".csv.xz", pack=lzma.compress, unpack=lzma.decompress),
+    "csv.zst": Case("csv", ".csv.zst", pack=zstd, unpack=unpacked_zstd),
+    "csv.zip": Case("csv", ".csv.zip", pack=zipped, unpack=unzipped),
     "parquet": ParquetCase("parquet", ".parquet"),
     "avro": AvroCase("avro", ".avro"),
 }

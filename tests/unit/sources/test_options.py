@@ -20,6 +20,10 @@ from headrace.core.step import SourceOptions
         ("s3://b/{start:%Y-%m-%d}.CSV.gz", {}),
         ("a/*.tsv", {"delimiter": "\t"}),
         ("package://p/a.tsv.gz", {"delimiter": "\t"}),
+        ("a.csv.bz2", {}),
+        ("a.csv.XZ", {}),
+        ("https://host/a.tsv.zst?download=1", {"delimiter": "\t"}),
+        ("a.csv.zip", {}),
     ],
 )
 def test_the_format_is_told_from_the_files_name(location: str, options: dict[str, str]) -> None:
@@ -29,14 +33,14 @@ def test_the_format_is_told_from_the_files_name(location: str, options: dict[str
 def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(
         ConfigurationError,
-        match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .pq, .avro. Say it: `hr.csv\('a.dat', delimiter=…\)`",
+        match=r"it ends in none of .csv, .tsv \(perhaps with .gz, .bz2, .xz, .zst or .zip behind it\), .parquet, .pq, .avro. Say it: `hr.csv\('a.dat', delimiter=…\)`",
     ):
         options_for("a.dat")
 
 
 def test_a_default_that_is_written_out_is_no_change() -> None:
     assert (
-        csv("a.csv", delimiter=",", quote='"', escape='"', encoding="UTF8", null_words=[])
+        csv("a.csv", delimiter=",", quote='"', escape='"', encoding="AUTO", null_words=[])
         == csv("a.csv")
         == SourceOptions("csv", "a.csv", {})
     )
@@ -45,8 +49,29 @@ def test_a_default_that_is_written_out_is_no_change() -> None:
 
 def test_all_options_that_cannot_be_are_listed_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        csv("a.csv", delimiter="ab", quote="\n", escape="x", encoding="latin-1", decimal=";", skip=-1, names=["a", "a"])
-    for word in ("delimiter='ab'", "quote='\\n'", "escape='x'", "encoding='latin-1'", "decimal=';'", "skip=-1", "names has to be"):
+        csv(
+            "a.csv",
+            delimiter="ab",
+            quote="\n",
+            escape="x",
+            encoding="ebcdic",
+            decimal=";",
+            skip=-1,
+            names=["a", "a"],
+            member="",
+            max_ratio=1,
+        )
+    for word in (
+        "delimiter='ab'",
+        "quote='\\n'",
+        "escape='x'",
+        "encoding='ebcdic'",
+        "decimal=';'",
+        "skip=-1",
+        "names has to be",
+        "member=''",
+        "max_ratio=1",
+    ):
         assert word in str(caught.value)
 
 

@@ -14,6 +14,7 @@ from headrace.core.contract import Contract, ContractField
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.errors import SourceError, did_you_mean
 from headrace.core.ports import JSON
+from headrace.core.sniffing import AUTO
 
 __all__ = ["Layout", "find_columns", "lay_out"]
 
@@ -93,6 +94,8 @@ def _advice(names: tuple[str, ...], lacking: list[str], contract: Contract, opti
     """Where most columns are lacking: the delimiter that would find them, if there is one."""
     if options.get("names") or 2 * len(lacking) <= len(contract.fields):
         return ""
+    if options.get("delimiter") == AUTO:
+        return "Its delimiter was found by itself: if it is another, say delimiter=… Or: "
     advice = delimiter_advice(names, str(options.get("delimiter", ",")), lacking)
     return f"{advice} Or: " if advice else ""
 

@@ -45,13 +45,15 @@ class Room:
 class Loaded:
     """A piece whose texts are in the table `piece`. `odd` says of each record that is not there what is wrong with it.
 
-    `places` finds records by their numbers; `is_slow` says that they were split one by one.
+    `places` finds records by their numbers, as they are in the file; `is_slow` says that they were split one by one. `read_as` tells how the
+    file was read, as far as that was decided: its `encoding` is that of the records' bytes.
     """
 
     records: int
     odd: Mapping[int, str]
     places: Callable[[Container[int]], Mapping[int, Record]]
     is_slow: bool = False
+    read_as: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
 class Opened(Protocol):
@@ -78,6 +80,7 @@ class _Tally:
     examples: dict[str, str] = field(default_factory=dict[str, str])
     undeclared: dict[str, None] = field(default_factory=dict[str, None])
     slow_pieces: int = 0
+    read_as: dict[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
 
 
 def read_texts(
@@ -109,6 +112,7 @@ def read_texts(
         session.write(rows, quarantine)
         if tally.slow_pieces:
             notes.append(f"{tally.slow_pieces} pieces were split record by record, since DuckDB did not read every record of them")
+        notes += _decided(tally.read_as)
         return ReadResult(
             rows_read=tally.kept + tally.rejected,
             rows_kept=tally.kept,
@@ -118,6 +122,7 @@ def read_texts(
             reasons=dict(tally.reasons.most_common()),
             examples=tally.examples,
             notes=tuple(notes),
+            read_as=tally.read_as,
         )
 
 
@@ -162,6 +167,8 @@ class _Session:
         tally.undeclared.update(dict.fromkeys(layout.undeclared))
         before = tally.kept + tally.rejected
         for piece in self._pieces(file, opened, layout.positions):
+            if piece.read_as:
+                tally.read_as[file.name] = piece.read_as
             self._read_piece(file.name, piece, layout, tally)
         found = tally.kept + tally.rejected - before
         if found != file.records_that_count:
@@ -225,7 +232,7 @@ class _Session:
         counted = [(reason, 1, n) for n, reason in piece.odd.items()] + self._count(layout)
         for reason, count, first in counted:
             tally.reasons[reason] += count
-            tally.examples.setdefault(reason, _example(file, places[first]))
+            tally.examples.setdefault(reason, _example(file, places[first], str(piece.read_as.get("encoding", "utf-8"))))
 
     def _count(self, layout: Layout) -> list[tuple[str, int, int]]:
         """How many records broke each rule, and the first that did."""
@@ -249,6 +256,17 @@ def _explained(file: str) -> Iterator[None]:
         ) from error
 
 
-def _example(file: str, record: Record) -> str:
-    raw = record.raw[:_EXAMPLE].decode("utf-8", "replace")
+def _decided(read_as: Mapping[str, Mapping[str, JSON]]) -> list[str]:
+    """What was decided by itself and is not what one would think: a line for each encoding other than UTF-8."""
+    found: dict[str, list[str]] = {}
+    for file, told in read_as.items():
+        because = told.get("because")
+        why = str(because.get("encoding")) if isinstance(because, Mapping) else ""
+        if told.get("encoding") != "utf-8" and why != "said":
+            found.setdefault(f"read as {told.get('encoding')}, by {why}", []).append(file)
+    return [f"{way}: `{files[0]}`{f' and {len(files) - 1} more' if len(files) > 1 else ''}" for way, files in found.items()]
+
+
+def _example(file: str, record: Record, encoding: str) -> str:
+    raw = record.raw[:_EXAMPLE].decode(encoding, "replace")
     return f"{file}:{record.line}: {raw}{'…' if len(record.raw) > _EXAMPLE else ''}"

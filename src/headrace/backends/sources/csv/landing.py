@@ -1,28 +1,29 @@
-"""The bytes of a CSV file: gzip undone, records counted while they land, and cut into pieces when they are read again.
+"""The text of a CSV file: records counted while they land, and cut into pieces when they are read again.
 
-Nothing here types a field. The invariant: the counter and the cutter see the same decompressed bytes and the same dialect, so
+Nothing here types a field. The invariant: the counter and the cutter see the same text and the same dialect, so
 their records are the same ones.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from headrace.backends.texts.incoming import Incoming, texts_of
+from headrace.backends.texts.unpacking import PIECE_BYTES, Unpacker
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record, Scanner
+from headrace.core.sniffing import AUTO, SniffingScanner
 
 __all__ = ["Counter", "Cut", "chunks", "cut", "dialect_of", "header_of"]
 
-_PIECE_BYTES = 8 * 1024 * 1024
 _MAX_COLUMNS = 10_000
-_GZIP = b"\x1f\x8b"
 
 
 def dialect_of(options: Mapping[str, JSON]) -> Dialect:
@@ -36,18 +37,18 @@ def dialect_of(options: Mapping[str, JSON]) -> Dialect:
 class Counter:
     """Counts the data records of one file from its raw bytes, and refuses what is no CSV file."""
 
-    def __init__(self, file: str, dialect: Dialect, *, has_header: bool) -> None:
-        self._inflater = _Inflater(file)
-        self._scanner = Scanner(file, dialect)
-        self._file, self._has_header = file, has_header
+    def __init__(self, file: str, options: Mapping[str, JSON]) -> None:
+        self._incoming = Incoming(file, options, is_measured=True)
+        self._scanner = _scanner(file, options, "utf-8")  # where a record stands is not asked here
+        self._file, self._has_header = file, not options.get("names")
         self._records = 0
 
     def feed(self, chunk: bytes) -> None:
-        for data in self._inflater.feed(chunk):
+        for data in self._incoming.feed(chunk):
             self._add(self._scanner.feed(data))
 
     def finish(self) -> int:
-        for data in self._inflater.finish():
+        for data in self._incoming.finish():
             self._add(self._scanner.feed(data))
         self._add(self._scanner.finish())
         if self._has_header and not self._records:
@@ -60,22 +61,28 @@ class Counter:
 
 
 class Cut:
-    """A file in pieces: `names` are its columns, `pieces` its data records."""
+    """A file in pieces: `names` are its columns, `pieces` its data records; how they were read is known once they have begun."""
 
-    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece]) -> None:
+    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece], incoming: Incoming) -> None:
         self.names, self.pieces = names, pieces
+        self._incoming = incoming
+
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
+        return self._incoming.read_as
 
 
 def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     """Begin to read a file. Raises SourceError for a header that can't be one."""
-    dialect, given = dialect_of(options), options.get("names")
-    pieces = _pieces(path, dialect, name)
+    given = options.get("names")
+    incoming = Incoming(name, options, is_measured=False)
+    pieces = _pieces(path, incoming, options, name)
     if isinstance(given, list | tuple):
-        return Cut(tuple(map(str, given)), pieces)
+        return Cut(tuple(map(str, given)), pieces, incoming)
     for piece in pieces:
         header = piece.first()
         if header:
-            return Cut(_names_of(header, dialect, name), chain([piece.after(header)], pieces))
+            return Cut(_names_of(header, piece.dialect, name), chain([piece.after(header)], pieces), incoming)
     raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 
@@ -83,9 +90,11 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
     return cut(path, options, name=name).names
 
 
-def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
-    scanner = Scanner(name, dialect)
-    for chunk in chunks(path, name):
+def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: str) -> Iterator[Piece]:
+    texts = texts_of(path, incoming)
+    first = next(texts, b"")  # then the encoding is known
+    scanner = _scanner(name, options, incoming.encoding)
+    for chunk in chain([first], texts):
         piece = scanner.feed(chunk)
         if piece:
             yield piece
@@ -94,13 +103,20 @@ def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
         yield last
 
 
-def chunks(path: Path, name: str) -> Iterator[bytes]:
-    """The bytes of a file without its compression."""
-    inflater = _Inflater(name)
+def chunks(path: Path, options: Mapping[str, JSON], name: str) -> Iterator[bytes]:
+    """The bytes of a file without its compression, in its own encoding."""
+    unpacker = Unpacker(name, member=str(options.get("member") or ""))
     with path.open("rb") as file:
-        while data := file.read(_PIECE_BYTES):
-            yield from inflater.feed(data)
-    yield from inflater.finish()
+        while data := file.read(PIECE_BYTES):
+            yield from unpacker.feed(data)
+    yield from unpacker.finish()
+
+
+def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:
+    dialect, names = replace(dialect_of(options), encoding=encoding), options.get("names")
+    if options.get("delimiter") != AUTO:
+        return Scanner(file, dialect)
+    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None)
 
 
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
@@ -120,45 +136,3 @@ def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
             "Give each column a name of its own with names=[…] and skip=1."
         )
     return names
-
-
-class _Inflater:
-    """Undoes gzip where the bytes are gzip, and passes on any others. Memory is bounded, however much a byte unfolds to."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._start = b""
-        self._is_known = False
-        self._gzip: zlib._Decompress | None = None
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        if not self._is_known:
-            self._start += chunk
-            if len(self._start) < len(_GZIP):
-                return
-            chunk, self._start, self._is_known = self._start, b"", True
-            self._gzip = zlib.decompressobj(31) if chunk.startswith(_GZIP) else None
-        if self._gzip is None:
-            yield chunk
-            return
-        yield from self._inflate(chunk)
-
-    def finish(self) -> Iterator[bytes]:
-        if not self._is_known:
-            yield self._start
-        elif self._gzip is not None and not self._gzip.eof:
-            raise SourceError(f"`{self._file}` is a gzip file that was cut short: it ends before its data do. Fetch it again.")
-
-    def _inflate(self, chunk: bytes) -> Iterator[bytes]:
-        assert self._gzip is not None  # for the type checker
-        try:
-            while chunk:
-                if self._gzip.eof:
-                    chunk = chunk.lstrip(b"\0")  # padding between members
-                    if not chunk:
-                        return
-                    self._gzip = zlib.decompressobj(31)
-                yield self._gzip.decompress(chunk, _PIECE_BYTES)
-                chunk = self._gzip.unconsumed_tail or self._gzip.unused_data
-        except zlib.error as error:
-            raise SourceError(f"`{self._file}` is a damaged gzip file: {error}. Fetch it again.") from None

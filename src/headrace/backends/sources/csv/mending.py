@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.backends.sources.csv.landing import chunks
+from headrace.backends.sources.csv.landing import chunks, dialect_of
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
+from headrace.core.sniffing import AUTO
 
 __all__ = ["bytes_at", "header_line", "mended_options"]
 
-_OF_THE_HEAD = ("names", "skip")
+_OF_THE_FILES = ("names", "skip", "member")
 
 
 def mended_options(options: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """A source's options without those that say where in its files the names of the columns are."""
-    return {name: value for name, value in options.items() if name not in _OF_THE_HEAD}
+    """A source's options without those that say where in its files the names of the columns, or the files themselves, are."""
+    return {name: value for name, value in options.items() if name not in _OF_THE_FILES}
 
 
-def header_line(names: Sequence[str], dialect: Dialect) -> bytes:
-    """The header, each name in quotes that needs them. SourceError for names that this dialect can't say."""
+def header_line(names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
+    """The header, each name in quotes that needs them, in the source's encoding. SourceError for names that can't be said so."""
+    if options.get("delimiter") == AUTO:
+        raise SourceError('A file to mend has one delimiter, and the source has delimiter="auto": name the sign that its files have.')
+    encoding, dialect = str(options.get("encoding", AUTO)), dialect_of(options)
     line = dialect.delimiter.join(_field(name, dialect) for name in names)
     fields = fields_of(line, dialect)
     if isinstance(fields, str) or [text.decode() for text, _ in fields] != list(names) or (not dialect.quote and b"\n" in line):
@@ -33,13 +37,13 @@ def header_line(names: Sequence[str], dialect: Dialect) -> bytes:
             f"The columns {', '.join(map(repr, names[:5]))} can't be written as a header with the delimiter {dialect.delimiter.decode()!r} "
             "and these quotes: mend the file at its origin."
         )
-    return line + b"\n"
+    return line.decode().encode("utf-8" if encoding == AUTO else encoding) + b"\n"
 
 
-def bytes_at(path: Path, wanted: Sequence[tuple[int, int]], *, name: str) -> Iterator[bytes]:
+def bytes_at(path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]], *, name: str) -> Iterator[bytes]:
     """Stretches of a file, decompressed, by offset and size, in order; SourceError where the file ends before one does."""
     passed, held = 0, b""  # `held` begins at byte `passed`
-    parts = chunks(path, name)
+    parts = chunks(path, options, name)
     for offset, size in wanted:
         while passed + len(held) < offset + size:
             if len(held) > (keep := max(passed + len(held) - offset, 0)):
