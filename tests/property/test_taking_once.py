@@ -234,6 +234,8 @@ acts = st.one_of(
     ]
 )
 @example(history=[("write", "a.csv", 0, 0), ("meet", "b.csv", 0, 12), ("overtake", "c.csv", 1, 15)])
+@example(history=[("write", "a.csv", 0, 0), ("run", "", 3, 0), ("clear", "", 2, 0), ("force", "", 3, 0)])
+@example(history=[("write", "a.csv", 0, 0), ("run", "", 0, 0), ("overtake", "c.csv", 3, 36), ("edit", "", 4, 0), ("clear", "", 3, 0)])
 def test_each_file_is_in_one_interval_once(history: list[tuple[str, str, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))

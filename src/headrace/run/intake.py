@@ -22,14 +22,16 @@ __all__ = ["mended_until", "past_of"]
 
 
 def past_of(session: Session, step: Source, interval: Interval) -> Past:
-    """What was taken before, listed now. NotReadyError when the interval before is not made.
+    """What was taken before, listed now: as an earlier commit of the interval says, else as the interval before does, which has to be made.
 
-    An experiment has the past of the dataset itself: it takes nothing away from it.
+    NotReadyError when it is not. An experiment has the past of the dataset itself: it takes nothing away from it.
     """
     log = session.lake.log(session.graph.name, step.name)
     own = _newest_data(log.history(interval))
     previous = session.graph.before(step, interval)
-    taken = _until(session.lake, log, previous) if previous is not None else _at_the_beginning(session.lake, log, interval)
+    taken = _before_own(session.lake, own) if own is not None else None
+    if taken is None:
+        taken = _until(session.lake, log, previous) if previous is not None else _at_the_beginning(session.lake, log, interval)
     bronze = None if own is None else Bronze(own, lambda files: session.lake.paths_of(own, files))
     return Past(taken, bronze)
 
@@ -40,6 +42,16 @@ def mended_until(session: Session, step: Source, current: Manifest | None, befor
     if newest is None or newest.content.part(MENDS) is None:
         return Mended()
     return mended_by(Bronze(newest, lambda files: session.lake.paths_of(newest, files)))
+
+
+def _before_own(lake: Lake, own: Manifest) -> frozenset[Known] | None:
+    """What was taken before an interval that took its files already; None where its record was collected, or is of before there was one."""
+    if own.content.part(TAKEN) is None:
+        return None
+    try:
+        return _taken(lake, own) - frozenset(marks_of(own).items())
+    except VanishedError:
+        return None
 
 
 def _until(lake: Lake, log: DatasetLog, interval: Interval) -> frozenset[Known]:
