@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from headrace.core.receipt import Receipt as Receipt
     from headrace.core.source_options import csv as csv
     from headrace.core.source_options import dataset as dataset
+    from headrace.core.source_options import json as json
+    from headrace.core.source_options import logs as logs
     from headrace.core.split import by_key as by_key
     from headrace.core.split import by_time as by_time
     from headrace.pipeline import Dataset as Dataset
@@ -42,6 +44,8 @@ _HOMES = {
     "by_time": "headrace.core.split",
     "csv": "headrace.core.source_options",
     "dataset": "headrace.core.source_options",
+    "json": "headrace.core.source_options",
+    "logs": "headrace.core.source_options",
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
 }
@@ -61,6 +65,8 @@ __all__ = [
     "by_time",
     "csv",
     "dataset",
+    "json",
+    "logs",
     "no_worse",
     "open_lake",
 ]

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
+from headrace.core.log_patterns import pattern_problem
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
-__all__ = ["CSV_DEFAULTS", "csv", "dataset", "dataset_name_problem", "options_for"]
+__all__ = ["CSV_DEFAULTS", "JSON_DEFAULTS", "LOGS_DEFAULTS", "csv", "dataset", "dataset_name_problem", "json", "logs", "options_for"]
 
 CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
@@ -32,11 +33,23 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "timezone": "UTC",
 }
 
+JSON_DEFAULTS: Mapping[str, JSON] = {
+    key: CSV_DEFAULTS[key] for key in ("encoding", "null_words", "date_format", "datetime_format", "timezone")
+}
+
+LOGS_DEFAULTS: Mapping[str, JSON] = {"pattern": "combined", "skip": 0, **JSON_DEFAULTS, "null_words": None}
+
 _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
 
 _ON_THE_WEB = re.compile(r"https?://", re.IGNORECASE)
 
-_BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
+_BY_SUFFIX: Mapping[str, tuple[str, Mapping[str, JSON]]] = {
+    ".csv": ("csv", {}),
+    ".tsv": ("csv", {"delimiter": "\t"}),
+    ".jsonl": ("json", {}),
+    ".ndjson": ("json", {}),
+    ".json": ("json", {}),
+}
 
 
 def csv(
@@ -75,7 +88,7 @@ def csv(
         "delimiter": delimiter,
         "quote": quote,
         "escape": None if escape == quote else escape,
-        "encoding": encoding.lower().replace("_", "-").replace("utf8", "utf-8"),
+        "encoding": _encoding(encoding),
         "names": None if names is None else tuple(names),
         "skip": skip,
         "null_words": tuple(null_words),
@@ -88,6 +101,78 @@ def csv(
     if problems:
         raise ConfigurationError(f"csv({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]}, only_new)
+
+
+def json(
+    location: str,
+    *,
+    encoding: str = "utf-8",
+    null_words: Sequence[str] = (),
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """A JSON Lines file or many of them, plain or gzip: an object on each line.
+
+    A field of the contract is found by its alias: a key, or a path such as `customer.addresses[0].city`. A key that is absent, null or one of
+    `null_words` is missing. `date_format`, `datetime_format`, `timezone` and `only_new` are as in `csv`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> json("events/*.jsonl", timezone="Europe/London").format
+    'json'
+    """
+    said: dict[str, JSON] = {
+        "encoding": _encoding(encoding),
+        "null_words": tuple(null_words),
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    problem = _encoding_problem(said["encoding"])
+    if problem:
+        raise ConfigurationError(f"json({public(location)!r}): {problem}.")
+    return SourceOptions("json", location, {key: value for key, value in said.items() if value != JSON_DEFAULTS[key]}, only_new)
+
+
+def logs(
+    location: str,
+    *,
+    pattern: str = "combined",
+    skip: int = 0,
+    encoding: str = "utf-8",
+    null_words: Sequence[str] | None = None,
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """A log file or many of them, plain or gzip: a record on each line.
+
+    `pattern` is "combined" or "common" (web servers), "syslog", or a regular expression of RE2 that the whole line has to match, in which
+    each named group `(?P<name>…)` is a column. A group that is empty or one of `null_words` is missing; these are `["-"]` and, in web servers'
+    logs, `datetime_format` is that of `17/May/2015:10:05:03 +0000`, unless told. `skip`, `date_format`, `timezone` and `only_new` are as in `csv`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> logs("app.log", pattern=r"(?P<level>[A-Z]+) (?P<message>.*)").format
+    'logs'
+    """
+    said: dict[str, JSON] = {
+        "pattern": pattern,
+        "skip": skip,
+        "encoding": _encoding(encoding),
+        "null_words": None if null_words is None else tuple(null_words),
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    flaw = pattern_problem(pattern)
+    problems = [f"pattern={pattern!r}: {flaw}" if flaw else "", _encoding_problem(said["encoding"]), _skip_problem(skip)]
+    if any(problems):
+        raise ConfigurationError(f"logs({public(location)!r}): " + "; ".join(filter(None, problems)) + ".")
+    return SourceOptions("logs", location, {key: value for key, value in said.items() if value != LOGS_DEFAULTS[key]}, only_new)
 
 
 def dataset(name: str, *, parts: str | Sequence[str] | None = None, every: str | None = None) -> SourceOptions:
@@ -133,14 +218,14 @@ def options_for(location: str) -> SourceOptions:
     'csv'
     """
     bare = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower().removesuffix(".gz")
-    for suffix, options in _BY_SUFFIX.items():
+    for suffix, (format_, options) in _BY_SUFFIX.items():
         if bare.endswith(suffix):
-            return SourceOptions("csv", location, options)
+            return SourceOptions(format_, location, options)
     known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
-        f"Say it: `hr.csv({public(location)!r}, delimiter=…)`.{other}"
+        f"Say it: `hr.csv({public(location)!r}, delimiter=…)`, or hr.json or hr.logs.{other}"
     )
 
 
@@ -152,13 +237,25 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
-        "" if said["encoding"] == "utf-8" else f"encoding={said['encoding']!r} is not read yet, only utf-8: convert the file with iconv",
+        _encoding_problem(said["encoding"]),
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
-        "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more",
+        _skip_problem(skip),
         ""
         if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
         else "names has to be a list of different names",
     ]
+
+
+def _encoding(encoding: str) -> str:
+    return encoding.lower().replace("_", "-").replace("utf8", "utf-8")
+
+
+def _encoding_problem(encoding: JSON) -> str:
+    return "" if encoding == "utf-8" else f"encoding={encoding!r} is not read yet, only utf-8: convert the file with iconv"
+
+
+def _skip_problem(skip: JSON) -> str:
+    return "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more"
 
 
 def _is_sign(value: JSON) -> bool:

@@ -148,4 +148,4 @@ def test_a_count_that_does_not_agree_is_refused(bench: Bench) -> None:
 
 def test_the_header_names_the_columns(bench: Bench) -> None:
     landed = bench.land(bench.case.data([HEADER, ("tea", "1", "1")]))
-    assert bench.format.header(landed.path, bench.case.options) == HEADER
+    assert bench.format.header(landed.path, bench.options) == HEADER

@@ -184,7 +184,7 @@ def test_a_bound_is_compared_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_large_files_are_read_in_pieces_that_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headrace.backends.sources.csv.landing._PIECE_BYTES", 4096)
+    monkeypatch.setattr("headrace.backends.texts.inflating.PIECE_BYTES", 4096)
     lines = [f'{n},"text, {n}\nmore"' if n % 7 else f"{n},x,y" for n in range(3000)]
     path = tmp_path / "file.csv"
     path.write_text("a,b\n" + "\n".join(lines))
@@ -291,6 +291,6 @@ def test_what_the_engine_cannot_check_is_said(tmp_path: Path, column: ContractFi
 
 def test_a_bomb_of_compressed_bytes_is_unfolded_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.core.records.MAX_RECORD_BYTES", 1 << 20)
-    monkeypatch.setattr("headrace.backends.sources.csv.landing._PIECE_BYTES", 1 << 18)
+    monkeypatch.setattr("headrace.backends.texts.inflating.PIECE_BYTES", 1 << 18)
     with pytest.raises(SourceError, match="a record longer than 1 MiB, which begins on line 1"):
         read_bytes(gzip.compress(b"x" * (64 << 20)), tmp_path)

@@ -26,7 +26,7 @@ def test_the_format_is_told_from_the_files_name(location: str, options: dict[str
 
 def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz. Say it: `hr.csv\('a.dat', delimiter=…\)`"
+        ConfigurationError, match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .jsonl, .*. Say it: `hr.csv\('a.dat', delimiter=…\)`"
     ):
         options_for("a.dat")
 

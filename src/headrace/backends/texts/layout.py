@@ -53,16 +53,17 @@ class Layout:
         return f"list_transform({found}, lambda b: b.c) AS columns, list_transform({found}, lambda b: b.r) AS reasons"
 
 
-def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str) -> Layout:
-    """Match a file's header with a contract. Raises SourceError naming each column that the file lacks."""
+def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str, has_header: bool = True) -> Layout:
+    """Match a file's columns with a contract. Raises SourceError naming each column that the file lacks."""
     place = {name: n for n, name in enumerate(names)}
     positions = tuple(place.get(field.alias) for field in contract.fields)
     lacking = [f.alias for f, position in zip(contract.fields, positions, strict=True) if position is None and not f.has_default]
     if lacking:
         listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
         raise SourceError(
-            f"The header of `{file}` lacks {len(lacking)} of the {len(contract.fields)} columns that the contract `{contract.name}` asks for:\n"
-            f"{listed}\n{_advice(names, lacking, contract, options)}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
+            f"{'The header of ' if has_header else 'Every record of '}`{file}` lacks {len(lacking)} of the {len(contract.fields)} columns "
+            f"that the contract `{contract.name}` asks for:\n"
+            f"{listed}\n{_advice(names, lacking, contract, options) if has_header else ''}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
         )
     declared = {field.alias for field in contract.fields}
     undeclared = tuple(name for name in names if name not in declared)

@@ -6,12 +6,12 @@ their records are the same ones.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
+from headrace.backends.texts.inflating import Inflater, chunks_of
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
@@ -20,9 +20,7 @@ from headrace.core.records import Piece, Record, Scanner
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 
-_PIECE_BYTES = 8 * 1024 * 1024
 _MAX_COLUMNS = 10_000
-_GZIP = b"\x1f\x8b"
 
 
 def dialect_of(options: Mapping[str, JSON]) -> Dialect:
@@ -37,7 +35,7 @@ class Counter:
     """Counts the data records of one file from its raw bytes, and refuses what is no CSV file."""
 
     def __init__(self, file: str, dialect: Dialect, *, has_header: bool) -> None:
-        self._inflater = _Inflater(file)
+        self._inflater = Inflater(file)
         self._scanner = Scanner(file, dialect)
         self._file, self._has_header = file, has_header
         self._records = 0
@@ -85,21 +83,13 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
 
 def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
     scanner = Scanner(name, dialect)
-    for chunk in _chunks(path, name):
+    for chunk in chunks_of(path, name):
         piece = scanner.feed(chunk)
         if piece:
             yield piece
     last = scanner.finish()
     if last:
         yield last
-
-
-def _chunks(path: Path, name: str) -> Iterator[bytes]:
-    inflater = _Inflater(name)
-    with path.open("rb") as file:
-        while data := file.read(_PIECE_BYTES):
-            yield from inflater.feed(data)
-    yield from inflater.finish()
 
 
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
@@ -119,45 +109,3 @@ def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
             "Give each column a name of its own with names=[…] and skip=1."
         )
     return names
-
-
-class _Inflater:
-    """Undoes gzip where the bytes are gzip, and passes on any others. Memory is bounded, however much a byte unfolds to."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._start = b""
-        self._is_known = False
-        self._gzip: zlib._Decompress | None = None
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        if not self._is_known:
-            self._start += chunk
-            if len(self._start) < len(_GZIP):
-                return
-            chunk, self._start, self._is_known = self._start, b"", True
-            self._gzip = zlib.decompressobj(31) if chunk.startswith(_GZIP) else None
-        if self._gzip is None:
-            yield chunk
-            return
-        yield from self._inflate(chunk)
-
-    def finish(self) -> Iterator[bytes]:
-        if not self._is_known:
-            yield self._start
-        elif self._gzip is not None and not self._gzip.eof:
-            raise SourceError(f"`{self._file}` is a gzip file that was cut short: it ends before its data do. Fetch it again.")
-
-    def _inflate(self, chunk: bytes) -> Iterator[bytes]:
-        assert self._gzip is not None  # for the type checker
-        try:
-            while chunk:
-                if self._gzip.eof:
-                    chunk = chunk.lstrip(b"\0")  # padding between members
-                    if not chunk:
-                        return
-                    self._gzip = zlib.decompressobj(31)
-                yield self._gzip.decompress(chunk, _PIECE_BYTES)
-                chunk = self._gzip.unconsumed_tail or self._gzip.unused_data
-        except zlib.error as error:
-            raise SourceError(f"`{self._file}` is a damaged gzip file: {error}. Fetch it again.") from None

@@ -1,0 +1,54 @@
+"""JSON Lines as they land: lines are counted, and JSON of another shape is refused with what to write instead.
+
+The invariant: what is refused here could not be read a line at a time, whatever its contract.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from headrace.backends.sources.json.records import NoRecordError, object_in
+from headrace.backends.texts.lines import LineCounter, pieces_of_lines
+from headrace.core.errors import SourceError
+from headrace.core.records import Piece
+
+__all__ = ["MAX_KEYS", "counter_of", "keys_of"]
+
+MAX_KEYS = 10_000
+
+
+def counter_of(file: str) -> LineCounter:
+    return LineCounter(file, "JSON Lines", look=lambda piece: _look(piece, file))
+
+
+def keys_of(path: Path, *, name: str) -> tuple[str, ...]:
+    """The keys of all records. Raises SourceError when there are more than MAX_KEYS."""
+    keys: dict[str, object] = {}
+    for piece in pieces_of_lines(path, "JSON Lines", name=name):
+        for raw in piece.texts():
+            try:
+                keys.update(object_in(raw.decode()))
+            except NoRecordError:
+                continue
+            if len(keys) > MAX_KEYS:
+                raise SourceError(
+                    f"The records of `{name}` have more than {MAX_KEYS} different keys, and that is the most that become columns. "
+                    "Are they values? Give the source a contract of those that you need."
+                )
+    return tuple(keys)
+
+
+def _look(piece: Piece, file: str) -> None:
+    """Refuse an array of records, or records over several lines."""
+    first, *after = [record.raw.strip() for _, record in islice(piece.split(), 2)]
+    if first.startswith(b"["):
+        raise SourceError(
+            f"`{file}` begins with an array, and a record is an object on a line of its own. "
+            f"Write one a line: `jq -c '.[]' {file} > {Path(file).stem}.jsonl`."
+        )
+    if first == b"{" or (after and first.startswith(b"{") and not after[0].startswith(b"{") and first[-1:] in b"{[,"):
+        raise SourceError(
+            f"`{file}` has a record over several lines, and a record is an object on one line. "
+            f"Write one a line: `jq -c . {file} > {Path(file).stem}.jsonl`."
+        )
