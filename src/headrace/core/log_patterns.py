@@ -56,9 +56,9 @@ def pattern_of(pattern: str) -> LogPattern:
 
 
 def groups_of(text: str) -> tuple[str | None, ...]:
-    """The names of a pattern's groups in their order, None for those without.
+    r"""The names of a pattern's groups in their order, None for those without.
 
-    >>> groups_of(r"(?P<level>\\w+) (a|b) (?P<message>.*)")
+    >>> groups_of(r"(?P<level>\w+) (a|b) (?P<message>.*)")
     ('level', None, 'message')
     """
     compiled = re.compile(text)
@@ -67,9 +67,9 @@ def groups_of(text: str) -> tuple[str | None, ...]:
 
 
 def pattern_problem(pattern: str) -> str:
-    """Why a text can't be a pattern of lines; empty when it can.
+    r"""Why a text can't be a pattern of lines; empty when it can.
 
-    >>> pattern_problem(r"(?P<level>\\w+)(?=:)")
+    >>> pattern_problem(r"(?P<level>\w+)(?=:)")
     'it has look-ahead and look-behind, which RE2, the engine of patterns, lacks'
     """
     if pattern in BUILT_IN:

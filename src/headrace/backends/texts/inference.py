@@ -49,19 +49,23 @@ def infer(
             raise SourceError(
                 f"The files have different columns ({odd}). Give the source a contract, in which a column that may be absent has a default."
             )
+        if not names:
+            continue
         places = [found.index(name) for name in names]
         for n, (count, misfits) in enumerate(_look(connection, places, fitting, by)):
             fitting[n] = [form for form, bad in zip(fitting[n], misfits, strict=True) if not bad]
             has_text[n] = has_text[n] or count > 0
-    folded = [name.casefold() for name in names or ()]
-    twins = [name for name in names or () if folded.count(name.casefold()) > 1]
+    if not names:
+        raise SourceError("Without a contract the columns are those of the files, and these have none. Give the source a contract.")
+    folded = [name.casefold() for name in names]
+    twins = [name for name in names if folded.count(name.casefold()) > 1]
     if twins:
         raise SourceError(
             f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract, or names=[…] and skip=1."
         )
     columns = [
         (name, next((form for form in forms if seen and (name not in quoted or form in _OF_TEXTS)), "str"))
-        for name, forms, seen in zip(names or (), fitting, has_text, strict=True)
+        for name, forms, seen in zip(names, fitting, has_text, strict=True)
     ]
     return Contract("inferred", tuple(ContractField(name, name, type_, nullable=True) for name, type_ in columns))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from headrace.backends.texts.inflating import Inflater, chunks_of
 from headrace.core.records import LINES, Kind, Piece, Record, Scanner
 
-__all__ = ["LineCounter", "places_in", "pieces_of_lines"]
+__all__ = ["LineCounter", "pieces_of_lines", "places_in"]
 
 
 class LineCounter:

@@ -159,6 +159,9 @@ class _Session:
 
     def texts(self, opened: Opened, quoted: set[str]) -> Iterator[tuple[str, ...]]:
         """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time, and adds to `quoted`."""
+        columns = "".join(f", CAST(NULL AS VARCHAR) AS t{n}" for n in range(len(opened.names)))
+        self._execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT 0 AS n{columns} WHERE false")
+        yield opened.names
         for _ in opened.load(self.room, range(len(opened.names))):
             yield opened.names
         quoted.update(opened.quoted)

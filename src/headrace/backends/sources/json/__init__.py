@@ -19,7 +19,7 @@ __all__ = ["JsonFormat", "open"]
 class JsonFormat:
     """The flavour `json`. Its options are those of `headrace.json`."""
 
-    def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
+    def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:  # noqa: ARG002  # no option changes what a line is
         return counter_of(file_name)
 
     def read(
@@ -34,7 +34,7 @@ class JsonFormat:
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
 
-    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
+    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:  # noqa: ARG002
         """The keys of all records, in the order in which they first stand in the file."""
         return keys_of(path, name=path.name)
 

@@ -37,7 +37,7 @@ class LogsFormat:
 
         return read_texts(files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine)
 
-    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
+    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:  # noqa: ARG002  # the pattern knows
         """The names of the pattern's groups."""
         return tuple(name for name in groups_of(pattern_of(str(options.get("pattern", "combined"))).text) if name)
 
