@@ -14,8 +14,12 @@ from headrace.config import DEFAULTS
 from headrace.plugins import flavours
 
 SOURCE = Path(errors.__file__).parents[1]
-PORTS = sorted(folder.name for folder in (SOURCE / "backends").iterdir() if (folder / "__init__.py").is_file() and folder.name != "buckets")
-"""All but what the flavours in buckets share, which is no port."""
+PORTS = sorted(
+    folder.name
+    for folder in (SOURCE / "backends").iterdir()
+    if (folder / "__init__.py").is_file() and folder.name not in ("buckets", "texts")
+)
+"""All but what the flavours in buckets share, and what formats of texts do, which are no ports."""
 HEADING = re.compile(r"^#{2,4} .*?`([^`]+)`", re.MULTILINE)
 
 

@@ -102,7 +102,7 @@ def test_planted_defects_are_found_each_at_its_place_and_nothing_else(
     if lines.flavour == "json" and not kept and not any(b'"n"' in record for _, _, record in wanted):
         return  # not one record has the column: the file is refused as a whole
     packed = gzip.compress(data) if is_packed else data
-    with patch("headrace.backends.texts.inflating.PIECE_BYTES", 700):
+    with patch("headrace.backends.texts.lines._PIECE_BYTES", 700):
         refused = ""
         try:
             landed, rows, quarantine = read(tmp_path_factory.mktemp("planted"), lines, packed, CONTRACT)

@@ -63,7 +63,7 @@ def infer(
         raise SourceError(
             f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract, or names=[…] and skip=1."
         )
-    columns = [
+    columns: list[tuple[str, ValueType]] = [
         (name, next((form for form in forms if seen and (name not in quoted or form in _OF_TEXTS)), "str"))
         for name, forms, seen in zip(names, fitting, has_text, strict=True)
     ]
@@ -72,11 +72,10 @@ def infer(
 
 def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:
     """The plainest forms; of dates and times the one that the source was told."""
-    told = {
-        type_: f"{cast_sql('{t}', ContractField('t', 't', type_), options)} IS NOT NULL"
-        for type_ in _OF_TEXTS
-        if options.get(f"{type_}_format")
-    }
+    told: dict[ValueType, str] = {}
+    for type_ in _OF_TEXTS:
+        if options.get(f"{type_}_format"):
+            told[type_] = f"{cast_sql('{t}', ContractField('t', 't', type_), options)} IS NOT NULL"
     return {**_FORMS, **told}
 
 

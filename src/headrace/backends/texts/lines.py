@@ -14,6 +14,8 @@ from headrace.core.records import LINES, Kind, Piece, Record, Scanner
 
 __all__ = ["LineCounter", "pieces_of_lines", "places_in"]
 
+_PIECE_BYTES = 2 * 1024 * 1024  # lines become Python objects one by one, which take twenty times their bytes
+
 
 class LineCounter:
     """Counts the lines of one file from its raw bytes. `look` is shown the first records, and refuses what is no such file."""
@@ -45,9 +47,10 @@ class LineCounter:
 def pieces_of_lines(path: Path, kind: Kind, *, name: str, skip: int = 0) -> Iterator[Piece]:
     scanner = _scanner(name, kind, skip)
     for chunk in chunks_of(path, name):
-        piece = scanner.feed(chunk)
-        if piece:
-            yield piece
+        for at in range(0, len(chunk), _PIECE_BYTES):
+            piece = scanner.feed(chunk[at : at + _PIECE_BYTES])
+            if piece:
+                yield piece
     last = scanner.finish()
     if last:
         yield last

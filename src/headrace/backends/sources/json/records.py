@@ -7,7 +7,7 @@ what stands in the file, for no number passes through a float.
 from __future__ import annotations
 
 import json
-from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
 __all__ = ["MAX_DEPTH", "NoRecordError", "Number", "object_in", "text_of"]
