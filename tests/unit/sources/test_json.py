@@ -194,6 +194,16 @@ def test_what_is_no_file_of_json_lines_is_refused_as_it_lands(tmp_path: Path, da
         land(tmp_path, data)
 
 
+def test_an_array_on_one_long_line_is_told_as_such_not_as_a_long_record(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="begins with an array"):
+        land(tmp_path, b"[" + b'{"v": "0123456789012345678901234567890123456789"},' * 400_000 + b"{}]")
+
+
+def test_a_record_that_never_ends_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="a record longer than 16 MiB, which begins on line 2: no JSON Lines file has"):
+        land(tmp_path, b'{"v": 1}\n{"v": "' + b"x" * (17 << 20))
+
+
 def test_a_first_record_that_was_cut_off_is_quarantined_not_the_file(tmp_path: Path) -> None:
     assert len(read(tmp_path, b'{"v": "a\n{"v": "b"}\n', text("v"))[2]) == 1
 

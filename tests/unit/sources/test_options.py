@@ -7,8 +7,23 @@ import pytest
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, resolve
-from headrace.core.source_options import CSV_DEFAULTS, csv, options_for
+from headrace.core.source_options import CSV_DEFAULTS, JSON_DEFAULTS, csv, json, options_for
 from headrace.core.step import SourceOptions
+
+
+@pytest.mark.parametrize("location", ["a.jsonl", "s3://b/{start:%Y-%m-%d}.ndjson.gz", "https://host/a.JSON?key=1"])
+def test_json_lines_are_told_from_the_files_name(location: str) -> None:
+    assert options_for(location) == json(location) == SourceOptions("json", location, {})
+
+
+def test_options_of_json_that_are_defaults_are_no_change_and_one_that_cannot_be_is_an_error() -> None:
+    assert json("a.json", encoding="UTF8", null_words=[], timezone="UTC") == SourceOptions("json", "a.json", {})
+    assert set(JSON_DEFAULTS) >= set(
+        json("a.json", null_words=["-"], date_format="%d", datetime_format="%d", timezone="Asia/Tokyo").options
+    )
+    assert json("a.json", only_new=True).only_new
+    with pytest.raises(ConfigurationError, match=r"json\('a.json'\): encoding='latin-1' is not read yet"):
+        json("a.json", encoding="latin-1")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from headrace.backends.sources.json.landing import counter_of, keys_of
@@ -28,9 +29,12 @@ class JsonFormat:
         from headrace.backends.sources.json.loading import OpenedJson
         from headrace.backends.texts.reading import read_texts
 
+        @cache
+        def keys(file: Landed) -> tuple[str, ...]:
+            return keys_of(file.path, name=file.name)
+
         def opened(file: Landed) -> OpenedJson:
-            aliases = [field.alias for field in contract.fields] if contract else None
-            return OpenedJson(file, options, aliases)
+            return OpenedJson(file, options, [field.alias for field in contract.fields] if contract else keys(file))
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
 

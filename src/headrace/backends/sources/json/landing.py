@@ -23,7 +23,7 @@ def counter_of(file: str) -> LineCounter:
 
 
 def keys_of(path: Path, *, name: str) -> tuple[str, ...]:
-    """The keys of all records. Raises SourceError when there are more than MAX_KEYS."""
+    """The keys of all records, as names of columns. Raises SourceError for one that can't be, and when there are more than MAX_KEYS."""
     keys: dict[str, object] = {}
     for piece in pieces_of_lines(path, "JSON Lines", name=name):
         for raw in piece.texts():
@@ -36,17 +36,17 @@ def keys_of(path: Path, *, name: str) -> tuple[str, ...]:
                     f"The records of `{name}` have more than {MAX_KEYS} different keys, and that is the most that become columns. "
                     "Are they values? Give the source a contract of those that you need."
                 )
+    odd = next((key for key in keys if not key or "\0" in key), None)
+    if odd is not None:
+        raise SourceError(
+            f"`{name}` has a key that can't be a column's name: {odd!r}. Give the source a contract of the keys that you need."
+        )
     return tuple(keys)
 
 
 def _look(piece: Piece, file: str) -> None:
-    """Refuse an array of records, or records over several lines."""
-    first, *after = [record.raw.strip() for _, record in islice(piece.split(), 2)]
-    if first.startswith(b"["):
-        raise SourceError(
-            f"`{file}` begins with an array, and a record is an object on a line of its own. "
-            f"Write one a line: `jq -c '.[]' {file} > {Path(file).stem}.jsonl`."
-        )
+    """Refuse records over several lines."""
+    first, *after = [record.raw.strip() for _, record in islice(piece.split({1, 2}), 2)]
     if first == b"{" or (after and first.startswith(b"{") and not after[0].startswith(b"{") and first[-1:] in b"{[,"):
         raise SourceError(
             f"`{file}` has a record over several lines, and a record is an object on one line. "

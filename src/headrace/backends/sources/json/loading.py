@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.backends.sources.json.landing import MAX_KEYS, keys_of
+from headrace.backends.sources.json.landing import MAX_KEYS
 from headrace.backends.sources.json.records import NoRecordError, object_in, text_of
 from headrace.backends.texts.lines import pieces_of_lines, places_in
 from headrace.backends.texts.reading import Loaded, Room
-from headrace.core.errors import SourceError
 from headrace.core.json_paths import at_path, path_of
 from headrace.core.ports import JSON, Landed
 from headrace.core.records import Piece
@@ -25,12 +24,12 @@ Values = list[object]
 
 
 class OpenedJson:
-    """One file that is about to be read: see `headrace.backends.texts.reading.Opened`. Without `aliases` all keys are columns."""
+    """One file that is about to be read: see `headrace.backends.texts.reading.Opened`. `names` are aliases of a contract, or keys."""
 
-    def __init__(self, file: Landed, options: Mapping[str, JSON], aliases: Sequence[str] | None) -> None:
+    def __init__(self, file: Landed, options: Mapping[str, JSON], names: Sequence[str]) -> None:
         self._file = file
         self._nulls = _null_words(options)
-        self.names = _columns(keys_of(file.path, name=file.name), file.name) if aliases is None else tuple(aliases)
+        self.names = tuple(names)
         self._keys: dict[str, object] = {}
         self._present: dict[str, None] = {}
         self._quoted: dict[str, None] = {}
@@ -93,16 +92,6 @@ class OpenedJson:
 def _getter(name: str) -> Callable[[dict[str, Any]], object]:
     path = path_of(name)
     return (lambda record: record.get(name)) if path is None else (lambda record: at_path(record, name, path))
-
-
-def _columns(keys: tuple[str, ...], file: str) -> tuple[str, ...]:
-    """Keys as names of columns, where there is no contract to name them."""
-    odd = next((key for key in keys if not key or "\0" in key), None)
-    if odd is not None:
-        raise SourceError(
-            f"`{file}` has a key that can't be a column's name: {odd!r}. Give the source a contract of the keys that you need."
-        )
-    return keys
 
 
 def _without_place(reason: str) -> str:
