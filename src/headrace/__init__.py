@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from headrace.core.gate import no_worse as no_worse
     from headrace.core.interval import Interval as Interval
     from headrace.core.receipt import Receipt as Receipt
+    from headrace.core.source_options import avro as avro
     from headrace.core.source_options import csv as csv
     from headrace.core.source_options import dataset as dataset
     from headrace.core.source_options import json as json
     from headrace.core.source_options import logs as logs
+    from headrace.core.source_options import parquet as parquet
     from headrace.core.split import by_key as by_key
     from headrace.core.split import by_time as by_time
     from headrace.pipeline import Dataset as Dataset
@@ -40,6 +42,7 @@ _HOMES = {
     "airflow_dag": "headrace.airflow",
     "at_least": "headrace.core.gate",
     "at_most": "headrace.core.gate",
+    "avro": "headrace.core.source_options",
     "by_key": "headrace.core.split",
     "by_time": "headrace.core.split",
     "csv": "headrace.core.source_options",
@@ -48,6 +51,7 @@ _HOMES = {
     "logs": "headrace.core.source_options",
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
+    "parquet": "headrace.core.source_options",
 }
 
 __all__ = [
@@ -61,6 +65,7 @@ __all__ = [
     "airflow_dag",
     "at_least",
     "at_most",
+    "avro",
     "by_key",
     "by_time",
     "csv",
@@ -69,6 +74,7 @@ __all__ = [
     "logs",
     "no_worse",
     "open_lake",
+    "parquet",
 ]
 
 

@@ -6,6 +6,7 @@ command line, `HEADRACE_*` variable, the profile in headrace.toml, default. The 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ DEFAULTS: Mapping[str, tuple[JSON, str]] = {
     "lineage_namespace": ("headrace", "the namespace of jobs in OpenLineage events"),
     "mask": ([], "columns that reports show masked"),
 }
+_SLIPPED = re.compile(r"(s3|gs|gcs|az|azure|abfss?|file|memory):(?!//)(.*)", re.IGNORECASE)
 _NUMBERS = frozenset({"threads", "jobs", "patience_s"})
 _SECTIONS = frozenset({"sources", "settings", "publish"})
 _OF_A_SOURCE: Mapping[str, str] = {
@@ -134,13 +136,14 @@ def read_config(
     if values["lake"].origin == "HEADRACE_LAKE":
         values["lake"] = Value(_from_here("lake", values["lake"].value), "HEADRACE_LAKE")
     _check_numbers(values)
+    _check_lake(values["lake"])
     locations, ways_in = _sources(table, label, environment)
     return Config(named or "local", folder, values, locations, ways_in, _settings(table, label), _published(table, label))
 
 
 def _from_here(name: str, value: JSON) -> JSON:
     """A path given on the command line or in the environment is relative to where the command was given."""
-    if name == "lake" and isinstance(value, str) and "://" not in value:
+    if name == "lake" and isinstance(value, str) and "://" not in value and not _SLIPPED.match(value):
         return str(Path(value).expanduser().absolute())
     return value
 
@@ -240,6 +243,14 @@ def _check_variables(environment: Mapping[str, str]) -> None:
             meant = nearest_name(name.removeprefix("HEADRACE_"), (k.removeprefix("HEADRACE_") for k in known))
             if meant:
                 raise ConfigurationError(f"The variable {name} is not known. Did you mean HEADRACE_{meant}?")
+
+
+def _check_lake(lake: Value) -> None:
+    """An address with a slash too few is no folder."""
+    slipped = _SLIPPED.match(str(lake.value))
+    if slipped:
+        meant = f"{slipped[1]}://{slipped[2] if slipped[1].lower() == 'file' else slipped[2].lstrip('/')}"
+        raise ConfigurationError(f"lake = {str(lake.value)!r} from {lake.origin} is neither a folder nor an address. Did you mean {meant}?")
 
 
 def _check_numbers(values: Mapping[str, Value]) -> None:

@@ -15,7 +15,15 @@ from headrace.core.errors import ConfigurationError, MissingLibraryError, did_yo
 __all__ = ["flavours", "load"]
 
 _BACKENDS = Path(__file__).parent / "backends"
-_EXTRAS = {"sklearn": "sklearn", "skops": "sklearn", "pandas": "pandas", "polars": "polars", "ibis": "ibis", "mlflow": "mlflow"}
+_EXTRAS = {
+    "fastavro": "avro",
+    "sklearn": "sklearn",
+    "skops": "sklearn",
+    "pandas": "pandas",
+    "polars": "polars",
+    "ibis": "ibis",
+    "mlflow": "mlflow",
+}
 
 
 def load(port: str, name: str) -> ModuleType:

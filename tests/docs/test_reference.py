@@ -15,11 +15,10 @@ from headrace.plugins import flavours
 
 SOURCE = Path(errors.__file__).parents[1]
 PORTS = sorted(
-    folder.name
-    for folder in (SOURCE / "backends").iterdir()
-    if (folder / "__init__.py").is_file() and folder.name not in ("buckets", "texts")
+    file.parent.name
+    for file in (SOURCE / "backends").glob("*/__init__.py")
+    if "No port of its own" not in file.read_text(encoding="utf-8")  # what several flavours share
 )
-"""All but what the flavours in buckets share, and what formats of texts do, which are no ports."""
 HEADING = re.compile(r"^#{2,4} .*?`([^`]+)`", re.MULTILINE)
 
 

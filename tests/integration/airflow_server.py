@@ -47,7 +47,7 @@ class RefusedError(AssertionError):
 
 @dataclass
 class Airflow:
-    """One that runs. `pipelines` is the folder that it watches, `lake` headrace's, `home` Airflow's own."""
+    """One that runs. `pipelines` is the folder that it watches, `lake` headrace's unless a profile was asked for, `home` Airflow's own."""
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -77,15 +77,22 @@ class Airflow:
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: object) -> Any:
         """A request to /api/v2; the JSON of the answer. RefusedError for any but 2xx."""
+        where = f"/api/v2/{path}" + ("?" + urllib.parse.urlencode(query) if query else "")
+        return json.loads(self._answer(method, where, None if body is None else json.dumps(body).encode()) or b"null")
+
+    def page(self, path: str) -> str:
+        """A page of the server, such as one that a button leads to. RefusedError for any but 2xx."""
+        return self._answer("GET", path).decode()
+
+    def _answer(self, method: str, path: str, body: bytes | None = None) -> bytes:
         if not self._token:
             with _DIRECT.open(f"{self.address}/auth/token", timeout=60) as answer:
                 self._token = json.loads(answer.read())["access_token"]
-        url = f"{self.address}/api/v2/{path}" + ("?" + urllib.parse.urlencode(query) if query else "")
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers, method=method)
+        request = urllib.request.Request(self.address + path, body, headers, method=method)
         try:
             with _DIRECT.open(request, timeout=60) as answer:
-                return json.loads(answer.read() or b"null")
+                return bytes(answer.read())
         except urllib.error.HTTPError as error:
             raise RefusedError(f"{method} {path}: {error.code} {error.read().decode()[:2000]}", error.code) from None
 
@@ -272,7 +279,9 @@ def start_server(
     command = [sys.executable, "-m", "headrace", "airflow", "up"]
     if "--git" not in arguments:
         command.append(str(folder / "pipelines"))
-    command += ["--home", str(folder / "home"), "--lake", str(folder / "lake"), "--port", str(free_port()), *arguments]
+    if "--profile" not in arguments:  # which has a lake of its own
+        command += ["--lake", str(folder / "lake")]
+    command += ["--home", str(folder / "home"), "--port", str(free_port()), *arguments]
     with (folder / output).open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=used, cwd=folder, preexec_fn=_end_with_us)
     return Airflow(folder, process, used)

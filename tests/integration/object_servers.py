@@ -92,29 +92,42 @@ class S3Server:
         self.client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.region})
         return replace(self, bucket=bucket)
 
-    def user(self, name: str, policy: Mapping[str, Any]) -> S3Server:
+    def user(self, name: str, policy: Mapping[str, Any], secret: str = "") -> S3Server:
         """The same for a new user, who may do what an identity policy says (as one would attach it to a role), and nothing else.
 
-        versitygw only. Its users have no policies, so it becomes part of the bucket's; other users' parts are kept.
+        versitygw only. Its users have no policies, so it becomes part of those of its buckets; other users' parts are kept.
         """
-        user = replace(self, access_key=name, secret=uuid.uuid4().hex)
+        user = replace(self, access_key=name, secret=secret or uuid.uuid4().hex)
         self._admin("create-user", "--access", user.access_key, "--secret", user.secret, "--role", "user")
         self.attach(name, policy)
         return user
 
     def attach(self, name: str, policy: Mapping[str, Any]) -> None:
-        """Let a user do what an identity policy says, from now on, instead of what an earlier one said."""
+        """Let a user do what an identity policy says, from now on, instead of what an earlier one said; in each bucket that it names."""
+        for bucket in {
+            self.bucket,
+            *(resource.split(":")[-1].partition("/")[0] for part in policy["Statement"] for resource in _resources(part)),
+        }:
+            self._attach(bucket, name, policy)
+
+    def _attach(self, bucket: str, name: str, policy: Mapping[str, Any]) -> None:
         client = self.client()
         try:
-            there = json.loads(client.get_bucket_policy(Bucket=self.bucket)["Policy"])["Statement"]
+            there = json.loads(client.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
         except client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
                 raise
             there = []
         others = [part for part in there if part["Principal"] != {"AWS": [name]}]
-        parts = [{**part, "Principal": {"AWS": [name]}} for part in policy["Statement"]]
-        whole = {"Version": "2012-10-17", "Statement": [*others, *parts]}
-        client.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(whole))
+        own = [
+            (part, [resource for resource in _resources(part) if f"{resource}/".startswith(f"arn:aws:s3:::{bucket}/")])
+            for part in policy["Statement"]
+        ]
+        parts = [{**part, "Resource": resources, "Principal": {"AWS": [name]}} for part, resources in own if resources]
+        if not others and not parts:
+            client.delete_bucket_policy(Bucket=bucket)
+            return
+        client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [*others, *parts]}))
 
     def store(self, **options: Any) -> Any:
         """An obstore store of the bucket. It tries again but for `retry_config={"max_retries": 0}`."""
@@ -247,15 +260,19 @@ class GcsServer:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
-    """A versitygw that keeps its objects in `folder`, which has to be on a file system with extended attributes."""
-    objects, users = folder / "objects", folder / "users"
-    objects.mkdir(parents=True, exist_ok=True)
-    users.mkdir(exist_ok=True)
+def s3_server(folder: Path, *, has_long_policies: bool = False) -> Iterator[S3Server]:
+    """A versitygw that keeps its objects in `folder`, which has to be on a file system with extended attributes.
+
+    Those of a file hold 4 KB at most; with `has_long_policies` what they would hold is in files of its own.
+    """
+    objects, users, beside = folder / "objects", folder / "users", folder / "beside"
+    for made in (objects, users, beside):
+        made.mkdir(parents=True, exist_ok=True)
+    attributes = ["--sidecar", str(beside)] if has_long_policies else []
 
     def command(port: int) -> Sequence[str]:
         gateway = [str(_PROGRAMS["versitygw"]), "--port", f"127.0.0.1:{port}", "--region", _REGION, "--keep-alive", "--quiet"]
-        return [*gateway, "--iam-dir", str(users), "--iam-cache-disable", "posix", str(objects)]
+        return [*gateway, "--iam-dir", str(users), "--iam-cache-disable", "posix", *attributes, str(objects)]
 
     environment = {"ROOT_ACCESS_KEY": _ROOT, "ROOT_SECRET_KEY": _ROOT_SECRET}
     with running(folder, command, environment) as process:
@@ -298,6 +315,11 @@ def gcs_server(folder: Path) -> Iterator[GcsServer]:
 
     with running(folder, command) as process, xml_api(process.port) as address:
         yield GcsServer(address, "", "", "", "", process).with_bucket()
+
+
+def _resources(statement: Mapping[str, Any]) -> list[str]:
+    resources = statement["Resource"]
+    return [resources] if isinstance(resources, str) else list(resources)
 
 
 @cache

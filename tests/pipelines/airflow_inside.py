@@ -227,7 +227,49 @@ def reports(file: str, pipeline: str) -> dict[str, Any]:
     return found | {"no lake told": asked(name, "viewer")}
 
 
-CASES = {"backfills": backfills, "deadlines": deadlines, "directions": directions, "reports": reports, "triggers": triggers}
+def bucket_reports(file: str, pipeline: str) -> dict[str, Any]:
+    """What Airflow's server answers of a report in a bucket, with connections that its database alone has: by the right one, and others."""
+    import os
+
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # as in Airflow's own main module of that server
+    from airflow.api_fastapi.app import create_app, get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.models.connection import Connection
+    from starlette.testclient import TestClient
+
+    stored(file)
+    told = json.loads(os.environ.pop("CONNECTION_TO_ADD"))
+    with create_session() as session:
+        session.add(Connection(conn_id="my_aws", conn_type="aws", **told))
+        session.add(Connection(conn_id="my_other", conn_type="aws", **{**told, "password": "another"}))
+    client = TestClient(create_app(apps="core"), raise_server_exceptions=False)
+    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="viewer", role="viewer"))
+    lake = os.environ["AIRFLOW__HEADRACE__LAKES"]
+
+    def asked(day: int, connection: str = "my_aws", lakes: str = lake) -> list[Any]:
+        os.environ["AIRFLOW__HEADRACE__CONNECTION"], os.environ["AIRFLOW__HEADRACE__LAKES"] = connection, lakes
+        address = f"/headrace/reports/{pipeline}/2026/01/{day:02}/00/00-1440m.html"
+        answer = client.get(address, headers={"Authorization": f"Bearer {token}"})
+        return [answer.status_code, answer.text]
+
+    return {
+        "report": asked(1),
+        "not written": asked(2),
+        "other keys": asked(1, "my_other"),
+        "no connection": asked(1, "my_none"),
+        "other prefix": asked(1, lakes=f"{lake}/elsewhere"),
+        "in the second": asked(1, lakes=f"{lake}/elsewhere, {lake}"),
+    }
+
+
+CASES = {
+    "bucket_reports": bucket_reports,
+    "backfills": backfills,
+    "deadlines": deadlines,
+    "directions": directions,
+    "reports": reports,
+    "triggers": triggers,
+}
 
 if __name__ == "__main__":
     name, file, dag_id = sys.argv[1:]

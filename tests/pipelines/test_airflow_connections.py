@@ -155,6 +155,13 @@ class Telltale(BaseSecretsBackend):
         raise RuntimeError("a connection was asked for")
 """
 
+_LIBRARY = """
+from pathlib import Path
+
+Path(__file__).with_name("asked").write_text("a library for buckets")
+raise ImportError("it was imported")
+"""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
@@ -165,9 +172,12 @@ def home(tmp_path_factory):
     return made
 
 
-def test_no_connection_is_read_while_a_file_is_parsed(home, tmp_path):
+@pytest.mark.parametrize("lake", ["lake", "s3://shop/lake"])
+def test_no_connection_is_read_and_no_lake_opened_while_a_file_is_parsed(home, tmp_path, lake):
     (tmp_path / "telltale.py").write_text(_BACKEND)
-    backend = {"AIRFLOW__SECRETS__BACKEND": "telltale.Telltale", "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "obstore.py").write_text(_LIBRARY)
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    backend = {"AIRFLOW__SECRETS__BACKEND": "telltale.Telltale", "PYTHONPATH": paths, "HEADRACE_LAKE": lake}
     parsed = home.parse(**backend, **environment(), AIRFLOW_CONN_MY_TRACKER="http://a://b://broken", AIRFLOW_CONN_MY_LAKE="{")
     assert parsed["errors"] == {}
     assert set(parsed["dags"]) == {"leaks"}

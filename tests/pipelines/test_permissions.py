@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from commands import headrace
 from iam_evaluator import allows, missing, superfluous
 from iam_store import GuardedStore
+from pydantic import BaseModel
 
 import headrace as hr
 from headrace.config import Config, Value, read_config
@@ -28,6 +30,12 @@ from headrace.run.record import pinned_slots
 from headrace.run.session import Session, utc_now
 from headrace.run.story import tell_story
 from headrace.testing import Lab
+
+
+class Order(BaseModel):
+    id: str
+    price: str
+
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 LAKE = "s3://acme-lake/prod"
@@ -159,6 +167,25 @@ def test_a_pipeline_reads_of_another_what_it_declares_and_puts_nothing_there(fil
         assert "headrace backfill FILE --from 2026-01-02" in str(error)
 
 
+def test_of_a_source_that_takes_each_file_once_the_same_is_enough(files: Path) -> None:
+    drop = hr.Pipeline("drop", schedule="@daily", start=DAYS[0])
+    drop.source("found", hr.csv(str(files / "*-0[12].csv"), only_new=True), contract=Order)
+
+    @drop.table(history={"found": "2d"})
+    def counted(found):
+        return "select count(*) as n from found"
+
+    policy = documents(drop.graph())["steps"]
+    store = GuardedStore(policy)
+    again = frozenset(drop.graph().steps)
+    for day, experiment in product(DAYS[:2], [frozenset[str](), again, again]):
+        lab = on(drop, store)
+        assert carried_out(experiment_of(lab.session, experiment), lab, day, forced=tuple(experiment)) == {}
+    assert missing(policy, store.recorded) == []
+    assert allows(policy, "s3:GetObject", "arn:aws:s3:::acme-lake/prod/bronze/drop/found/x")
+    assert not allows(policy, "s3:GetObject", "arn:aws:s3:::acme-lake/prod/bronze/drop/found.experiment/x")
+
+
 def test_an_endpoint_asks_for_its_champion_and_for_nothing_else(files: Path) -> None:
     policy = documents(bar(files).graph())["endpoint"]
     store = GuardedStore(policy, over=_with_data(files))
@@ -251,6 +278,33 @@ def test_a_pipeline_without_models_has_no_policy_for_endpoints_and_readers() -> 
     found = {one.purpose: one for one in permissions(pipeline.graph(), config(), Asked())}
     assert (found["endpoint"].policy, found["readers"].policy) == (None, None)
     assert "--reads NAME" in found["readers"].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("way_in", "said"),
+    [({"connection": "partner"}, "by the connection `partner`"), ({"endpoint": "https://s3.partner.example"}, "at an endpoint of its own")],
+)
+def test_a_source_that_others_let_in_is_not_in_the_policy_and_what_it_needs_is_said(way_in: dict[str, str], said: str) -> None:
+    pipeline = hr.Pipeline("bar", schedule="@daily", start=DAYS[0])
+    pipeline.source("orders", "s3://partner/out/{start:%Y-%m-%d}.csv")
+    settings = replace(config(), ways_in={"orders": {name: Value(value, "a test") for name, value in way_in.items()}})
+    steps = permissions(pipeline.graph(), settings, Asked())[0]
+    assert steps.policy is not None
+    assert "partner" not in json.dumps(steps.policy.to_json())
+    assert steps.notes[0] == (
+        f"source `orders` is reached {said}, so nothing is allowed for it here. Whoever that is needs s3:GetObject on "
+        "`partner/out/????-??-??.csv`, and s3:ListBucket on `partner` for the prefix `out/*`."
+    )
+
+
+def test_a_source_with_the_connection_of_the_lake_is_in_the_policy() -> None:
+    pipeline = hr.Pipeline("bar", schedule="@daily", start=DAYS[0])
+    pipeline.source("orders", "s3://raw/all.csv")
+    ours = config(connection="ours")
+    settings = replace(ours, ways_in={"orders": {"connection": ours.values["connection"], "region": Value("eu-west-1", "a test")}})
+    steps = permissions(pipeline.graph(), settings, Asked())[0]
+    assert steps.policy is not None
+    assert allows(steps.policy.to_json(), "s3:GetObject", "arn:aws:s3:::raw/all.csv")
 
 
 def test_a_model_is_not_read_as_rows(files: Path) -> None:

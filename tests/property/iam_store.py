@@ -92,10 +92,11 @@ class GuardedStore:
     def _asked_for(self, key: str) -> None:
         self._ask("s3:GetObject", key)
         if next(iter(self.inner.keys(key)), None) != key:
-            self._list(key)
+            self._check(Recorded("s3:ListBucket", self.bucket, prefix=self.root + key))
 
     def _list(self, prefix: str) -> None:
-        self._check(Recorded("s3:ListBucket", self.bucket, prefix=self.root + prefix))
+        """Whole folders are listed; what begins otherwise in one is passed over here."""
+        self._check(Recorded("s3:ListBucket", self.bucket, prefix=f"{self.root}{prefix.rpartition('/')[0]}/"))
 
     def _ask(self, action: str, key: str, *, is_new: bool = True) -> None:
         self._check(Recorded(action, self.bucket, self.root + key, is_new=is_new))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bz2
+import gzip
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -23,17 +26,19 @@ from headrace.core.records import Piece, Scanner
 CONTRACT = Contract("Sale", (ContractField("n", "n", "int", ge=0), ContractField("text", "text", "str", nullable=True)))
 
 
-def land(path: Path, data: bytes, options: dict[str, str]) -> Landed:
+def land(path: Path, data: bytes, options: Mapping[str, str]) -> Landed:
     path.write_bytes(data)
     counter = open_csv().counter(path.name, options)
     counter.feed(data)
     return Landed(str(path), path, sha256(data).hexdigest(), len(data), counter.finish())
 
 
-def read(folder: Path, data: bytes, contract: Contract | None) -> tuple[Landed, list[dict[str, object]], list[dict[str, object]]]:
-    landed = land(folder / "file.csv", data, {})
+def read(
+    folder: Path, data: bytes, contract: Contract | None, options: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Landed, list[dict[str, object]], list[dict[str, object]]]:
+    landed = land(folder / "file.csv", data, options)
     rows, quarantine = folder / "rows.parquet", folder / "quarantine.parquet"
-    open_csv().read([landed], contract=contract, options={}, rows=rows, quarantine=quarantine)
+    open_csv().read([landed], contract=contract, options=options, rows=rows, quarantine=quarantine)
     return landed, parquet.read_table(rows).to_pylist(), parquet.read_table(quarantine).to_pylist()
 
 
@@ -89,6 +94,30 @@ def test_any_bytes_are_refused_or_accounted_for(tmp_path_factory: pytest.TempPat
         return
     assert landed.records == len(rows) + len(quarantine)
     assert all(row["columns"] == [] for row in quarantine), "an inferred type rejects nothing"
+
+
+@given(
+    data=st.lists(st.sampled_from([b'"', b",", b";", b"\t", b"\n", b"\r\n", b"a;b\n", b"1;2\n", b"x,y\n"]), max_size=40).map(b"".join),
+    pack=st.sampled_from([bytes, gzip.compress, bz2.compress]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    has_delimiter=st.booleans(),
+)
+@settings(max_examples=60)
+def test_packed_texts_in_other_encodings_are_refused_or_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, pack: Callable[[bytes], bytes], encoding: str, has_delimiter: bool
+) -> None:
+    options = {} if has_delimiter else {"delimiter": "auto"}
+    text = data.decode().encode(encoding)
+    try:
+        landed, rows, quarantine = read(tmp_path_factory.mktemp("packed"), pack(text), None, options)
+    except SourceError:
+        return
+    assert landed.records == len(rows) + len(quarantine)
+    for row in quarantine:
+        offset, raw = row["byte_offset"], row["raw"]
+        assert isinstance(offset, int)
+        assert isinstance(raw, bytes)
+        assert text[offset : offset + len(raw)] == raw
 
 
 # ---------------------------------------------------------------- the fast way and the exact way read the same

@@ -18,7 +18,7 @@ from headrace.core.graph import Graph
 from headrace.core.iam import LARGEST
 from headrace.core.interval import Interval, parse_time
 from headrace.core.location import resolve
-from headrace.core.step import Predictions, Promotion, Source, Table, TrainedModel
+from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.lake.layout import LAKE_KEY, LAYERS, attempt_folder, chain_key, champion_folder, owner_key, slot_key
 from headrace.run.permissions import Asked, Permissions, permissions
 
@@ -162,6 +162,32 @@ def test_steps_may_get_the_files_of_their_sources_and_put_none(graph: Graph, roo
         assert allows(policy, "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
         assert allows(policy, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key})
         assert not allows(policy, "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", {"s3:if-none-match": "*"})
+
+
+@given(
+    graphs(), roots, asked, st.sampled_from(["s3://others", "s3://others/for/a*l", "s3://lake/given", "/srv/given", "gs://others/given"])
+)
+def test_of_what_is_published_steps_may_put_all_and_get_the_marks_alone(graph: Graph, root: str, how: Asked, place: str) -> None:
+    steps = {name: _published(step, place) for name, step in graph.steps.items()}
+    found = policies(replace(graph, steps=steps), root, how)
+    policy = document(found["steps"])
+    for name, step in steps.items():
+        if not isinstance(step, Table | Predictions):
+            continue
+        folder = f"arn:aws:s3:::{place.removeprefix('s3://')}/{graph.name}/{name}/interval_start=2026-11-20"
+        bucket, _, prefix = folder.removeprefix("arn:aws:s3:::").partition("/")
+        is_there = place.startswith("s3://")
+        assert allows(policy, "s3:PutObject", f"{folder}/rows-0000.parquet") == is_there
+        assert allows(policy, "s3:PutObject", f"{folder}/_SUCCESS") == allows(policy, "s3:GetObject", f"{folder}/_SUCCESS") == is_there
+        assert allows(policy, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": f"{prefix}/"}) == is_there
+        assert any(f"`{name}` is published in" in note for note in found["steps"].notes) != is_there
+        for who, one in found.items():
+            assert not allows(document(one), "s3:GetObject", f"{folder}/rows-0000.parquet"), who
+            assert not allows(document(one), "s3:DeleteObject", f"{folder}/rows-0000.parquet"), who
+
+
+def _published(step: Step, place: str) -> Step:
+    return replace(step, is_published=True, published_to=place) if isinstance(step, Table | Predictions) else step
 
 
 @given(graphs(), roots, asked)

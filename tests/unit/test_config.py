@@ -179,3 +179,18 @@ def test_a_configuration_shows_no_secret_of_its_values(folder: Path) -> None:
     found = config(folder, '[local]\ntracking_uri = "https://me:hunter2@host/"', HEADRACE_LAKE="s3://key:hunter2@bucket/x")
     assert "hunter2" not in repr(found)
     assert "https://***@host/" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("lake", "meant"),
+    [("s3:/shop/lake", "s3://shop/lake"), ("s3:shop", "s3://shop"), ("GS:/a", "GS://a"), ("file:/tmp/lake", "file:///tmp/lake")],
+)
+@pytest.mark.parametrize("how", ["variable", "toml", "option"])
+def test_an_address_with_a_slash_too_few_is_not_taken_for_a_folder(tmp_path: Path, lake: str, meant: str, how: str) -> None:
+    (tmp_path / "headrace.toml").write_text(f'[local]\nlake = "{lake}"\n' if how == "toml" else "[local]\n")
+    with pytest.raises(ConfigurationError, match=f"Did you mean {meant}\\?"):
+        read_config(
+            tmp_path / "p.py",
+            environment={"HEADRACE_LAKE": lake} if how == "variable" else {},
+            overrides={"lake": lake} if how == "option" else {},
+        )

@@ -19,7 +19,7 @@ from headrace.airflow.connections import lake_connection
 from headrace.core.arrival import Awaited, Late, Sight, Vigil
 from headrace.core.graph import Pair
 from headrace.core.ports import JSON
-from headrace.core.redaction import masked, public
+from headrace.core.redaction import public
 from headrace.run.arrival import awaited_by, look_for, look_from_afar
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
@@ -94,7 +94,7 @@ class _Watched:
             sight = await asyncio.to_thread(look_from_afar, self.what, now=datetime.now(UTC), connection=way_in)
             self.failures, self.trouble = 0, ""
         except Exception as problem:  # noqa: BLE001  # what can't be reached now may be reached later; the step tells what it was
-            self.failures, self.trouble = self.failures + 1, masked(f"{type(problem).__name__}: {problem}")
+            self.failures, self.trouble = self.failures + 1, redacted(f"{type(problem).__name__}: {problem}")
             sight = Sight(None, "")
         self.vigil = self.vigil.after(sight)
 

@@ -12,7 +12,7 @@ from airflow.sdk.log import mask_secret
 from headrace.core.connection import Connection, parse_extra
 from headrace.core.redaction import spellings
 from headrace.run.connections import use_provider
-from headrace.run.redaction import on_secret
+from headrace.run.redaction import on_secret, remember
 
 try:
     from airflow.sdk.exceptions import AirflowNotFoundException
@@ -41,7 +41,9 @@ def airflow_connection(identity: str) -> Connection | None:
 
 async def lake_connection(identity: str) -> Connection:
     """Airflow's connection of an id where nothing may wait for it: in the triggerer. Airflow's error if it has none."""
-    return _ours(identity, await AirflowConnection.async_get(identity))
+    found = _ours(identity, await AirflowConnection.async_get(identity))
+    remember(found.secrets)
+    return found
 
 
 def _ours(identity: str, found: AirflowConnection) -> Connection:

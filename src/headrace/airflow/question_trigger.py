@@ -15,7 +15,7 @@ from uuid import UUID
 from airflow.providers.standard.triggers.hitl import HITLTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from headrace.core.redaction import masked
+from headrace.run.redaction import redacted
 
 if TYPE_CHECKING:
     from headrace.core.connection import Connection
@@ -79,7 +79,7 @@ class QuestionTrigger(BaseTrigger):
             try:
                 return await anext(hitl.run())
             except Exception as error:  # noqa: BLE001
-                self.log.warning("headrace: can't look for an answer in Airflow: %s", masked(f"{type(error).__name__}: {error}"))
+                self.log.warning("headrace: can't look for an answer in Airflow: %s", redacted(f"{type(error).__name__}: {error}"))
             left_s = _AGAIN_S if until is None else (until - datetime.now(UTC)).total_seconds()
             if left_s <= 0:
                 return TriggerEvent({"error": "time is up", "error_type": "timeout"})  # type: ignore[no-untyped-call]
@@ -94,7 +94,8 @@ class QuestionTrigger(BaseTrigger):
                     self._decisions = await asyncio.to_thread(self._open, await self._way_in())
                 reason = await asyncio.to_thread(self._look, self._decisions)
             except Exception as error:  # noqa: BLE001
-                self.log.warning("headrace: can't look whether the question is open: %s", masked(f"{type(error).__name__}: {error}"))
+                self._decisions = None  # what the lake was opened with may have been renewed
+                self.log.warning("headrace: can't look whether the question is open: %s", redacted(f"{type(error).__name__}: {error}"))
                 reason = ""
             if reason:
                 return TriggerEvent({"closed": reason})  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.airflow.home import Home
@@ -27,7 +27,8 @@ class Wanted:
     """What a local Airflow is asked to be. `folder` and `home` are absolute; with `git`, `git_folder` is the one within the repository.
 
     `database` is an SQLAlchemy URL, or None for SQLite in the home; `lake` and `profile` are headrace's, None for what its settings say.
-    `shown` is the lake whose reports the server shows, where `lake` does not say it.
+    `shown` is the lake whose reports the server shows, where `lake` does not say it; `reached` is how, for one in a bucket: the names and
+    values of settings, without secrets.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Wanted:
     lake: str | None = None
     profile: str | None = None
     shown: str | None = None
+    reached: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout_s: float = 300.0
 
 
@@ -92,6 +94,9 @@ def _own(wanted: Wanted, home: Home, port: int, environment: Mapping[str, str]) 
         own["PYTHONPATH"] = _joined(os.pathsep, str(wanted.folder), environment.get("PYTHONPATH"))
     asked = {DATABASE: wanted.database, "HEADRACE_LAKE": wanted.lake, "HEADRACE_PROFILE": wanted.profile}
     asked["AIRFLOW__HEADRACE__LAKES"] = environment.get("AIRFLOW__HEADRACE__LAKES") or wanted.lake or wanted.shown
+    for name, value in wanted.reached.items():
+        variable = f"AIRFLOW__HEADRACE__{name.upper()}"
+        asked[variable] = environment.get(variable) or value
     return own | {name: value for name, value in asked.items() if value is not None}
 
 

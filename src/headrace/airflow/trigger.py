@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from headrace.core.connection import Connection
 from headrace.core.interval import Interval
-from headrace.core.redaction import masked
+from headrace.run.redaction import redacted
 
 __all__ = ["CommitsTrigger"]
 
@@ -59,7 +59,8 @@ class CommitsTrigger(BaseTrigger):
                 still = await asyncio.to_thread(look)
                 failures, error = 0, ""
             except Exception as problem:  # noqa: BLE001  # a lake that can't be reached now may be reached later; the step tells what it was
-                failures, error = failures + 1, masked(f"{type(problem).__name__}: {problem}")
+                look = None  # what it was opened with may have been renewed
+                failures, error = failures + 1, redacted(f"{type(problem).__name__}: {problem}")
             left_s = (until - datetime.now(UTC)).total_seconds()
             if not still or left_s <= 0 or failures >= _MOST_FAILURES:
                 yield TriggerEvent({"missing": still, "error": error})  # type: ignore[no-untyped-call]

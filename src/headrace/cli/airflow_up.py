@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -55,6 +55,7 @@ def up(
     if branch and not git:
         raise click.UsageError("--branch goes with --git.")
     folders = _folders(folder, git, home)
+    shown, reached = (None, {}) if git else _lake_in_settings(folders[0], profile)
     wanted = Wanted(
         folder=folders[0],
         home=folders[1],
@@ -64,7 +65,8 @@ def up(
         port=port,
         database=database,
         lake=_lake(lake, git, profile),
-        shown=None if git else _lake_in_settings(folders[0], profile),
+        shown=shown,
+        reached=reached,
         profile=profile,
         timeout_s=timeout,
     )
@@ -106,15 +108,20 @@ def _lake(lake: str | None, git: str | None, profile: str | None) -> str | None:
     return asked if asked is None or "://" in asked else str(Path(asked).expanduser().absolute())
 
 
-def _lake_in_settings(folder: Path, profile: str | None) -> str | None:
-    """The lake of the pipelines in a folder itself: the server may show its reports. None for settings that the pipelines will complain of."""
+def _lake_in_settings(folder: Path, profile: str | None) -> tuple[str | None, Mapping[str, str]]:
+    """The lake of the pipelines in a folder itself, and how a bucket is reached: the server may show its reports.
+
+    None for settings that the pipelines will complain of.
+    """
     from headrace.config import read_config
     from headrace.core.errors import HeadraceError
+    from headrace.run.access import plain_way_in
 
     try:
-        return read_config(folder / "pipelines.py", environment=os.environ, profile=profile).lake_uri
+        config = read_config(folder / "pipelines.py", environment=os.environ, profile=profile)
     except HeadraceError:
-        return None
+        return None, {}
+    return config.lake_uri, plain_way_in(config)
 
 
 def _show(seen: Seen, airflow: LocalAirflow, wanted: Wanted) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from headrace.core.contract import ContractField, ValueType
 from headrace.core.ports import JSON
 
-__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "literal", "page"]
+__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,21 @@ RULES: tuple[Rule, ...] = (
         ),
         ("12/1/10 8:26", "2010-12-01T08", "2010-12-01T24:00", "2010-12-01 08:26:00 UTC", "now"),
     ),
+    Rule(
+        "time",
+        "hours and minutes, seconds and a fraction (cut after microseconds)",
+        (("08:26", "datetime.time(8, 26)"), ("08:26:00.5", "datetime.time(8, 26, 0, 500000)")),
+        ("8:26", "24:00", "082600", "3600", " 08:26"),
+    ),
+    Rule(
+        "UUID",
+        "32 hexadecimal digits, with hyphens in the usual places or without, the former also in braces or after `urn:uuid:`; kept as its usual text",
+        (
+            ("12345678-1234-5678-1234-567812345678", "UUID('12345678-1234-5678-1234-567812345678')"),
+            ("12345678123456781234567812345678", "UUID('12345678-1234-5678-1234-567812345678')"),
+        ),
+        ("12345678-1234-5678-1234-56781234567", "{12345678123456781234567812345678}", "1"),
+    ),
 )
 
 DIFFERENCES: tuple[Difference, ...] = (
@@ -133,6 +148,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         "one rule for all numbers",
     ),
     Difference(
+        ("time",),
+        ("08:26Z", "08:26:00+02:00"),
+        "takes them, and keeps the offset",
+        "refuses a time of day with an offset",
+        "without a day it is not known what time that is in UTC: declare `datetime`, or `str`",
+    ),
+    Difference(
         ("datetime",),
         ("0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"),
         "takes them",
@@ -172,6 +194,10 @@ def cast_sql(text: str, field: ContractField, options: Mapping[str, JSON]) -> st
         return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
     if field.type == "date":
         return _date(text, options)
+    if field.type == "time":
+        return rf"CASE WHEN regexp_full_match({text}, '{_CLOCK}(:[0-5]\d([.,]\d+)?)?') THEN {_clock(text)} END"
+    if field.type == "UUID":
+        return _uuid(text)
     return _datetime(text, options)
 
 
@@ -186,6 +212,8 @@ def failure_words(field: ContractField, options: Mapping[str, JSON]) -> str:
         "bool": "is not a yes or no (true, false, 1, 0, yes, no, on, off)",
         "date": f"is not a date of the form {form}" if form else "is not a date (YYYY-MM-DD)",
         "datetime": f"is not a time of the form {form}" if form else "is not a time (ISO 8601)",
+        "time": "is not a time of day (HH:MM:SS)",
+        "UUID": "is not a UUID",
     }[field.type]
 
 
@@ -241,14 +269,27 @@ def _datetime(text: str, options: Mapping[str, JSON]) -> str:
     form, zone = options.get("datetime_format"), str(options.get("timezone", "UTC"))
     if isinstance(form, str):
         parsed = f"TRY_STRPTIME({text}, {literal(form)})"
-        return _in_range(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else _aware(parsed, zone))
+        return in_range_sql(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else _aware(parsed, zone))
     plain = rf"{_DAY}[T ]{_CLOCK}:[0-5]\d(\.\d{{1,6}})?"
     general = rf"{_DAY}([Tt _]{_CLOCK}(:[0-5]\d([.,]\d+)?)?{_OFFSET})?"
     naive = f"TRY_CAST({text} AS TIMESTAMP)"
     return (
         f"CASE WHEN regexp_full_match({text}, '{plain}') THEN {_aware(naive, zone)} "
-        f"WHEN regexp_full_match({text}, '{general}') THEN {_in_range(_general_time(text, zone))} END"
+        f"WHEN regexp_full_match({text}, '{general}') THEN {in_range_sql(_general_time(text, zone))} END"
     )
+
+
+def _clock(text: str) -> str:
+    """A time of day that has the form: DuckDB takes seconds and a point, and rounds what comes after microseconds."""
+    return f"TRY_CAST(left(replace({text}, ',', '.') || CASE WHEN length({text}) = 5 THEN ':00' ELSE '' END, 15) AS TIME)"
+
+
+def _uuid(text: str) -> str:
+    hex_digits = "[0-9a-fA-F]"
+    usual = "-".join(f"{hex_digits}{{{count}}}" for count in (8, 4, 4, 4, 12))
+    forms = rf"{hex_digits}{{32}}|{usual}|\{{{usual}\}}|urn:uuid:{usual}"
+    bare = f"lower(regexp_replace({text}, '^urn:uuid:|[-{{}}]', '', 'g'))"
+    return f"CASE WHEN regexp_full_match({text}, '{forms}') THEN CAST(CAST({bare} AS UUID) AS VARCHAR) END"
 
 
 def _general_time(text: str, zone: str) -> str:
@@ -268,8 +309,8 @@ def _aware(naive: str, zone: str) -> str:
     return f"CAST({naive} AS TIMESTAMP WITH TIME ZONE)" if zone == "UTC" else f"timezone({literal(zone)}, {naive})"
 
 
-def _in_range(time: str) -> str:
-    """A list of one lets the time be named, where SQL has no `let`."""
+def in_range_sql(time: str) -> str:
+    """A time with a zone, or NULL outside the years 1 to 9999. A list of one lets the time be named, where SQL has no `let`."""
     return f"list_filter([{time}], lambda t: t >= TIMESTAMPTZ '0001-01-01 00:00:00+00' AND t < TIMESTAMPTZ '10000-01-01 00:00:00+00')[1]"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 
 from headrace.core.casts import literal
@@ -53,7 +53,7 @@ def literal_of(value: Value, sql_type: str) -> str:
     """A value as SQL of a type."""
     if value is None:
         return f"CAST(NULL AS {sql_type})"
-    text = value.isoformat() if isinstance(value, date) else str(value)
+    text = value.isoformat() if isinstance(value, date | time) else str(value)
     return f"CAST({literal(text)} AS {sql_type})"
 
 
@@ -64,8 +64,11 @@ def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach
         if limit is not None:
             # a bound keeps its own type: cast to the column's it could lose decimals
             own = "DOUBLE" if isinstance(limit, float) else "DECIMAL(38,9)" if isinstance(limit, Decimal) else field.sql_type
-            told = limit.isoformat() if isinstance(limit, date | datetime) else limit
+            told = limit.isoformat() if isinstance(limit, date | datetime | time) else limit
             yield Breach(field.name, f"{words} {told} ({key}={told})", f"coalesce({value} {sign} {literal_of(limit, own)}, false)", shown)
+    if field.multiple_of is not None:
+        words = f"is not a multiple of {field.multiple_of} (multiple_of={field.multiple_of})"
+        yield Breach(field.name, words, f"coalesce({_leaves_a_rest(field, value)}, false)", shown)
     if field.is_finite:
         yield Breach(field.name, "is not finite", f"coalesce(isinf({value}), false)", shown)
     if field.min_length is not None:
@@ -81,6 +84,17 @@ def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach
         allowed = ", ".join(map(literal, field.choices))
         words = f"is none of {', '.join(field.choices[:12])}{', …' if len(field.choices) > 12 else ''}"
         yield Breach(field.name, words, f"coalesce({value} NOT IN ({allowed}), false)", shown)
+
+
+def _leaves_a_rest(field: ContractField, value: str) -> str:
+    """Exactly where both numbers are; of floats to a billionth of the value, as pydantic has it."""
+    step = field.multiple_of
+    if field.type == "float" or isinstance(step, float):
+        of = literal_of(step, "DOUBLE")
+        rest = f"abs(CAST({value} AS DOUBLE) % {of})"
+        least = f"abs(CAST({value} AS DOUBLE)) / 1e9"
+        return f"{rest} > {least} AND abs({rest} - {of}) > {least}"
+    return f"{value} % {literal_of(step, 'DECIMAL(38,9)' if isinstance(step, Decimal) else 'BIGINT')} <> 0"
 
 
 def typed_breaches(contract: Contract) -> tuple[Breach, ...]:

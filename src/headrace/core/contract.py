@@ -14,9 +14,10 @@ import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
 
 from headrace.core.errors import PipelineError, Problem, Where
 from headrace.core.ports import Column, Schema
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Contract", "ContractField", "Limit", "Value", "ValueType", "contract_of"]
 
-ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime"]
-Limit = int | float | Decimal | date | datetime
-Value = None | bool | int | float | str | Decimal | date | datetime
+ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime", "time", "UUID"]
+Limit = int | float | Decimal | date | datetime | time
+Value = None | bool | int | float | str | Decimal | date | datetime | time
 
 _TYPES: Mapping[object, ValueType] = {
     str: "str",
@@ -39,6 +40,8 @@ _TYPES: Mapping[object, ValueType] = {
     Decimal: "Decimal",
     date: "date",
     datetime: "datetime",
+    time: "time",
+    UUID: "UUID",
 }
 _SQL_TYPES: Mapping[ValueType, str] = {
     "str": "VARCHAR",
@@ -47,9 +50,11 @@ _SQL_TYPES: Mapping[ValueType, str] = {
     "bool": "BOOLEAN",
     "date": "DATE",
     "datetime": "TIMESTAMP WITH TIME ZONE",
+    "time": "TIME",
+    "UUID": "VARCHAR",  # its usual text: not every engine and warehouse has a type for it
 }
-_SUPPORTED = "Supported: str, int, float, bool, Decimal, date, datetime, Literal or Enum of texts, each also `| None`"
-_CONSTRAINTS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern", "max_digits", "decimal_places")
+_SUPPORTED = "Supported: str, int, float, bool, Decimal, date, datetime, time, UUID, Literal or Enum of texts, each also `| None`"
+_CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places")
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class ContractField:
     gt: Limit | None = None
     le: Limit | None = None
     lt: Limit | None = None
+    multiple_of: int | float | Decimal | None = None
     min_length: int | None = None
     max_length: int | None = None
     pattern: str | None = None
@@ -185,7 +191,9 @@ def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
     alias = name if info.validation_alias is None else info.validation_alias
     if not isinstance(alias, str):
         problems.append(f"{type(alias).__name__} is not supported as an alias. Give the one name that the column has in the file.")
-    if value_type in ("str", "bool") and any(key in said for key in ("ge", "gt", "le", "lt")):
+    if "multiple_of" in said and value_type not in ("int", "float", "Decimal"):
+        problems.append(f"multiple_of is for numbers, and the column is a {value_type}.")
+    if value_type in ("str", "bool", "UUID") and any(key in said for key in ("ge", "gt", "le", "lt")):
         problems.append(f"ge, gt, le and lt are for numbers and times, and the column is a {value_type}.")
     if value_type != "str" and any(key in said for key in ("min_length", "max_length", "pattern")):
         problems.append(f"min_length, max_length and pattern are for texts, and the column is a {value_type}.")
@@ -270,9 +278,11 @@ def _read_constraint(item: object, said: dict[str, Any]) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Enums as their texts, and naive times as UTC."""
+    """Enums and UUIDs as their texts, and naive times as UTC."""
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     return value

@@ -16,12 +16,16 @@ __all__ = ["Dialect", "Grammar", "fields_of", "grammar_of"]
 
 @dataclass(frozen=True)
 class Dialect:
-    """How fields and records are marked. An empty `quote` means that nothing is quoted; `escape` is the quote itself unless told."""
+    """How fields and records are marked. An empty `quote` means that nothing is quoted; `escape` is the quote itself unless told.
+
+    The text is UTF-8; `encoding` is what it was in the file, where places are counted.
+    """
 
     delimiter: bytes = b","
     quote: bytes = b'"'
     escape: bytes = b""
     skip_lines: int = 0
+    encoding: str = "utf-8"
 
     @property
     def quoted(self) -> bytes:

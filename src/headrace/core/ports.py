@@ -6,7 +6,7 @@ A flavour is one class in one file under `backends/<port>/` that satisfies a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from headrace.core.interval import Interval
 
 if TYPE_CHECKING:
     from headrace.core.contract import Contract
+    from headrace.core.records import Record
     from headrace.core.split import Split
     from headrace.core.step import ModelSpec
 
@@ -30,6 +31,7 @@ __all__ = [
     "FrameKind",
     "InputFiles",
     "Landed",
+    "Matches",
     "ModelBackend",
     "Origin",
     "RawFile",
@@ -127,7 +129,8 @@ class CountedRecords(Protocol):
 class Landed:
     """A raw file in bronze: `path` is a local file with its bytes, `records` what was counted while it landed.
 
-    `called` is its name in the lake where that is not the path's own.
+    `called` is its name in the lake where that is not the path's own. The records that begin at `left_out` do not count: others stand in
+    their place, in files that are `mended`, by a person, and begin with the columns' names whatever the options say of the others.
     """
 
     uri: str
@@ -136,17 +139,24 @@ class Landed:
     size_bytes: int
     records: int
     called: str = ""
+    left_out: frozenset[int] = frozenset()
+    is_mended: bool = False
 
     @property
     def name(self) -> str:
         return self.called or self.path.name
+
+    @property
+    def records_that_count(self) -> int:
+        return self.records - len(self.left_out)
 
 
 @dataclass(frozen=True)
 class ReadResult:
     """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked.
 
-    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each.
+    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each. `read_as` says of
+    each file, by name, what was decided about how it is to be read, and why.
     """
 
     rows_read: int
@@ -157,6 +167,7 @@ class ReadResult:
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
     examples: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
+    read_as: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
 
 
 class SourceFormat(Protocol):
@@ -175,6 +186,10 @@ class SourceFormat(Protocol):
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         """The column names of a file."""
+        ...
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        """Every data record of a file with its place, in the order in which `read` takes them."""
         ...
 
 
@@ -219,6 +234,14 @@ class Written:
     details: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
+@dataclass(frozen=True)
+class Matches:
+    """Rows of a file that were looked for: how many there are, and the first of them, each with its number in the file from 0."""
+
+    count: int
+    rows: tuple[tuple[int, Mapping[str, object]], ...]
+
+
 class EngineSession(Protocol):
     """One step's work on an engine. Use as a context manager: leaving it frees what it held."""
 
@@ -254,6 +277,10 @@ class Engine(Protocol):
 
     def read(self, files: Sequence[Path], kind: FrameKind) -> object:
         """Parquet files as one table."""
+        ...
+
+    def find(self, file: Path, column: str, text: str, *, most: int) -> Matches | None:
+        """The rows of a Parquet file whose column holds a value, which is given as a text; None when it has no such column."""
         ...
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:

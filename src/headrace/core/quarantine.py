@@ -7,9 +7,11 @@ says so, by a `raw_size` above the length of `raw`.
 
 from __future__ import annotations
 
-from headrace.core.ports import Column, Schema
+from collections.abc import Mapping, Sequence
 
-__all__ = ["MOST_RAW_BYTES", "QUARANTINE"]
+from headrace.core.ports import JSON, Column, Schema
+
+__all__ = ["MOST_RAW_BYTES", "QUARANTINE", "encoding_of"]
 
 MOST_RAW_BYTES = 64 * 1024
 
@@ -22,3 +24,12 @@ QUARANTINE: Schema = (
     Column("raw", "BLOB", nullable=False),
     Column("raw_size", "BIGINT", nullable=False),
 )
+
+
+def encoding_of(details: Mapping[str, JSON], file: str) -> str:
+    """The encoding of the raw bytes that come from a file, as the details of a source's commit tell it."""
+    files = details.get("files")
+    listed = files if isinstance(files, Sequence) else ()
+    own = next((one.get("read_as") for one in listed if isinstance(one, Mapping) and one.get("name") == file), None)
+    told = own or details.get("read_as")
+    return str(told.get("encoding", "utf-8")) if isinstance(told, Mapping) else "utf-8"

@@ -13,6 +13,7 @@ from itertools import accumulate, count
 from typing import Literal, NamedTuple, NoReturn
 
 from headrace.core.dialect import Dialect, grammar_of
+from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
 
 __all__ = ["LINES", "MAX_RECORD_BYTES", "Kind", "Piece", "Record", "Scanner"]
@@ -26,8 +27,8 @@ _BLANK = frozenset({b"\n", b"\r\n", b"\r"})
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _MARKUP = re.compile(rb"\s*<(?:!doctype|!--|\?xml|html|head|body|[a-z][\w:.-]*(?:\s[^>]*)?>)", re.IGNORECASE)
 _KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xfe", "UTF-16 text; convert it with `iconv -f utf-16 -t utf-8`"),
-    (b"\xfe\xff", "UTF-16 text; convert it with `iconv -f utf-16 -t utf-8`"),
+    (b"\xff\xfe", "UTF-16 text"),
+    (b"\xfe\xff", "UTF-16 text"),
     (b"PK\x03\x04", "a zip archive or an Excel workbook"),
     (b"PAR1", "a Parquet file"),
     (b"Obj\x01", "an Avro file"),
@@ -43,7 +44,7 @@ _KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
 
 
 class Record(NamedTuple):
-    """One record as it came: `line` is the physical line on which it starts, from 1; `raw` has no line end."""
+    """One record: `line` is the physical line on which it starts, from 1, `offset` its place in the file; `raw` has no line end."""
 
     line: int
     offset: int
@@ -52,7 +53,10 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """Whole records of one file, next to each other: `records` of them, blank lines not counted, from `line` and `offset` on."""
+    """Whole records of one file, next to each other: `records` of them, blank lines not counted, from `line` and `offset` on.
+
+    `data` is UTF-8, `offset` the place in the file, which may be in another encoding.
+    """
 
     data: bytes
     records: int
@@ -89,10 +93,16 @@ class Piece:
 
     def after(self, record: Record) -> Piece:
         """What follows this piece's first record."""
-        begin = record.offset - self.offset + len(record.raw)
+        begin = len(self.data) - len(self.data.lstrip(b"\r\n")) + len(record.raw)  # blank lines are no records
         begin += 2 if self.data[begin : begin + 2] == b"\r\n" else 1
         passed = self.data[:begin]
-        return Piece(self.data[begin:], self.records - 1, self.line + _count_lines(passed), self.offset + len(passed), self.dialect)
+        return Piece(
+            self.data[begin:],
+            self.records - 1,
+            self.line + _count_lines(passed),
+            self.offset + size_in(self.dialect.encoding, passed),
+            self.dialect,
+        )
 
     def texts(self) -> list[bytes]:
         """The bytes of each record, without line ends."""
@@ -103,15 +113,22 @@ class Piece:
     def split(self, wanted: Container[int] | None = None) -> Iterator[tuple[int, Record]]:
         """The records with their numbers from 1, in order: all, or those wanted."""
         texts = _split(self.data, self.dialect)
-        offsets = accumulate(map(len, texts), initial=self.offset)
+        starts = accumulate(map(len, texts), initial=0)
         lines: Iterable[int] = count(self.line) if self._is_plain else accumulate(map(_count_lines, texts), initial=self.line)
-        n = 0
-        for text, offset, line in zip(texts, offsets, lines, strict=False):
+        offset, measured, n = self.offset, 0, 0
+        for text, start, line in zip(texts, starts, lines, strict=False):
             if text in _BLANK:
                 continue
             n += 1
             if wanted is None or n in wanted:
+                offset += size_in(self.dialect.encoding, self.data[measured:start])
+                measured = start
                 yield n, Record(line, offset, _without_line_end(text))
+
+    def places(self, wanted: Container[int]) -> dict[int, Record]:
+        """The records that are wanted, by number, with their bytes as they are in the file."""
+        encoding = self.dialect.encoding
+        return {n: record._replace(raw=encoded(record.raw, encoding)) for n, record in self.split(wanted)}
 
     @property
     def _is_plain(self) -> bool:
@@ -163,7 +180,7 @@ class Scanner:
     def _piece(self, data: bytes, records: int) -> Piece:
         self._check_text(data)
         piece = Piece(data, records, self._line, self._offset, self._dialect)
-        self._offset += len(data)
+        self._offset += size_in(self._dialect.encoding, data)
         self._line += _count_lines(data)
         return piece
 
@@ -188,7 +205,7 @@ class Scanner:
             )
         if start.startswith(_BOM):
             self._pending = self._pending[3:]
-            self._offset = 3
+            self._offset = size_in(self._dialect.encoding, _BOM)
 
     def _skip(self, *, is_last: bool) -> bool:
         """Pass over the lines before the header; False while they have not all come."""
@@ -200,7 +217,7 @@ class Scanner:
                 raise SourceError(
                     f"`{self._file}` has {self._line} lines or fewer, and skip={self._dialect.skip_lines} passes over all of them."
                 )
-            self._offset += found.end()
+            self._offset += size_in(self._dialect.encoding, self._pending[: found.end()])
             self._line += 1
             self._pending = self._pending[found.end() :]
             self._to_skip -= 1
@@ -209,7 +226,9 @@ class Scanner:
     def _check_text(self, data: bytes) -> None:
         if b"\0" in data:
             place = self._place(data, data.index(b"\0"))
-            raise SourceError(f"`{self._file}` is binary, or UTF-16: it has a NUL byte at {place}. It has to be text in UTF-8.")
+            raise SourceError(
+                f"`{self._file}` is binary, or UTF-16: it has a NUL byte at {place}. If it is UTF-16, say encoding='utf-16-le'."
+            )
         if data.isascii():
             return
         try:
@@ -218,7 +237,7 @@ class Scanner:
             place = self._place(data, error.start)
             raise SourceError(
                 f"`{self._file}` is not UTF-8: {error.reason} (0x{data[error.start]:02x}) at {place}. "
-                "If it is Western European text, convert it with `iconv -f cp1252 -t utf-8`."
+                'If it is Western European text, as from Excel on Windows, say encoding="cp1252": it is never guessed, since a wrong guess mangles letters in silence.'
             ) from None
 
     def _place(self, data: bytes, position: int) -> str:

@@ -9,21 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from headrace.core.encodings import ENCODINGS, encoding_named
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
 from headrace.core.log_patterns import pattern_problem
+from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
+from headrace.core.sniffing import AUTO
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
-__all__ = ["CSV_DEFAULTS", "JSON_DEFAULTS", "LOGS_DEFAULTS", "csv", "dataset", "dataset_name_problem", "json", "logs", "options_for"]
+__all__ = [
+    "CSV_DEFAULTS",
+    "JSON_DEFAULTS",
+    "LOGS_DEFAULTS",
+    "TYPED_DEFAULTS",
+    "avro",
+    "csv",
+    "dataset",
+    "dataset_name_problem",
+    "json",
+    "logs",
+    "options_for",
+    "parquet",
+]
 
 CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
     "quote": '"',
     "escape": None,
-    "encoding": "utf-8",
+    "encoding": AUTO,
     "names": None,
     "skip": 0,
     "null_words": (),
@@ -31,10 +47,17 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "date_format": None,
     "datetime_format": None,
     "timezone": "UTC",
+    "member": None,
+    "max_ratio": 200,
+}
+
+# Those of them that say how texts are read, for formats that have types of their own.
+TYPED_DEFAULTS: Mapping[str, JSON] = {
+    name: CSV_DEFAULTS[name] for name in ("null_words", "decimal", "date_format", "datetime_format", "timezone")
 }
 
 JSON_DEFAULTS: Mapping[str, JSON] = {
-    key: CSV_DEFAULTS[key] for key in ("encoding", "null_words", "date_format", "datetime_format", "timezone")
+    name: CSV_DEFAULTS[name] for name in ("encoding", "null_words", "date_format", "datetime_format", "timezone", "member", "max_ratio")
 }
 
 LOGS_DEFAULTS: Mapping[str, JSON] = {"pattern": "combined", "skip": 0, **JSON_DEFAULTS, "null_words": None}
@@ -50,6 +73,7 @@ _BY_SUFFIX: Mapping[str, tuple[str, Mapping[str, JSON]]] = {
     ".ndjson": ("json", {}),
     ".json": ("json", {}),
 }
+_TYPED_BY_SUFFIX: Mapping[str, str] = {".parquet": "parquet", ".pq": "parquet", ".avro": "avro"}
 
 
 def csv(
@@ -58,7 +82,7 @@ def csv(
     delimiter: str = ",",
     quote: str | None = '"',
     escape: str | None = None,
-    encoding: str = "utf-8",
+    encoding: str = "auto",
     names: Sequence[str] | None = None,
     skip: int = 0,
     null_words: Sequence[str] = (),
@@ -66,15 +90,25 @@ def csv(
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
     only_new: bool = False,
 ) -> SourceOptions:
-    """A CSV file or many of them, plain or gzip.
+    """A CSV file or many of them, plain or packed with gzip, bzip2, xz, zstd or zip.
+
+    `delimiter="auto"` takes the one sign of `,` `;` tab `|` that splits the first records alike, and refuses a file that leaves a doubt.
+
+    `encoding` is found by itself for UTF-8, and for UTF-16 with a byte order mark; any other is said: "cp1252" for Western European text of
+    Windows.
 
     `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
     `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
     first. A field that is empty or one of `null_words`, and not in quotes, is missing. `decimal` is "." or ",".
     `date_format` and `datetime_format` are strptime's (`%m/%d/%y %H:%M`) where the text is not ISO 8601; times without an offset
     are in `timezone`.
+
+    `member` is the file that is meant in a zip archive of several, by name or by a pattern such as `*.csv`. A packed file that unfolds to more
+    than 64 MiB and `max_ratio` times its size is refused.
 
     With `only_new` each file is taken once, as from a folder that files are dropped into: an interval has those that were written before
     its end and that no earlier interval took. A file that changes is taken again. It needs a contract and the pipeline's `start`.
@@ -88,7 +122,7 @@ def csv(
         "delimiter": delimiter,
         "quote": quote,
         "escape": None if escape == quote else escape,
-        "encoding": _encoding(encoding),
+        "encoding": encoding_named(encoding),
         "names": None if names is None else tuple(names),
         "skip": skip,
         "null_words": tuple(null_words),
@@ -96,6 +130,8 @@ def csv(
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
     }
     problems = [text for text in _csv_problems(said, names) if text]
     if problems:
@@ -106,17 +142,19 @@ def csv(
 def json(
     location: str,
     *,
-    encoding: str = "utf-8",
+    encoding: str = "auto",
     null_words: Sequence[str] = (),
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
     only_new: bool = False,
 ) -> SourceOptions:
-    """A JSON Lines file or many of them, plain or gzip: an object on each line.
+    """A JSON Lines file or many of them, plain or packed: an object on each line.
 
     A field of the contract is found by its alias: a key, or a path such as `customer.addresses[0].city`. A key that is absent, null or one of
-    `null_words` is missing. `date_format`, `datetime_format`, `timezone` and `only_new` are as in `csv`.
+    `null_words` is missing. The other options are as in `csv`.
 
     Raises ConfigurationError listing every option that can't be.
 
@@ -124,15 +162,17 @@ def json(
     'json'
     """
     said: dict[str, JSON] = {
-        "encoding": _encoding(encoding),
+        "encoding": encoding_named(encoding),
         "null_words": tuple(null_words),
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
     }
-    problem = _encoding_problem(said["encoding"])
-    if problem:
-        raise ConfigurationError(f"json({public(location)!r}): {problem}.")
+    problems = [text for text in _incoming_problems(said) if text]
+    if problems:
+        raise ConfigurationError(f"json({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("json", location, {key: value for key, value in said.items() if value != JSON_DEFAULTS[key]}, only_new)
 
 
@@ -141,18 +181,20 @@ def logs(
     *,
     pattern: str = "combined",
     skip: int = 0,
-    encoding: str = "utf-8",
+    encoding: str = "auto",
     null_words: Sequence[str] | None = None,
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
     only_new: bool = False,
 ) -> SourceOptions:
-    """A log file or many of them, plain or gzip: a record on each line.
+    """A log file or many of them, plain or packed: a record on each line.
 
     `pattern` is "combined" or "common" (web servers), "syslog", or a regular expression of RE2 that the whole line has to match, in which
     each named group `(?P<name>…)` is a column. A group that is empty or one of `null_words` is missing; these are `["-"]` and, in web servers'
-    logs, `datetime_format` is that of `17/May/2015:10:05:03 +0000`, unless told. `skip`, `date_format`, `timezone` and `only_new` are as in `csv`.
+    logs, `datetime_format` is that of `17/May/2015:10:05:03 +0000`, unless told. The other options are as in `csv`.
 
     Raises ConfigurationError listing every option that can't be.
 
@@ -162,17 +204,85 @@ def logs(
     said: dict[str, JSON] = {
         "pattern": pattern,
         "skip": skip,
-        "encoding": _encoding(encoding),
+        "encoding": encoding_named(encoding),
         "null_words": None if null_words is None else tuple(null_words),
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
     }
     flaw = pattern_problem(pattern)
-    problems = [f"pattern={pattern!r}: {flaw}" if flaw else "", _encoding_problem(said["encoding"]), _skip_problem(skip)]
+    problems = [f"pattern={pattern!r}: {flaw}" if flaw else "", *_incoming_problems(said), _skip_problem(skip)]
     if any(problems):
         raise ConfigurationError(f"logs({public(location)!r}): " + "; ".join(filter(None, problems)) + ".")
     return SourceOptions("logs", location, {key: value for key, value in said.items() if value != LOGS_DEFAULTS[key]}, only_new)
+
+
+def parquet(
+    location: str,
+    *,
+    null_words: Sequence[str] = (),
+    decimal: str = ".",
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """A Parquet file or many of them.
+
+    Values keep the type that they have in the file where the contract asks for it, and are cast where it asks for another. Columns of texts
+    are read as those of `hr.csv` are: a text that is one of `null_words` is missing, `decimal` is "." or ",", and `date_format` and
+    `datetime_format` are strptime's. Times without a zone are in `timezone`. `only_new` is that of `hr.csv`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> dict(parquet("data/*.parquet", timezone="Europe/London").options)
+    {'timezone': 'Europe/London'}
+    """
+    said: dict[str, JSON] = {
+        "null_words": tuple(null_words),
+        "decimal": decimal,
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    return _typed("parquet", location, said, only_new=only_new)
+
+
+def avro(
+    location: str,
+    *,
+    null_words: Sequence[str] = (),
+    decimal: str = ".",
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    only_new: bool = False,
+) -> SourceOptions:
+    """An Avro object container file or many of them, compressed by any of Avro's codecs.
+
+    Values and columns of texts are read as those of `hr.parquet` are, with the same options.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> avro("data/*.avro", null_words=[""]).format
+    'avro'
+    """
+    said: dict[str, JSON] = {
+        "null_words": tuple(null_words),
+        "decimal": decimal,
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+    }
+    return _typed("avro", location, said, only_new=only_new)
+
+
+def _typed(format: str, location: str, said: Mapping[str, JSON], *, only_new: bool) -> SourceOptions:  # noqa: A002  # the port's word
+    if said["decimal"] not in (".", ","):
+        raise ConfigurationError(f'{format}({public(location)!r}): decimal={said["decimal"]!r} has to be "." or ",".')
+    return SourceOptions(format, location, {key: value for key, value in said.items() if value != TYPED_DEFAULTS[key]}, only_new)
 
 
 def dataset(name: str, *, parts: str | Sequence[str] | None = None, every: str | None = None) -> SourceOptions:
@@ -217,11 +327,15 @@ def options_for(location: str) -> SourceOptions:
     >>> options_for("shop/{start:%Y-%m-%d}.csv.gz").format
     'csv'
     """
-    bare = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower().removesuffix(".gz")
+    plain = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower()
+    bare = unpacked_name(plain)
     for suffix, (format_, options) in _BY_SUFFIX.items():
         if bare.endswith(suffix):
             return SourceOptions(format_, location, options)
-    known = ", ".join(f"{suffix}, {suffix}.gz" for suffix in _BY_SUFFIX)
+    for suffix, format_ in _TYPED_BY_SUFFIX.items():
+        if plain.endswith(suffix):
+            return SourceOptions(format_, location, {})
+    known = f"{', '.join(_BY_SUFFIX)} (perhaps with {', '.join(PACKED[:-1])} or {PACKED[-1]} behind it), {', '.join(_TYPED_BY_SUFFIX)}"
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
@@ -233,11 +347,13 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
     delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
     signs = [sign for sign in (delimiter, quote, escape) if sign is not None]
     return [
-        "" if _is_sign(delimiter) else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit",
+        ""
+        if delimiter == AUTO or _is_sign(delimiter)
+        else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit, or {AUTO!r}",
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
-        _encoding_problem(said["encoding"]),
+        *_incoming_problems(said),
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
         _skip_problem(skip),
         ""
@@ -246,16 +362,24 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
     ]
 
 
-def _encoding(encoding: str) -> str:
-    return encoding.lower().replace("_", "-").replace("utf8", "utf-8")
-
-
-def _encoding_problem(encoding: JSON) -> str:
-    return "" if encoding == "utf-8" else f"encoding={encoding!r} is not read yet, only utf-8: convert the file with iconv"
+def _incoming_problems(said: Mapping[str, JSON]) -> list[str]:
+    """What can't be of the options that every format of texts has."""
+    encoding, member, max_ratio = said["encoding"], said["member"], said["max_ratio"]
+    return [
+        ""
+        if encoding in (AUTO, *ENCODINGS)
+        else f"encoding={encoding!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
+        "" if member is None or (isinstance(member, str) and member) else f"member={member!r} has to be the name of a file",
+        "" if _is_count(max_ratio, 2) else f"max_ratio={max_ratio!r} has to be a whole number, 2 or more",
+    ]
 
 
 def _skip_problem(skip: JSON) -> str:
     return "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more"
+
+
+def _is_count(value: JSON, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_sign(value: JSON) -> bool:

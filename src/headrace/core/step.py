@@ -89,13 +89,17 @@ class Policy:
 class SourceOptions:
     """Where a source lies and how it is read: `format` is a flavour of `backends/sources`.
 
-    With `only_new` an interval takes the files that no interval before it took.
+    With `only_new` an interval takes the files that no interval before it took. A location that ends in a slash is about all files below.
     """
 
     format: str
     location: str
     options: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     only_new: bool = False
+
+    def __post_init__(self) -> None:
+        if self.location.endswith("/"):
+            object.__setattr__(self, "location", f"{self.location}**/*")
 
     @property
     def is_by_interval(self) -> bool:

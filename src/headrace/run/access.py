@@ -26,6 +26,7 @@ __all__ = [
     "lake_access",
     "plain_access",
     "plain_source_access",
+    "plain_way_in",
     "source_access",
 ]
 
@@ -60,11 +61,22 @@ def access_by_settings(config: Config, connection: Connection | None) -> Access:
 
 
 def plain_access(config: Config) -> dict[str, JSON]:
-    """The same without secrets, for a process that has not opened the pipeline; empty for a folder."""
+    """The same without secrets, for a process that has not opened the pipeline; empty for a folder.
+
+    It may run elsewhere: unless the settings name a folder for local copies, it has its own.
+    """
     if is_folder(config.lake_uri):
         return {}
-    told = {name: value for name in _PLAIN if (value := config.values[name].value) is not None}
-    return {**told, "cache": str(_cache(told.get("cache"), config.folder))}
+    told: dict[str, JSON] = {name: value for name in _PLAIN if (value := config.values[name].value) is not None}
+    if told.get("cache"):
+        told["cache"] = str(_cache(told["cache"], config.folder))
+    return told
+
+
+def plain_way_in(config: Config) -> dict[str, str]:
+    """Whom to ask for buckets, and with which connection, of what is set: the names and values of settings, without secrets."""
+    found = {name: config.values[name].value for name in ("connection", *_OF_A_SOURCE)}
+    return {name: str(value) for name, value in found.items() if value}
 
 
 def is_reached_as_lake(config: Config, location: str) -> bool:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -33,6 +32,7 @@ from headrace.run.execute import execute_step
 from headrace.run.loading import load_pipeline
 from headrace.run.redaction import tell_crashes_redacted
 from headrace.run.session import Session, open_lake_at
+from headrace.steps.boundary import user_traceback
 
 __all__ = ["execute_in_child"]
 
@@ -87,8 +87,8 @@ def main() -> None:
     try:
         answer: dict[str, JSON] = {"receipt": _carry_out(task).as_json()}
     except Exception as error:  # noqa: BLE001  # it is told to the parent, whatever it is
-        theirs = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ is not None else ""
-        answer = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error), "traceback": theirs}
+        told: dict[str, JSON] = {"error": type(error).__name__, "message": str(error), "is_transient": is_transient(error)}
+        answer = {**told, "traceback": user_traceback(error) if error.__cause__ is not None else ""}
     with os.fdopen(answer_to, "w") as out:
         out.write(json.dumps(answer))
 

@@ -25,7 +25,7 @@ from headrace.lake.chain import Decision
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered, gather, row_paths
-from headrace.run.intake import past_of
+from headrace.run.intake import mended_until, past_of
 from headrace.run.promotion import judge_promotion
 from headrace.run.publishing import publish
 from headrace.run.redaction import redacted
@@ -41,13 +41,13 @@ from headrace.steps.predictions import make_predictions
 from headrace.steps.sources import commit_refused, make_of_new, make_source, raw_digest
 from headrace.steps.tables import make_table
 
-__all__ = ["execute_step", "receipt_of"]
+__all__ = ["Job", "Worked", "Worker", "content_of", "execute_step", "receipt_of"]
 
 Worked = tuple[Content, Mapping[str, JSON]]
 
 
 @dataclass
-class _Job:
+class Job:
     """One step of one interval, and what happened to it so far."""
 
     session: Session
@@ -59,31 +59,34 @@ class _Job:
     why: str = ""
     made: Made | None = None
     nonce: str = ""
+    base: int = 0
     notes: tuple[str, ...] = ()
 
 
-def execute_step(session: Session, step_name: str, interval: Interval, *, is_forced: bool = False) -> Receipt:
+def execute_step(session: Session, step_name: str, interval: Interval, *, is_forced: bool = False, worker: Worker | None = None) -> Receipt:
     """Make a step's output for an interval exist, unless it does: computed, copied from the interval before, or adopted.
 
     Raises what the step raises: headrace's own errors, or StepError around the user's. Nothing is committed then, but for the
     quarantine of a source that was refused (dataset `<source>.refused`). What is published is copied after the commit, also of one
-    that stood already; when that fails, the commit stands and the error says so.
+    that stood already; when that fails, the commit stands and the error says so. A `worker` makes it in another way than the step's own;
+    when that is refused, what was refused before stays as it is.
     """
     started = time.perf_counter()
     step = session.graph.step(step_name)
     if isinstance(step, Promotion):
         return judge_promotion(session, step, interval)
-    job = _Job(session, step, interval, session.recipe(step, interval), is_forced)
+    job = Job(session, step, interval, session.recipe(step, interval), is_forced)
     if isinstance(step, Predictions) and session.decisions.champion_as_of(step.model, interval.end) is None:
         why = f"no model of `{step.model}` was promoted for {interval.label}"
         return Receipt(step.name, step.kind, interval, "skipped", why)
-    worker = _WORKERS[type(step)]
+    work = worker or _WORKERS[type(step)]
     log = session.log(step.name)
     try:
         with session.lake.store.lease():
-            manifest = log.commit(interval, lambda attempt, current: _worked(worker, job, attempt, current))
+            manifest = log.commit(interval, lambda attempt, current: _worked(work, job, attempt, current))
     except TooManyRejectedError as error:
-        commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error)
+        if worker is None:
+            commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error, after=job.base)
         raise
     if job.state != "cached" and manifest.nonce != job.nonce:
         job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()
@@ -120,12 +123,12 @@ def receipt_of(session: Session, step: Step, manifest: Manifest) -> Receipt:
 # ---------------------------------------------------------------- one worker a kind: an attempt and the current manifest in, a content out
 
 
-def _worked(worker: _Worker, job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
-    job.nonce = attempt.nonce
+def _worked(worker: Worker, job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    job.nonce, job.base = attempt.nonce, attempt.base
     return worker(job, attempt, current)
 
 
-def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+def _source(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session, step = job.session, job.step
     assert isinstance(step, Source)
     if step.options.is_dataset:
@@ -150,9 +153,10 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
         now=session.clock(),
         landed=_landed(job, current),
         known=None if step.name in session.experiment else _known(job, current, before),
+        mended=mended_until(session, step, current, before),
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
-    worked = _content(job, made, fingerprint, None)
+    worked = content_of(job, made, fingerprint, None)
     if "read_again_from_version" in made.origin:
         job.why = "its declaration changed; read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
@@ -164,7 +168,7 @@ def _source(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | N
     return worked
 
 
-def _only_new(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
+def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session = job.session
     past = past_of(session, step, job.interval)
     made = make_of_new(
@@ -172,7 +176,7 @@ def _only_new(job: _Job, step: Source, attempt: Attempt, current: Manifest | Non
     )
     taken = digest_of(sorted(origin_marks(made.origin).items()))
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made), "taken": taken})
-    worked = _content(job, made, fingerprint, None)
+    worked = content_of(job, made, fingerprint, None)
     job.why = intake_in_words(made.origin) if past.own is None else "read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
         job.state, job.why = "cached", "the files hold the same bytes"
@@ -180,7 +184,7 @@ def _only_new(job: _Job, step: Source, attempt: Attempt, current: Manifest | Non
     return worked
 
 
-def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
+def _dataset(job: Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session = job.session
     upstream = gather_upstream(session, step, job.interval)
 
@@ -198,7 +202,7 @@ def _dataset(job: _Job, step: Source, attempt: Attempt, current: Manifest | None
     return _unless_equal(job, attempt, current, Gathered({"rows": upstream.ref}, {}, {}), make, fingerprint=fingerprint)
 
 
-def _landed(job: _Job, current: Manifest | None) -> Bronze | None:
+def _landed(job: Job, current: Manifest | None) -> Bronze | None:
     """What landed for the interval, where its source was declared in another way since: the bytes need not be fetched again."""
     found = _known(job, current, None)
     if found is None or found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
@@ -210,7 +214,7 @@ def _landed(job: _Job, current: Manifest | None) -> Bronze | None:
     return found
 
 
-def _known(job: _Job, current: Manifest | None, before: Manifest | None) -> Bronze | None:
+def _known(job: Job, current: Manifest | None, before: Manifest | None) -> Bronze | None:
     """What is in the lake of the files of this interval, or of a snapshot's before it; to be asked of their origin anew where it is forced."""
     assert isinstance(job.step, Source)
     newest = current if current is not None and current.kind == "data" else None if job.step.options.is_by_interval else before
@@ -220,7 +224,7 @@ def _known(job: _Job, current: Manifest | None, before: Manifest | None) -> Bron
     return Bronze(newest, lambda files: lake.paths_of(newest, files))
 
 
-def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+def _table(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session, step = job.session, job.step
     assert isinstance(step, Table)
     inputs = gather(session, step, job.interval)
@@ -239,7 +243,7 @@ def _table(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | No
     return _unless_equal(job, attempt, current, inputs, make)
 
 
-def _model(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+def _model(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session, step = job.session, job.step
     assert isinstance(step, TrainedModel)
     inputs = gather(session, step, job.interval)
@@ -264,7 +268,7 @@ def _model(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | No
     return _unless_equal(job, attempt, current, inputs, make)
 
 
-def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+def _predictions(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session, step = job.session, job.step
     assert isinstance(step, Predictions)
     decision = session.decisions.champion_as_of(step.model, job.interval.end)
@@ -292,8 +296,8 @@ def _predictions(job: _Job, attempt: Attempt, current: Manifest | None) -> Worke
     return replace(content, fingerprint_parts={**content.fingerprint_parts, "champion": decision.digest}), receipt
 
 
-_Worker = Callable[[_Job, Attempt, Manifest | None], Worked | None]
-_WORKERS: Mapping[type[Step], _Worker] = {
+Worker = Callable[[Job, Attempt, Manifest | None], Worked | None]
+_WORKERS: Mapping[type[Step], Worker] = {
     Source: _source,
     Table: _table,
     TrainedModel: _model,
@@ -319,7 +323,7 @@ def split_of(session: Session, step: TrainedModel) -> Split | None:
 
 
 def _unless_equal(
-    job: _Job, attempt: Attempt, current: Manifest | None, inputs: Gathered, make: Callable[[str], Made], *, fingerprint: str | None = None
+    job: Job, attempt: Attempt, current: Manifest | None, inputs: Gathered, make: Callable[[str], Made], *, fingerprint: str | None = None
 ) -> Worked | None:
     fingerprint = fingerprint or job.recipe.fingerprint(inputs.digests())
     if not job.is_forced:
@@ -333,14 +337,14 @@ def _unless_equal(
             except VanishedError:
                 attempt.discard()
     made = make(fingerprint)
-    worked = _content(job, made, fingerprint, inputs)
+    worked = content_of(job, made, fingerprint, inputs)
     if job.is_forced and current is not None and current.kind == "data" and current.content.digest == worked[0].digest:
         job.state, job.why = "cached", f"forced, and equal to version {current.version}"
         return None
     return worked
 
 
-def _copied(job: _Job, attempt: Attempt, before: Manifest, why: str, inputs: Gathered | None = None) -> Worked:
+def _copied(job: Job, attempt: Attempt, before: Manifest, why: str, inputs: Gathered | None = None) -> Worked:
     """The commit of an earlier interval again, its files copied and nothing computed."""
     job.state, job.why = "copied", why
     for part in before.content.parts:
@@ -353,7 +357,7 @@ def _copied(job: _Job, attempt: Attempt, before: Manifest, why: str, inputs: Gat
     return replace(before.content, parts=parts, inputs=refs), _receipt(taken, copied_from=before.interval.label)
 
 
-def _content(job: _Job, made: Made, fingerprint: str, inputs: Gathered | None) -> Worked:
+def content_of(job: Job, made: Made, fingerprint: str, inputs: Gathered | None) -> Worked:
     code = job.session.code(job.step)
     unseen = tuple(f"changes can't be seen in {what}" for what in code.opaque) if code else ()
     job.state, job.made, job.notes = "made", made, (*made.notes, *made.remarks, *unseen)

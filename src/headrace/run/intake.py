@@ -1,4 +1,4 @@
-"""What is known of a source that takes each file once, before it takes those of an interval: what earlier intervals took, and what this one did.
+"""What is known of a source before its files are taken: what earlier intervals took, where each is taken once, and what people mended.
 
 The invariant: what an interval takes is decided by its first commit that holds data. Whoever makes it again makes it of the same files,
 and whoever makes the next one starts from what that commit says; so two that run at once, or one that was killed, change nothing.
@@ -16,8 +16,9 @@ from headrace.lake.log import DatasetLog
 from headrace.run.session import Session
 from headrace.steps.intake import TAKEN, Past
 from headrace.steps.landing import Bronze, marks_of
+from headrace.steps.mending import MENDS, Mended, mended_by
 
-__all__ = ["past_of"]
+__all__ = ["mended_until", "past_of"]
 
 
 def past_of(session: Session, step: Source, interval: Interval) -> Past:
@@ -31,6 +32,14 @@ def past_of(session: Session, step: Source, interval: Interval) -> Past:
     taken = _until(session.lake, log, previous) if previous is not None else _at_the_beginning(session.lake, log, interval)
     bronze = None if own is None else Bronze(own, lambda files: session.lake.paths_of(own, files))
     return Past(taken, bronze)
+
+
+def mended_until(session: Session, step: Source, current: Manifest | None, before: Manifest | None) -> Mended:
+    """The mended files of an interval, which hold as long as the bytes that they mend; those of a snapshot are of the one before as well."""
+    newest = current if current is not None and current.kind == "data" else None if step.options.is_by_interval else before
+    if newest is None or newest.content.part(MENDS) is None:
+        return Mended()
+    return mended_by(Bronze(newest, lambda files: session.lake.paths_of(newest, files)))
 
 
 def _until(lake: Lake, log: DatasetLog, interval: Interval) -> frozenset[Known]:

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from headrace.config import Config
+from headrace.config import Config, Value
 from headrace.core.errors import ConfigurationError, UnknownNameError
 from headrace.core.graph import Graph
 from headrace.core.iam import LARGEST, Grant, KmsKey, Policy, Verb, literal, partition_of, policy_of
 from headrace.core.location import shape_of, stem_of
+from headrace.core.published import SUCCESS
 from headrace.core.redaction import masked
-from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel
+from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel, published_to
 from headrace.lake.layout import LAKE_KEY, LAYERS, chain_prefix, champion_prefix, data_prefix, log_prefix
+from headrace.run.access import flavour_of
 from headrace.run.record import RUNS
 
 __all__ = ["PURPOSES", "Asked", "Permissions", "Purpose", "permissions"]
@@ -29,8 +31,8 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 _READ: frozenset[Verb] = frozenset({"list", "read"})
 _ENTRY: frozenset[Verb] = frozenset({"list", "read", "enter"})
 _DATA: frozenset[Verb] = frozenset({"list", "read", "write"})
-_REPORTS: frozenset[Verb] = frozenset({"list", "write"})  # whether there is one is looked up; it is never read
-_KEPT: frozenset[Verb] = frozenset({"write"})  # for people: no step reads it
+_SHOWN: frozenset[Verb] = frozenset({"list", "write"})  # for others: no step reads it
+_KEPT: frozenset[Verb] = frozenset({"write"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def permissions(graph: Graph, config: Config, asked: Asked) -> tuple[Permissions
     """
     writer = _writer(config, asked)
     return (
-        writer.written("steps", f"for the steps of `{graph.name}`", _steps(graph, writer.lake)[asked.wide :], tuple(_notes(graph))),
+        writer.written(
+            "steps", f"for the steps of `{graph.name}`", _steps(graph, config, writer.lake)[asked.wide :], tuple(_notes(graph, config))
+        ),
         writer.written("collector", f"for `headrace gc`, which is about all pipelines in {config.lake_uri}", _collector(writer.lake)),
         _endpoint(graph, writer),
         _readers(graph, writer, asked.reads),
@@ -122,8 +126,8 @@ class _Lake:
     root: str
 
     def grant(self, path: str, verbs: frozenset[Verb]) -> Grant:
-        """Something of the lake: a prefix of keys (all that begins so is meant), or one key."""
-        return Grant(self.bucket, literal(self.root) + path + ("*" if path.endswith("/") else ""), verbs)
+        """Something of the lake: what a text that ends in `/` or `.` begins, or one key."""
+        return Grant(self.bucket, literal(self.root) + path + ("*" if path.endswith(("/", ".")) else ""), verbs)
 
     def readable(self, *paths: str) -> tuple[Grant, ...]:
         return tuple(self.grant(path, _READ) for path in paths)
@@ -176,7 +180,7 @@ def _setting(config: Config, name: str) -> str | None:
 # ---------------------------------------------------------------- steps
 
 
-def _steps(graph: Graph, lake: _Lake) -> list[_Form]:
+def _steps(graph: Graph, config: Config, lake: _Lake) -> list[_Form]:
     """From the narrowest form to the shortest."""
     own = dict(_own(graph))
     whole: dict[str, frozenset[Verb]] = {}
@@ -184,19 +188,22 @@ def _steps(graph: Graph, lake: _Lake) -> list[_Form]:
         whole[_shortened(path)] = whole.get(_shortened(path), frozenset()) | verbs
     others = list(_of_others(graph))
     wider = list(dict.fromkeys(_shortened(path) for path in others))
-    sources = tuple(grant for source in graph.steps.values() if isinstance(source, Source) for grant in _source(source))
+    sources = tuple(grant for source in _sources(graph) if not _stranger(source, config) for grant in _source(source))
+    places = {step.name: place for step in graph.steps.values() if (place := published_to(step)) is not None}
+    named = tuple(grant for name, place in places.items() for grant in _published(place, f"{graph.name}/{name}"))
+    shelves = tuple(grant for place in dict.fromkeys(places.values()) for grant in _published(place, graph.name))
 
-    def form(own: Mapping[str, frozenset[Verb]], read: Sequence[str], sources: tuple[Grant, ...], widened: str = "") -> _Form:
+    def form(own: Mapping[str, frozenset[Verb]], read: Sequence[str], others: tuple[Grant, ...], widened: str = "") -> _Form:
         mine = [lake.grant(path, verbs) for path, verbs in own.items()]
-        return _Form((lake.grant(LAKE_KEY, _ENTRY), *mine, *lake.readable(*read), *sources), widened)
+        return _Form((lake.grant(LAKE_KEY, _ENTRY), *mine, *lake.readable(*read), *others), widened)
 
     said = f"the folders of pipeline `{graph.name}` as a whole, and not each dataset by its name"
     more = f"{said}; those of the pipelines that it reads"
     return [
-        form(own, others, sources),
-        form(whole, others, sources, said),
-        form(whole, wider, sources, more),
-        form(whole, wider, tuple(_gathered(sources)), f"{more}; one folder of each bucket with sources"),
+        form(own, others, (*named, *sources)),
+        form(whole, others, (*shelves, *sources), said),
+        form(whole, wider, (*shelves, *sources), more),
+        form(whole, wider, (*shelves, *_gathered(sources)), f"{more}; one folder of each bucket with sources"),
     ]
 
 
@@ -205,28 +212,34 @@ def _own(graph: Graph) -> Iterator[tuple[str, frozenset[Verb]]]:
     name = graph.name
     yield log_prefix(name, RUNS), _ENTRY
     for step in graph.steps.values():
-        files = tuple(_files(step))
-        yield from ((log_prefix(name, dataset), _ENTRY) for dataset in dict.fromkeys(dataset for dataset, _, _ in files))
-        yield from ((data_prefix(layer, name, dataset), verbs) for dataset, layer, verbs in files)
+        if not isinstance(step, Promotion):
+            yield from ((path, _ENTRY) for path in _with_beside(log_prefix(name, step.name)))
+            yield from _files(name, step)
         if isinstance(step, TrainedModel):
             yield chain_prefix(name, step.name), _ENTRY
             yield champion_prefix(name, step.name), _DATA
-    yield f"reports/{name}/", _REPORTS
+    yield f"reports/{name}/", _SHOWN
 
 
-def _files(step: Step) -> Iterator[tuple[str, str, frozenset[Verb]]]:
-    """The datasets that a step commits to, and the layers that their files lie in.
+def _files(pipeline: str, step: Step) -> Iterator[tuple[str, frozenset[Verb]]]:
+    """Where the files of a step lie.
 
-    A source is part of an experiment only where it is made again, from its origin: what lands then is not read again.
+    A source is part of an experiment where it is made again, from its origin: what lands then is not read again, but for a snapshot's, of
+    which the interval after it may have a copy.
     """
-    if isinstance(step, Promotion):
-        return
-    names = (step.name, f"{step.name}.experiment")
-    yield from ((name, _rows_in(step), _DATA) for name in names)
+    yield from ((path, _DATA) for path in _with_beside(data_prefix(_rows_in(step), pipeline, step.name)))
     if isinstance(step, Source) and not step.options.is_dataset:
-        yield from ((name, "bronze", _DATA if name == step.name else _KEPT) for name in names)
-        yield from ((name, "quarantine", _DATA) for name in names)
-        yield from ((f"{name}.refused", "quarantine", _KEPT) for name in names)
+        bronze, beside = _with_beside(data_prefix("bronze", pipeline, step.name))
+        yield bronze, _DATA
+        yield beside, _KEPT if step.options.is_by_interval or step.options.only_new else _DATA
+        names = (step.name, f"{step.name}.experiment")
+        yield from ((data_prefix("quarantine", pipeline, name), _DATA) for name in names)
+        yield from ((data_prefix("quarantine", pipeline, f"{name}.refused"), _KEPT) for name in names)
+
+
+def _with_beside(folder: str) -> tuple[str, str]:
+    """The folder of a dataset, and what is beside it under its name: of experiments and refusals. No step's name has a dot."""
+    return folder, f"{folder[:-1]}."
 
 
 def _rows_in(step: Step) -> str:
@@ -252,18 +265,41 @@ def _shortened(path: str) -> str:
     return "/".join(path.split("/")[:2]) + "/"
 
 
+def _published(place: str, folder: str) -> Iterator[Grant]:
+    """What is copied beside the lake: of it all, only the mark of an interval is read again, which says what the copy is of."""
+    if flavour_of(place) != "s3":
+        return
+    bucket, _, root = place.partition("://")[2].partition("/")
+    under = "/".join(part for part in (literal(root.strip("/")), folder) if part)
+    yield Grant(bucket, f"{under}/*", _SHOWN)
+    yield Grant(bucket, f"{under}/*/{SUCCESS}", frozenset({"read"}))
+
+
+def _sources(graph: Graph) -> Iterator[Source]:
+    """The sources that are files."""
+    return (step for step in graph.steps.values() if isinstance(step, Source) and not step.options.is_dataset)
+
+
 def _source(source: Source) -> Iterator[Grant]:
     """A source on S3: its files are got, and found by listing; one that is named whole is only asked for."""
-    scheme, is_uri, rest = source.options.location.partition("://")
-    if source.options.is_dataset or not is_uri or scheme != "s3":
+    if flavour_of(source.options.location) != "s3":
         return
-    bucket, _, key = rest.partition("/")
+    bucket, _, key = source.options.location.partition("://")[2].partition("/")
     shape, stem = shape_of(key), stem_of(key)
     if shape.endswith("/") or not shape:
         shape += "*"
     folder = stem if stem == key and not shape.endswith("*") else f"{stem.rpartition('/')[0]}/*".removeprefix("/")
     yield Grant(bucket, shape.replace("$", "${$}"), frozenset({"read"}))
     yield Grant(bucket, folder.replace("$", "${$}"), frozenset({"list"}))
+
+
+def _stranger(source: Source, config: Config) -> str:
+    """By whom a source is reached, in words, where that is not who reaches the lake; empty where it is."""
+    ways_in: Mapping[str, Value] = config.ways_in.get(source.name) or config.ways_in.get(source.name.lower()) or {}
+    own = ways_in.get("connection")
+    if own is not None and own.value != config.values["connection"].value:
+        return f"by the connection `{own.value}`"
+    return "at an endpoint of its own" if "endpoint" in ways_in else ""
 
 
 def _gathered(grants: Sequence[Grant]) -> Iterator[Grant]:
@@ -278,15 +314,26 @@ def _gathered(grants: Sequence[Grant]) -> Iterator[Grant]:
         yield Grant(bucket, "".join(f"{name}/" for name in shared) + "*", _READ)
 
 
-def _notes(graph: Graph) -> Iterator[str]:
-    """Sources that a policy says nothing of, or more than one would think."""
+def _notes(graph: Graph, config: Config) -> Iterator[str]:
+    """What a policy says nothing of, or more than one would think."""
+    for source in _sources(graph):
+        stranger, location = _stranger(source, config), masked(source.options.location)
+        if flavour_of(source.options.location) != "s3":
+            yield f"source `{source.name}` is not on S3 (`{location}`): nothing is allowed for it."
+        elif stranger:
+            yield f"source `{source.name}` is reached {stranger}, so nothing is allowed for it here. Whoever that is needs {_told(source)}."
+        elif any(grant.pattern == "*" for grant in _source(source)):
+            yield f"source `{source.name}` is at the root of its bucket, so all keys of that bucket may be listed."
     for step in graph.steps.values():
-        if not isinstance(step, Source) or step.options.is_dataset:
-            continue
-        if not step.options.location.startswith("s3://"):
-            yield f"source `{step.name}` is not on S3 (`{masked(step.options.location)}`): nothing is allowed for it."
-        elif any(grant.pattern == "*" for grant in _source(step)):
-            yield f"source `{step.name}` is at the root of its bucket, so all keys of that bucket may be listed."
+        place = published_to(step)
+        if place is not None and flavour_of(place) != "s3":
+            yield f"`{step.name}` is published in `{masked(place)}`, which is not on S3: nothing is allowed for it."
+
+
+def _told(source: Source) -> str:
+    """What reaching a source needs, in words."""
+    read, listed = _source(source)
+    return f"s3:GetObject on `{read.bucket}/{read.pattern}`, and s3:ListBucket on `{listed.bucket}` for the prefix `{listed.pattern}`"
 
 
 # ---------------------------------------------------------------- who else comes

@@ -16,8 +16,9 @@ from headrace.core.errors import HeadraceError
 from headrace.core.interval import Interval, format_duration
 from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON
+from headrace.core.quarantine import encoding_of
 from headrace.core.receipt import Receipt
-from headrace.core.step import Source, Table, TrainedModel
+from headrace.core.step import Table, TrainedModel
 from headrace.report.data import (
     GateLine,
     Likeness,
@@ -31,6 +32,7 @@ from headrace.report.data import (
 )
 from headrace.run.drawing import drawing_of
 from headrace.run.promotion import sides_of
+from headrace.run.quarantined import masked_in
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.steps.splits import likeness
@@ -95,18 +97,8 @@ def _quarantines(session: Session, receipts: Sequence[Receipt]) -> Iterator[Quar
             rows_quarantined=sum(r.rows_quarantined for r, _ in found),
             reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
             samples=tuple(_samples(session, found[-1][1])),
-            masked=tuple(n for n in session.config.names("mask") if n in _columns(session, name, found[-1][1])),
+            masked=masked_in(session, name, found[-1][1]),
         )
-
-
-def _columns(session: Session, source: str, manifest: Manifest) -> set[str]:
-    """What a source's columns are called, in its files and from there on."""
-    step = session.graph.steps[source]
-    names = {column.name for column in manifest.content.columns}
-    if isinstance(step, Source) and step.contract:
-        names.update(alias for field in step.contract.fields for alias in (field.name, field.alias))
-    undeclared = manifest.content.details.get("undeclared")
-    return names | {str(n) for n in undeclared} if isinstance(undeclared, Sequence) else names
 
 
 def _samples(session: Session, manifest: Manifest) -> Iterator[QuarantinedRecord]:
@@ -114,7 +106,7 @@ def _samples(session: Session, manifest: Manifest) -> Iterator[QuarantinedRecord
         return
     relation = cast(Any, session.engine.read(session.lake.read_paths(manifest, "quarantine"), "duckdb"))
     for file, line, columns, reasons, raw in relation.select("file, line, columns, reasons, raw").limit(_SAMPLES).fetchall():
-        shown = bytes(raw or b"").decode("utf-8", "replace")
+        shown = bytes(raw or b"").decode(encoding_of(manifest.content.details, file), "replace")
         yield QuarantinedRecord(file, int(line or 0), tuple(columns or ()), tuple(reasons or ()), shown)
 
 

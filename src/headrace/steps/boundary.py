@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headrace.core.errors import DataError, HeadraceError, StepError
+from headrace.core.errors import DataError, HeadraceError, LakeError, SourceError, StepError, TransientError
 from headrace.core.interval import Interval
 
 __all__ = ["call_user", "user_traceback"]
@@ -41,13 +41,19 @@ def call_user(step_name: str, interval: Interval, function: Callable[..., object
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of what a user's code raised, without headrace's own frames above it; empty for an error that is headrace's own."""
+    """The traceback of what a user's code raised, without headrace's own frames above it; empty for an error that is headrace's own.
+
+    So it is for what a library answered to headrace alone about a lake or a source: the message says it, and an answer of a server may
+    hold what nobody should see, such as the access key.
+    """
     theirs = error.__cause__ if isinstance(error, HeadraceError) else error
     if theirs is None or isinstance(theirs, HeadraceError):
         return ""
     trace = theirs.__traceback__
     while trace is not None and trace.tb_next is not None and _OWN in trace.tb_frame.f_code.co_filename:
         trace = trace.tb_next
+    if isinstance(error, LakeError | SourceError | TransientError) and trace is not None and _OWN in trace.tb_frame.f_code.co_filename:
+        return ""
     return "".join(traceback.format_exception(type(theirs), theirs, trace)).rstrip()
 
 

@@ -26,18 +26,23 @@ from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
-from headrace.steps.intake import Past, take_again, take_new, taken_part, told_files
+from headrace.steps.intake import TAKEN, Past, take_again, take_new, taken_part, told_files
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
+from headrace.steps.mending import MENDS, Mended, mend, mended_by, mends_part
 
 __all__ = [
     "commit_refused",
+    "make_of_landed",
     "make_of_new",
     "make_source",
     "nearest",
     "raw_digest",
     "resolve",
 ]
+
+
+_UNMENDED = Mended()
 
 
 class _RefusedError(TooManyRejectedError):
@@ -59,6 +64,7 @@ def make_source(
     now: datetime,
     landed: Bronze | None = None,
     known: Bronze | None = None,
+    mended: Mended = _UNMENDED,
 ) -> Made:
     """Land a source's files of an interval and read them.
 
@@ -70,13 +76,37 @@ def make_source(
         files = origin.find(resolve(location, interval))
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
             again = land_again(landed, attempt, format, step.options.options)
-            return replace(_read(step, again, attempt, format), origin=_told_again(landed.manifest))
+            made = _read(step, again, attempt, format, mended)
+            return replace(made, origin={**_told_again(landed.manifest), **made.origin})
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
         landings = land(files, attempt, origin, format, step.options.options, known=known)
         check_unchanged(origin, resolve(location, interval), files)
-        made = _read(step, [landing.landed for landing in landings], attempt, format)
-        return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known)})
+        made = _read(step, [landing.landed for landing in landings], attempt, format, mended)
+        return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **made.origin})
+
+
+def make_of_landed(
+    step: Source,
+    interval: Interval,
+    *,
+    attempt: Attempt,
+    format: SourceFormat,  # noqa: A002  # the port's word
+    landed: Bronze,
+    mended: Mended,
+) -> Made:
+    """The same of the bytes that an earlier commit has, whatever is at the origin now, and of files that were mended since.
+
+    What it says of files that are taken once is copied from there.
+    """
+    with _named(step, interval):
+        made = _read(step, land_again(landed, attempt, format, step.options.options), attempt, format, mended)
+        taken = landed.manifest.content.part(TAKEN)
+        for file in taken.files if taken else ():
+            attempt.copy(file, TAKEN, layer="bronze")
+        parts = (*made.parts, *((attempt.part(TAKEN, "bronze"),) if taken else ()))
+        before = landed.manifest.receipt.get("origin")
+        return replace(made, parts=parts, origin={**(before if isinstance(before, Mapping) else {}), **made.origin})
 
 
 def make_of_new(
@@ -88,9 +118,11 @@ def make_of_new(
     format: SourceFormat,  # noqa: A002  # the port's word
     now: datetime,
     past: Past,
+    mended: Mended | None = None,
 ) -> Made:
     """The same for a source that takes each file once: of what is new, or of what an earlier commit of the interval took. Nothing new is no error."""
     with _named(step, interval):
+        mended = mended or (_UNMENDED if past.own is None else mended_by(past.own))
         intake = (
             take_again(step, past.own, attempt, origin, format) if past.own else take_new(step, interval, past, attempt, origin, format)
         )
@@ -98,9 +130,10 @@ def make_of_new(
             raise SourceError(
                 f'{_nothing_found(step, interval, origin, step.options.location)} If it is, and is only empty yet, declare missing="empty".'
             )
-        made = _read(step, intake.landed, attempt, format)
-        told = {"taken_at": now.isoformat(), **intake.origin}
-        return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=intake.remarks)
+        made = _read(step, intake.landed, attempt, format, mended)
+        told = {"taken_at": now.isoformat(), **intake.origin, **made.origin}
+        remarks = (*made.remarks, *intake.remarks)
+        return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=remarks)
 
 
 def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> Interval | None:
@@ -113,13 +146,16 @@ def nearest(location: str, origin: Origin, interval: Interval, grid: Grid) -> In
 
 
 def raw_digest(made: Made) -> str:
-    """A digest of the raw files: their names and bytes, in order."""
-    files = [file for part in made.parts if part.name == "raw" for file in part.files]
+    """A digest of the raw files: their names and bytes, in order; and of what was mended in them."""
+    files = [file for part in made.parts if part.name in ("raw", MENDS) for file in part.files]
     return digest_of([[file.name, file.sha256] for file in files])
 
 
-def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError) -> Manifest | None:
-    """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep."""
+def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError, *, after: int = 0) -> Manifest | None:
+    """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep.
+
+    `after` is the source's own version that was the newest then (0 for none): a later one was not refused.
+    """
     quarantine = error.quarantine if isinstance(error, _RefusedError) else None
     if not isinstance(error, _RefusedError) or quarantine is None:
         return None
@@ -128,7 +164,7 @@ def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedEr
         shutil.copyfile(quarantine, attempt.file("quarantine", layer="quarantine"))
         part = attempt.part("quarantine", "quarantine", rows=error.result.rows_quarantined)
         content = Content("data", "source", (part,), {"quarantine": QUARANTINE}, fingerprint=part.files[0].sha256, details=error.details)
-        return content, {}
+        return content, {"after_version": after}
 
     return log.commit(interval, work)
 
@@ -144,7 +180,7 @@ def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> boo
     return bool(marks) and all(is_named_by(public(location), uri) for uri in marks)
 
 
-def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat) -> Made:
+def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat, mended: Mended) -> Made:
     if not landed and step.contract is None:
         raise SourceError(
             'There is no file, and without a contract nobody knows the columns of an empty table. Declare contract= beside missing="empty".'
@@ -154,26 +190,30 @@ def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: Sour
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         aside = Path(folder) / "quarantine.parquet"
         rows = attempt.file("rows", layer="silver")
-        result = reader.read(landed, contract=step.contract, options=step.options.options, rows=rows, quarantine=aside)
-        _check_conserved(landed, result)
-        details = _details(step, landed, result)
+        mending = mend(landed, mended, attempt, reader, step.options.options)
+        files = mending.landed
+        result = reader.read(files, contract=step.contract, options=step.options.options, rows=rows, quarantine=aside)
+        _check_conserved(files, result)
+        details = {**_details(step, landed, result), **mending.details()}
         if _is_over(step.max_rejected, result):
             error = _refused(step, result, details, aside)
             finalize(error, stack.pop_all().close)
             raise error
         return Made(
-            parts=_parts(attempt, landed, result, aside),
+            parts=(*_parts(attempt, files, result, aside), *mends_part(attempt, mending)),
             schema={"rows": result.schema, **({"quarantine": QUARANTINE} if result.rows_quarantined else {})},
             details=details,
             rows_read=result.rows_read,
             rows_kept=result.rows_kept,
             rows_quarantined=result.rows_quarantined,
             notes=result.notes,
+            origin=mending.origin(),
+            remarks=mending.remarks(),
         )
 
 
 def _check_conserved(landed: Sequence[Landed], result: ReadResult) -> None:
-    counted = sum(one.records for one in landed)
+    counted = sum(one.records_that_count for one in landed)
     if not counted == result.rows_read == result.rows_kept + result.rows_quarantined:
         raise SourceError(
             f"{counted} records were counted, {result.rows_kept} kept and {result.rows_quarantined} quarantined: some were lost, so nothing was committed. "
@@ -214,13 +254,26 @@ def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quar
 
 
 def _details(step: Source, landed: Sequence[Landed], result: ReadResult) -> dict[str, JSON]:
-    files: list[JSON] = [{"name": one.name, "size": one.size_bytes, "sha256": one.sha256, "records": one.records} for one in landed]
+    ways = list(result.read_as.values())
+    are_alike = len(ways) == len(landed) and all(way == ways[0] for way in ways)
+    files: list[JSON] = [
+        {
+            "name": one.name,
+            "size": one.size_bytes,
+            "sha256": one.sha256,
+            "records": one.records,
+            **({"read_as": result.read_as[one.name]} if one.name in result.read_as and not are_alike else {}),
+        }
+        for one in landed
+    ]
     details: dict[str, JSON] = {
         "files": files,
         "undeclared": list(result.undeclared),
         "reasons": dict(result.reasons),
         "options": dict(step.options.options),
     }
+    if ways and are_alike:
+        details["read_as"] = ways[0]
     if not landed:
         details["missing"] = True
     if step.contract is None:

@@ -50,6 +50,14 @@ def test_a_database_a_lake_and_a_profile_are_passed_on_when_they_are_named() -> 
     assert (environment["HEADRACE_LAKE"], environment["HEADRACE_PROFILE"]) == ("/lake", "prod")
 
 
+def test_the_server_is_told_of_the_lake_in_the_settings_and_how_a_bucket_is_reached() -> None:
+    wanted = Wanted(Path("/flows"), HOME.folder, shown="s3://shop/lake", reached={"connection": "my_aws", "region": "eu-west-1"})
+    environment = told(wanted, AIRFLOW__HEADRACE__REGION="us-east-1")
+    assert environment["AIRFLOW__HEADRACE__LAKES"] == "s3://shop/lake"
+    assert (environment["AIRFLOW__HEADRACE__CONNECTION"], environment["AIRFLOW__HEADRACE__REGION"]) == ("my_aws", "us-east-1")
+    assert "AIRFLOW__HEADRACE__CONNECTION" not in told()
+
+
 def test_without_a_database_it_is_sqlite_in_the_home() -> None:
     assert told()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "sqlite:////flows/.airflow/airflow.db?timeout=60"
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in told(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD="pass show airflow")

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
+import io
+import lzma
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -280,3 +286,40 @@ def test_a_file_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="exists already"):
         write_starter(data, target=None, into=tmp_path)
     assert (tmp_path / "people.py").read_text() == "mine"
+
+
+def zipped(data: bytes, *names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zip", lambda data: zipped(data, "a.csv"))],
+)
+def test_a_packed_file_is_looked_at_as_it_is(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / f"one.csv{ending}"
+    path.write_bytes(pack(b"id,price\n1,2.5\n2,3\n"))
+    assert [(column.header, column.type) for column in survey(path).columns] == [("id", "int"), ("price", "float")]
+
+
+@pytest.mark.parametrize(
+    ("ending", "data", "message"),
+    [
+        (".gz", gzip.compress(b"id\n" * 99)[:-9], "is not CSV text in UTF-8"),
+        (".gz", b"id,price\n1,2\n", "it can't be unpacked"),
+        (".bz2", b"id,price\n1,2\n", "it can't be unpacked"),
+        (".xz", b"id,price\n1,2\n", "is not CSV text in UTF-8"),
+        (".zip", b"id,price\n1,2\n", "is not CSV text in UTF-8"),
+        (".zip", zipped(b"id\n", "a.csv", "b.csv"), "it has 2 files, and one is looked at. Unpack the one that is meant"),
+        (".zst", b"\x28\xb5\x2f\xfd", "zstd is read by runs only. Unpack it with `zstd -d`"),
+    ],
+)
+def test_a_packed_file_that_cannot_be_looked_at_is_an_error(tmp_path: Path, ending: str, data: bytes, message: str) -> None:
+    path = tmp_path / f"one.csv{ending}"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=message):
+        survey(path)

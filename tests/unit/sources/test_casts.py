@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from uuid import UUID
 
 import duckdb
 import pytest
@@ -27,6 +28,8 @@ PYTHON: dict[ValueType, TypeAdapter[Any]] = {
     "Decimal": TypeAdapter(Decimal),
     "date": TypeAdapter(dt.date),
     "datetime": TypeAdapter(dt.datetime),
+    "time": TypeAdapter(dt.time),
+    "UUID": TypeAdapter(UUID),
 }
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 TEXTS = [ast.literal_eval(line) for line in (Path(__file__).parent / "nasty_texts.txt").read_text().splitlines()]
@@ -58,6 +61,8 @@ def told(value: Any) -> object:
     if isinstance(value, dt.datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
         return (aware - _EPOCH) // dt.timedelta(microseconds=1)
+    if isinstance(value, UUID):
+        return str(value)
     return "NaN" if value != value else value
 
 
@@ -75,6 +80,8 @@ def is_declared(type_: ValueType, text: str, theirs: object, mine: object) -> bo
         assert isinstance(theirs, Decimal)
         is_wide = abs(theirs) >= 10**29 or theirs != round(theirs, 9) if abs(theirs) < 10**40 else True
         return is_wide or not text.isascii()
+    if type_ == "time":
+        return isinstance(theirs, dt.time) and theirs.tzinfo is not None
     return False
 
 
@@ -92,8 +99,20 @@ _TIMES = st.from_regex(
 )
 
 
+_CLOCKS = st.from_regex(r"\A[0-2]?[0-9]:[0-6][0-9](:[0-6][0-9]([.,][0-9]{0,9})?)?([zZ]|[+-][0-2][0-9]:?[0-6][0-9])?\Z")
+_HEX = st.text("0123456789abcdefAF", min_size=3, max_size=12)
+_UUIDS = st.one_of(
+    st.uuids().map(str),
+    st.uuids().map(lambda uuid: uuid.hex),
+    st.tuples(st.sampled_from(["", "{", "urn:uuid:", "URN:uuid:", " "]), st.uuids(), st.sampled_from(["", "}", "0", "\n"])).map(
+        lambda parts: "".join(map(str, parts))
+    ),
+    st.lists(_HEX, min_size=1, max_size=6).map("-".join),
+)
+
+
 @pytest.mark.parametrize("type_", get_args(ValueType))
-@given(texts=st.lists(st.one_of(_SIGNS, _NUMBERS, _TIMES), min_size=20, max_size=80))
+@given(texts=st.lists(st.one_of(_SIGNS, _NUMBERS, _TIMES, _CLOCKS, _UUIDS), min_size=20, max_size=80))
 def test_any_text_is_taken_or_refused_as_pydantic_does(connection: duckdb.DuckDBPyConnection, type_: ValueType, texts: list[str]) -> None:
     for text, mine in zip(texts, ours(connection, type_, texts), strict=True):
         theirs = pydantics(type_, text)
@@ -119,7 +138,7 @@ def test_decimals_of_a_contracts_own_digits_are_as_pydantic_has_them(connection:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
 def test_the_published_rules_hold(connection: duckdb.DuckDBPyConnection, rule: Any) -> None:
     texts = [text for text, _ in rule.examples]
-    expected = [told(eval(value, {"datetime": dt, "Decimal": Decimal, "inf": float("inf")})) for _, value in rule.examples]
+    expected = [told(eval(value, {"datetime": dt, "Decimal": Decimal, "UUID": UUID, "inf": float("inf")})) for _, value in rule.examples]
     assert ours(connection, rule.type, texts) == expected
     assert ours(connection, rule.type, rule.refused) == [None] * len(rule.refused)
 

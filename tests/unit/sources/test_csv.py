@@ -184,7 +184,7 @@ def test_a_bound_is_compared_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_large_files_are_read_in_pieces_that_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headrace.backends.texts.inflating.PIECE_BYTES", 4096)
+    monkeypatch.setattr("headrace.backends.texts.incoming.PIECE_BYTES", 4096)
     lines = [f'{n},"text, {n}\nmore"' if n % 7 else f"{n},x,y" for n in range(3000)]
     path = tmp_path / "file.csv"
     path.write_text("a,b\n" + "\n".join(lines))
@@ -210,7 +210,7 @@ def test_mixed_line_ends_change_no_text(tmp_path: Path) -> None:
         (b"\n\r\n", "has only blank lines: there is no header"),
         (b'"a"x,b\n1,2\n', r"The header of `file.csv` \(line 1\) can't be read: text after a closing quote in field 1"),
         (gzip.compress(b"a,b\n" + b"1,2\n" * 5000)[:-20], "is a gzip file that was cut short"),
-        (gzip.compress(b"a,b\n1,2\n")[:-8] + bytes(8), "is a damaged gzip file"),
+        (gzip.compress(b"a,b\n1,2\n")[:-8] + bytes(8), "is a gzip file that can't be unpacked"),
         (b",".join(b"c%d" % n for n in range(10_001)) + b"\n", "has 10001 columns, and 10000 is the most that is read"),
     ],
     ids=["twice", "blank", "header", "cut", "damaged", "wide"],
@@ -246,6 +246,19 @@ def test_no_delimiter_is_told_where_none_is_wrong(tmp_path: Path) -> None:
     assert read_bytes(b"a;b,c\n1,2\n", tmp_path) == [{"a;b": 1, "c": 2}]
     assert read_bytes(b"a;b\nx\n", tmp_path, texts("a;b")) == [{"a;b": "x"}]
     assert read_bytes(b"x;y\n", tmp_path, names=["one"]) == [{"one": "x;y"}]
+
+
+def test_a_delimiter_that_is_found_is_told_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"a;b\n1;2,5\n3;\n")
+    result, rows, _ = read([path], tmp_path, texts("a", "b"), delimiter="auto")
+    assert rows == [{"a": "1", "b": "2,5"}, {"a": "3", "b": None}]
+    told = result.read_as["file.csv"]
+    assert told["delimiter"] == ";"
+    assert "'delimiter': 'the first records'" in str(told["because"])
+    with pytest.raises(SourceError, match="found by itself: if it is another, say delimiter=…"):
+        read([path], tmp_path, texts("x", "y"), delimiter="auto")
+    assert open_csv().header(path, {"delimiter": "auto"}) == ("a", "b")
 
 
 def test_one_field_is_told_in_the_singular(tmp_path: Path) -> None:
@@ -291,7 +304,7 @@ def test_what_the_engine_cannot_check_is_said(tmp_path: Path, column: ContractFi
 
 def test_a_bomb_of_compressed_bytes_is_unfolded_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.core.records.MAX_RECORD_BYTES", 1 << 20)
-    monkeypatch.setattr("headrace.backends.texts.inflating.PIECE_BYTES", 1 << 18)
+    monkeypatch.setattr("headrace.backends.texts.streams.PIECE_BYTES", 1 << 18)
     with pytest.raises(SourceError, match="a record longer than 1 MiB, which begins on line 1"):
         read_bytes(gzip.compress(b"x" * (64 << 20)), tmp_path)
 

@@ -18,10 +18,10 @@ from headrace.core.ports import JSON, Landed, ReadResult
 Row = dict[str, object]
 
 
-def land(folder: Path, data: bytes, name: str = "file.jsonl") -> Landed:
+def land(folder: Path, data: bytes, name: str = "file.jsonl", **options: JSON) -> Landed:
     path = folder / name
     path.write_bytes(data)
-    counter = open_json().counter(name, {})
+    counter = open_json().counter(name, options)
     counter.feed(data)
     return Landed(str(path), path, sha256(data).hexdigest(), len(data), counter.finish())
 
@@ -31,7 +31,7 @@ def read(
 ) -> tuple[ReadResult, list[Row], list[Row]]:
     rows, quarantine = folder / "rows.parquet", folder / "quarantine.parquet"
     contract = Contract("C", fields, forbids_others=forbids) if fields else None
-    result = open_json().read([land(folder, data)], contract=contract, options=options, rows=rows, quarantine=quarantine)
+    result = open_json().read([land(folder, data, **options)], contract=contract, options=options, rows=rows, quarantine=quarantine)
     return result, parquet.read_table(rows).to_pylist(), parquet.read_table(quarantine).to_pylist()
 
 
@@ -169,6 +169,18 @@ def test_lines_end_in_any_way_and_a_byte_order_mark_is_passed_over(tmp_path: Pat
     assert [(row["line"], row["byte_offset"], row["raw"]) for row in quarantine] == [(3, 17, b"x")]
 
 
+@pytest.mark.parametrize(("encoding", "said"), [("utf-16", "auto"), ("utf-16-be", "utf-16-be"), ("cp1252", "cp1252")])
+def test_in_every_encoding_places_and_bytes_are_the_files_own(tmp_path: Path, encoding: str, said: str) -> None:
+    good, bad = '{"é": "Zoë"}\r\n'.encode(encoding), '{"é": "Renée"'
+    own = bad.encode("utf-16-le" if encoding == "utf-16" else encoding)
+    result, rows, quarantine = read(tmp_path, gzip.compress(good + own), text("é"), encoding=said)
+    assert [row["v"] for row in rows] == ["Zoë"]
+    assert [(row["line"], row["byte_offset"], row["raw"]) for row in quarantine] == [(2, len(good), own)]
+    assert list(result.examples.values()) == [f"file.jsonl:2: {bad}"]
+    (told,) = result.read_as.values()
+    assert (told["compression"], told["encoding"]) == ("gzip", {"utf-16": "utf-16-le"}.get(encoding, encoding))
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -184,10 +196,11 @@ def test_lines_end_in_any_way_and_a_byte_order_mark_is_passed_over(tmp_path: Pat
         (b'{"v": "\x00"}\n', "it has a NUL byte at byte 7"),
         (b'{"v": "\xe9"}\n', "is not UTF-8: .* at byte 7"),
         (b"PAR1....", "`file.jsonl` is not a JSON Lines file: its first bytes are those of a Parquet file"),
-        ('{"v": "é"}\n'.encode("utf-16"), "UTF-16"),
+        ('{"v": "é"}\n'.encode("utf-16-le"), "UTF-16"),
+        ('{"v": "é"}\n'.encode("utf-32"), "UTF-32"),
         (gzip.compress(b'{"v": 1}\n' * 999)[:-20], "cut short"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_is_no_file_of_json_lines_is_refused_as_it_lands(tmp_path: Path, data: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message):

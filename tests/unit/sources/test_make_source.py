@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from headrace.core.errors import DamageError, SourceError, TooManyRejectedError,
 from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content, Manifest
 from headrace.core.ports import RawFile
-from headrace.core.quarantine import QUARANTINE
+from headrace.core.quarantine import QUARANTINE, encoding_of
 from headrace.core.source_options import options_for
 from headrace.core.step import Source
 from headrace.lake.lake import Lake
@@ -99,6 +100,30 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+def test_how_a_file_was_read_is_told_and_why(bench: Bench) -> None:
+    (bench.raw / "shop/2026-11-20.csv").write_bytes(gzip.compress("item,quantity\nthé,2\ncafé,0\n".encode("utf-16")))
+    manifest = bench.commit(max_rejected=1)
+    because = {"compression": "its first bytes", "encoding": "its byte order mark", "delimiter": "the default"}
+    assert manifest.content.details["read_as"] == {
+        "compression": "gzip",
+        "encoding": "utf-16-le",
+        "because": because,
+        "delimiter": ",",
+        "header": "first line",
+    }
+    (rejected,) = bench.rows(manifest, "quarantine")
+    assert rejected["raw"].decode(encoding_of(manifest.content.details, "2026-11-20.csv")) == "café,0"
+    assert bench.make(max_rejected=1).notes == ("read as utf-16-le, by its byte order mark: `2026-11-20.csv`",)
+
+
+def test_files_that_were_read_in_different_ways_are_told_apart(bench: Bench) -> None:
+    bench.write("shop/a.csv", "item,quantity\ntea,2\n")
+    (bench.raw / "shop/b.csv").write_bytes("item,quantity\ntea,2\n".encode("utf-16"))
+    details = bench.commit("shop/*.csv").content.details
+    assert "read_as" not in details
+    assert [encoding_of(details, name) for name in ("a.csv", "b.csv", "gone.csv")] == ["utf-8", "utf-16-le", "utf-8"]
 
 
 def test_the_bytes_land_unchanged_and_the_rows_are_made_from_them(bench: Bench) -> None:

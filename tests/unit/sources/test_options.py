@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, resolve
-from headrace.core.source_options import CSV_DEFAULTS, JSON_DEFAULTS, csv, json, options_for
+from headrace.core.source_options import CSV_DEFAULTS, JSON_DEFAULTS, LOGS_DEFAULTS, csv, json, logs, options_for, parquet
 from headrace.core.step import SourceOptions
 
 
-@pytest.mark.parametrize("location", ["a.jsonl", "s3://b/{start:%Y-%m-%d}.ndjson.gz", "https://host/a.JSON?key=1"])
+@pytest.mark.parametrize(
+    "location", ["a.jsonl", "s3://b/{start:%Y-%m-%d}.ndjson.gz", "https://host/a.JSON?key=1", "a.jsonl.zst", "a.json.zip"]
+)
 def test_json_lines_are_told_from_the_files_name(location: str) -> None:
     assert options_for(location) == json(location) == SourceOptions("json", location, {})
 
 
 def test_options_of_json_that_are_defaults_are_no_change_and_one_that_cannot_be_is_an_error() -> None:
-    assert json("a.json", encoding="UTF8", null_words=[], timezone="UTC") == SourceOptions("json", "a.json", {})
-    assert set(JSON_DEFAULTS) >= set(
-        json("a.json", null_words=["-"], date_format="%d", datetime_format="%d", timezone="Asia/Tokyo").options
-    )
+    assert json("a.json", encoding="AUTO", null_words=[], timezone="UTC") == SourceOptions("json", "a.json", {})
     assert json("a.json", only_new=True).only_new
-    with pytest.raises(ConfigurationError, match=r"json\('a.json'\): encoding='latin-1' is not read yet"):
-        json("a.json", encoding="latin-1")
+    with pytest.raises(
+        ConfigurationError, match=r"json\('a.json'\): encoding='ebcdic' is not read, .*; member='' .*; max_ratio=1 has to be"
+    ):
+        json("a.json", encoding="ebcdic", member="", max_ratio=1)
+
+
+def test_options_are_called_the_same_in_every_format_of_texts_and_mean_the_same() -> None:
+    shared: dict[str, Any] = {
+        "encoding": "cp1252",
+        "null_words": ("n/a",),
+        "date_format": "%d",
+        "datetime_format": "%d",
+        "timezone": "Asia/Tokyo",
+        "member": "*.txt",
+        "max_ratio": 9,
+    }
+    assert [dict(of("a.txt", **shared).options) for of in (csv, json, logs)] == [shared] * 3
+    assert set(JSON_DEFAULTS) == set(shared)
+    assert set(LOGS_DEFAULTS) == {"pattern", "skip", *shared}
+    with pytest.raises(ConfigurationError, match=r"logs\('a.log'\): encoding='ebcdic' is not read, .*; skip=-1 has to be"):
+        logs("a.log", encoding="ebcdic", skip=-1)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +54,10 @@ def test_options_of_json_that_are_defaults_are_no_change_and_one_that_cannot_be_
         ("s3://b/{start:%Y-%m-%d}.CSV.gz", {}),
         ("a/*.tsv", {"delimiter": "\t"}),
         ("package://p/a.tsv.gz", {"delimiter": "\t"}),
+        ("a.csv.bz2", {}),
+        ("a.csv.XZ", {}),
+        ("https://host/a.tsv.zst?download=1", {"delimiter": "\t"}),
+        ("a.csv.zip", {}),
     ],
 )
 def test_the_format_is_told_from_the_files_name(location: str, options: dict[str, str]) -> None:
@@ -41,14 +66,16 @@ def test_the_format_is_told_from_the_files_name(location: str, options: dict[str
 
 def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"it ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .jsonl, .*. Say it: `hr.csv\('a.dat', delimiter=…\)`"
+        ConfigurationError,
+        match=r"it ends in none of .csv, .tsv, .jsonl, .ndjson, .json \(perhaps with .gz, .bz2, .xz, .zst or .zip behind it\), .parquet, .pq, .avro. "
+        r"Say it: `hr.csv\('a.dat', delimiter=…\)`, or hr.json or hr.logs",
     ):
         options_for("a.dat")
 
 
 def test_a_default_that_is_written_out_is_no_change() -> None:
     assert (
-        csv("a.csv", delimiter=",", quote='"', escape='"', encoding="UTF8", null_words=[])
+        csv("a.csv", delimiter=",", quote='"', escape='"', encoding="AUTO", null_words=[])
         == csv("a.csv")
         == SourceOptions("csv", "a.csv", {})
     )
@@ -57,8 +84,29 @@ def test_a_default_that_is_written_out_is_no_change() -> None:
 
 def test_all_options_that_cannot_be_are_listed_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        csv("a.csv", delimiter="ab", quote="\n", escape="x", encoding="latin-1", decimal=";", skip=-1, names=["a", "a"])
-    for word in ("delimiter='ab'", "quote='\\n'", "escape='x'", "encoding='latin-1'", "decimal=';'", "skip=-1", "names has to be"):
+        csv(
+            "a.csv",
+            delimiter="ab",
+            quote="\n",
+            escape="x",
+            encoding="ebcdic",
+            decimal=";",
+            skip=-1,
+            names=["a", "a"],
+            member="",
+            max_ratio=1,
+        )
+    for word in (
+        "delimiter='ab'",
+        "quote='\\n'",
+        "escape='x'",
+        "encoding='ebcdic'",
+        "decimal=';'",
+        "skip=-1",
+        "names has to be",
+        "member=''",
+        "max_ratio=1",
+    ):
         assert word in str(caught.value)
 
 
@@ -80,3 +128,19 @@ def test_an_interval_is_read_back_from_the_location_that_it_gave(location: str) 
 def test_a_field_that_is_not_known_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"`\{strat:%Y\}` in `\{strat:%Y\}.csv` is not known. Did you mean `start`\?"):
         resolve("{strat:%Y}.csv", Interval.of("2026-11-20", "2026-11-21"))
+
+
+@pytest.mark.parametrize(
+    ("location", "meant"), [("in/", "in/**/*"), ("s3://shop/{start:%Y}/", "s3://shop/{start:%Y}/**/*"), ("in/a.csv", "in/a.csv")]
+)
+def test_a_location_that_ends_in_a_slash_is_about_all_files_below(location: str, meant: str) -> None:
+    assert csv(location).location == meant
+    assert replace(csv("a.csv"), location=location).location == meant
+
+
+def test_parquet_is_told_by_its_name_and_keeps_only_what_is_not_its_default() -> None:
+    assert [options_for(f"in/a{suffix}").format for suffix in (".parquet", ".PQ")] == ["parquet", "parquet"]
+    said = parquet("in/*.parquet", null_words=["", "NA"], decimal=",", timezone="UTC", only_new=True)
+    assert (said.format, dict(said.options), said.only_new) == ("parquet", {"null_words": ("", "NA"), "decimal": ","}, True)
+    with pytest.raises(ConfigurationError, match=r'parquet\(\'a.parquet\'\): decimal=\';\' has to be "." or ","'):
+        parquet("a.parquet", decimal=";")

@@ -52,7 +52,7 @@ def _part(text: str) -> _Part:
 
 
 def _matches(parts: Sequence[_Part], names: Sequence[str]) -> bool:
-    """Each name by its part; `**` takes any number of folders, and at the end of a pattern the file's name too."""
+    """Each name by its part; `**` takes any number of folders, and at the end of a pattern the file's name too: `a/**` is about what is below `a`."""
     reached = {0}  # how many names may have been taken by the parts so far
     for n, part in enumerate(parts):
         if part is not None:
@@ -63,7 +63,7 @@ def _matches(parts: Sequence[_Part], names: Sequence[str]) -> bool:
 
 
 def _taken_by_any(names: Sequence[str], start: int, *, is_last: bool) -> set[int]:
-    reached = {start}
+    reached = set[int]() if is_last else {start}
     for at in range(start, len(names) if is_last else len(names) - 1):
         if names[at].startswith("."):
             break

@@ -31,7 +31,8 @@ class LocalOrigin:
             return (_raw_file(path),)
         if not glob.has_magic(location):
             return ()
-        found = (Path(name) for name in glob.iglob(str(path), recursive=True))  # noqa: PTH207  # `**` as the shell has it
+        # `**` as the shell has it, but that `a/**` is not about a file `a`, which Python finds as `a/`.
+        found = (Path(name) for name in glob.iglob(str(path), recursive=True) if not name.endswith(os.sep))  # noqa: PTH207
         return tuple(_raw_file(file) for file in sorted(set(found)) if file.is_file())
 
     def open(self, file: RawFile) -> BinaryIO:

@@ -5,7 +5,7 @@ Pure: names and text in, SQL out. The invariant: a value is in the rows only if 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.core.casts import cast_sql, failure_words, literal
@@ -14,8 +14,9 @@ from headrace.core.contract import Contract, ContractField
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.errors import SourceError, did_you_mean
 from headrace.core.ports import JSON
+from headrace.core.sniffing import AUTO
 
-__all__ = ["Layout", "lay_out"]
+__all__ = ["Layout", "find_columns", "lay_out"]
 
 _SHOWN = 60
 
@@ -55,16 +56,11 @@ class Layout:
 
 def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str, has_header: bool = True) -> Layout:
     """Match a file's columns with a contract. Raises SourceError naming each column that the file lacks."""
-    place = {name: n for n, name in enumerate(names)}
-    positions = tuple(place.get(field.alias) for field in contract.fields)
-    lacking = [f.alias for f, position in zip(contract.fields, positions, strict=True) if position is None and not f.has_default]
-    if lacking:
-        listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
-        raise SourceError(
-            f"{'The header of ' if has_header else 'Every record of '}`{file}` lacks {len(lacking)} of the {len(contract.fields)} columns "
-            f"that the contract `{contract.name}` asks for:\n"
-            f"{listed}\n{_advice(names, lacking, contract, options) if has_header else ''}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
-        )
+
+    def advice(lacking: list[str]) -> str:
+        return _advice(names, lacking, contract, options) if has_header else ""
+
+    positions = find_columns(names, contract, file=file, advice=advice, has_header=has_header)
     declared = {field.alias for field in contract.fields}
     undeclared = tuple(name for name in names if name not in declared)
     if undeclared and contract.forbids_others:
@@ -82,10 +78,34 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
     return Layout(names, contract, positions, undeclared, values, breaches)
 
 
+def find_columns(
+    names: tuple[str, ...],
+    contract: Contract,
+    *,
+    file: str,
+    advice: Callable[[list[str]], str] = lambda _: "",
+    has_header: bool = True,
+) -> tuple[int | None, ...]:
+    """Where each field of a contract is among a file's columns. Raises SourceError naming each that is lacking and has no default."""
+    place = {name: n for n, name in enumerate(names)}
+    positions = tuple(place.get(field.alias) for field in contract.fields)
+    lacking = [f.alias for f, position in zip(contract.fields, positions, strict=True) if position is None and not f.has_default]
+    if lacking:
+        listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
+        raise SourceError(
+            f"{'The header of ' if has_header else 'Every record of '}`{file}` lacks {len(lacking)} of the {len(contract.fields)} columns "
+            f"that the contract `{contract.name}` asks for:\n"
+            f"{listed}\n{advice(lacking)}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
+        )
+    return positions
+
+
 def _advice(names: tuple[str, ...], lacking: list[str], contract: Contract, options: Mapping[str, JSON]) -> str:
     """Where most columns are lacking: the delimiter that would find them, if there is one."""
     if options.get("names") or 2 * len(lacking) <= len(contract.fields):
         return ""
+    if options.get("delimiter") == AUTO:
+        return "Its delimiter was found by itself: if it is another, say delimiter=… Or: "
     advice = delimiter_advice(names, str(options.get("delimiter", ",")), lacking)
     return f"{advice} Or: " if advice else ""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import duckdb
 
@@ -45,8 +45,9 @@ class Room:
 class Loaded:
     """A piece whose texts are in the table `piece`. `odd` says of each record that is not there what is wrong with it.
 
-    `places` finds records by their numbers; `is_slow` says that they were split one by one. `kind_of` is what an oddity is counted by,
-    where it also says a place.
+    `places` finds records by their numbers, as they are in the file; `is_slow` says that they were split one by one. `kind_of` is what an
+    oddity is counted by, where it also says a place. `read_as` tells how the file was read, as far as that was decided: its `encoding` is
+    that of the records' bytes.
     """
 
     records: int
@@ -54,6 +55,7 @@ class Loaded:
     places: Callable[[Container[int]], Mapping[int, Record]]
     is_slow: bool = False
     kind_of: Callable[[str], str] = str
+    read_as: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
 class Opened(Protocol):
@@ -77,6 +79,9 @@ class Opened(Protocol):
         ...
 
 
+AnyOpened = TypeVar("AnyOpened", bound=Opened)
+
+
 @dataclass
 class _Tally:
     """What reading has found so far."""
@@ -87,32 +92,43 @@ class _Tally:
     examples: dict[str, str] = field(default_factory=dict[str, str])
     undeclared: dict[str, None] = field(default_factory=dict[str, None])
     slow_pieces: int = 0
+    read_as: dict[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
 
 
 def read_texts(
     files: Sequence[Landed],
-    open_file: Callable[[Landed], Opened],
+    open_file: Callable[[Landed], AnyOpened],
     *,
     contract: Contract | None,
     options: Mapping[str, JSON],
     rows: Path,
     quarantine: Path,
+    lay: Callable[[AnyOpened, Contract, str], Layout] | None = None,
 ) -> ReadResult:
-    """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records."""
+    """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records.
+
+    A format whose `piece` holds other than texts says how they are laid out with `lay`.
+    """
     with opened_room(rows.parent) as room:
         session = _Session(room)
         notes: list[str] = []
         if contract is None:
             quoted: set[str] = set()
-            texts = (names for file in files for names in session.texts(open_file(file), quoted))
+            texts = (names for file in files for names in session.texts(file, open_file(file), quoted))
             contract = infer(session.room.connection, texts, quoted, options)
         session.begin(contract)
         tally = _Tally()
         for file in files:
-            session.read_file(file, open_file(file), contract, options, tally)
+            opened = open_file(file)
+            layout = lay(opened, contract, file.name) if lay else lay_out(opened.names, contract, options, file=file.name)
+            session.read_file(file, opened, layout, tally)
+            if opened.found != opened.names:
+                layout = lay_out(opened.found, contract, options, file=file.name, has_header=False)
+                tally.undeclared.update(dict.fromkeys(layout.undeclared))
         session.write(rows, quarantine)
         if tally.slow_pieces:
             notes.append(f"{tally.slow_pieces} pieces were split record by record, since DuckDB did not read every record of them")
+        notes += _decided(tally.read_as)
         return ReadResult(
             rows_read=tally.kept + tally.rejected,
             rows_kept=tally.kept,
@@ -122,6 +138,7 @@ def read_texts(
             reasons=dict(tally.reasons.most_common()),
             examples=tally.examples,
             notes=tuple(notes),
+            read_as=tally.read_as,
         )
 
 
@@ -157,28 +174,49 @@ class _Session:
         for table, path in (("kept", rows), ("rejected", quarantine)):
             self._execute(f"COPY {table} TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
-    def texts(self, opened: Opened, quoted: set[str]) -> Iterator[tuple[str, ...]]:
+    def texts(self, file: Landed, opened: Opened, quoted: set[str]) -> Iterator[tuple[str, ...]]:
         """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time, and adds to `quoted`."""
         columns = "".join(f", CAST(NULL AS VARCHAR) AS t{n}" for n in range(len(opened.names)))
         self._execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT 0 AS n{columns} WHERE false")
         yield opened.names
-        for _ in opened.load(self.room, range(len(opened.names))):
+        for _ in self._pieces(file, opened, range(len(opened.names))):
             yield opened.names
         quoted.update(opened.quoted)
 
-    def read_file(self, file: Landed, opened: Opened, contract: Contract, options: Mapping[str, JSON], tally: _Tally) -> None:
-        layout = lay_out(opened.names, contract, options, file=file.name)
+    def read_file(self, file: Landed, opened: Opened, layout: Layout, tally: _Tally) -> None:
         tally.undeclared.update(dict.fromkeys(layout.undeclared))
         before = tally.kept + tally.rejected
-        for piece in opened.load(self.room, layout.positions):
+        for piece in self._pieces(file, opened, layout.positions):
+            if piece.read_as:
+                tally.read_as[file.name] = piece.read_as
             self._read_piece(file.name, piece, layout, tally)
-        if opened.found != opened.names:
-            tally.undeclared.update(dict.fromkeys(lay_out(opened.found, contract, options, file=file.name, has_header=False).undeclared))
         found = tally.kept + tally.rejected - before
-        if found != file.records:
+        if found != file.records_that_count:
             raise SourceError(
-                f"`{file.name}` had {file.records} records when it landed, and {found} when it was read from the lake. Its bytes were changed: run again."
+                f"`{file.name}` had {file.records} records when it landed, and {found + len(file.left_out)} when it was read from the lake. "
+                "Its bytes were changed: run again."
             )
+
+    def _pieces(self, file: Landed, opened: Opened, positions: Sequence[int | None]) -> Iterator[Loaded]:
+        """The pieces of a file without the records that do not count, each of which has to be there."""
+        waiting = set(file.left_out)
+        for piece in opened.load(self.room, positions):
+            yield self._without(piece, waiting) if waiting else piece
+        if waiting:
+            raise SourceError(
+                f"`{file.name}` has no record that begins at byte {min(waiting)}, and one was mended there: its records are cut in another way "
+                "than they were. Take back what changed in the source's options, or clear the interval, and mend what is in quarantine then."
+            )
+
+    def _without(self, piece: Loaded, waiting: set[int]) -> Loaded:
+        places = piece.places(range(1, piece.records + 1))
+        found = {n for n, record in places.items() if record.offset in waiting}
+        if not found:
+            return piece
+        waiting.difference_update(places[n].offset for n in found)
+        self._execute("DELETE FROM piece WHERE n IN (SELECT unnest($1::BIGINT[]))", [sorted(found)])
+        odd = {n: reason for n, reason in piece.odd.items() if n not in found}
+        return replace(piece, records=piece.records - len(found), odd=odd)
 
     def _read_piece(self, file: str, piece: Loaded, layout: Layout, tally: _Tally) -> None:
         tally.slow_pieces += piece.is_slow
@@ -214,7 +252,7 @@ class _Session:
         counted = [(piece.kind_of(reason), 1, n) for n, reason in piece.odd.items()] + self._count(layout)
         for reason, count, first in counted:
             tally.reasons[reason] += count
-            tally.examples.setdefault(reason, _example(file, places[first]))
+            tally.examples.setdefault(reason, _example(file, places[first], str(piece.read_as.get("encoding", "utf-8"))))
 
     def _count(self, layout: Layout) -> list[tuple[str, int, int]]:
         """How many records broke each rule, and the first that did."""
@@ -238,6 +276,17 @@ def _explained(file: str) -> Iterator[None]:
         ) from error
 
 
-def _example(file: str, record: Record) -> str:
-    raw = record.raw[:_EXAMPLE].decode("utf-8", "replace")
+def _decided(read_as: Mapping[str, Mapping[str, JSON]]) -> list[str]:
+    """What was decided by itself and is not what one would think: a line for each encoding other than UTF-8."""
+    found: dict[str, list[str]] = {}
+    for file, told in read_as.items():
+        because = told.get("because")
+        why = str(because.get("encoding")) if isinstance(because, Mapping) else ""
+        if told.get("encoding") != "utf-8" and why != "said":
+            found.setdefault(f"read as {told.get('encoding')}, by {why}", []).append(file)
+    return [f"{way}: `{files[0]}`{f' and {len(files) - 1} more' if len(files) > 1 else ''}" for way, files in found.items()]
+
+
+def _example(file: str, record: Record, encoding: str) -> str:
+    raw = record.raw[:_EXAMPLE].decode(encoding, "replace")
     return f"{file}:{record.line}: {raw}{'…' if len(record.raw) > _EXAMPLE else ''}"

@@ -7,10 +7,14 @@ at most: real files have a `$9.28` among their numbers, and a run puts its row i
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +37,7 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-
 _NARROWEST_FIRST: tuple[ColumnType, ...] = ("bool", "int", "float", "date", "datetime")
 _DELIMITERS = ",;\t|"
 _FIELD_LIMIT = 1 << 24
+_UNPACKING = (lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Survey:
 
 
 def survey(path: Path, *, limit: int = 20_000) -> Survey:
-    """Look at the first `limit` records of a CSV file (plain or .gz, UTF-8, with a header).
+    """Look at the first `limit` records of a CSV file (plain or packed, UTF-8, with a header).
 
     Records with more or fewer fields than the header are passed over: a run puts them in quarantine. SourceError when the
     file is missing, empty, not text, or has two columns of one name.
@@ -83,7 +88,11 @@ def survey(path: Path, *, limit: int = 20_000) -> Survey:
             records = list(islice((r for r in reader if len(r) == len(header)), limit + 1))
     except FileNotFoundError:
         raise SourceError(f"Looking at `{path}` for its columns: there is no such file.") from None
-    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError) as error:
+    except OSError as error:
+        if error.errno:
+            raise
+        raise SourceError(f"Looking at `{path}` for its columns: it can't be unpacked ({error}).") from error
+    except (UnicodeDecodeError, csv.Error, *_UNPACKING, EOFError) as error:
         raise SourceError(f"Looking at `{path}` for its columns: it is not CSV text in UTF-8 ({error}).") from error
     _check_header(path, header, records)
     sample = records[:limit]
@@ -92,9 +101,34 @@ def survey(path: Path, *, limit: int = 20_000) -> Survey:
 
 
 def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(_unpacked(path), encoding="utf-8-sig", newline="")
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    match path.suffix.lower():
+        case ".gz":
+            return io.BufferedReader(gzip.open(path, "rb"))
+        case ".bz2":
+            return bz2.open(path, "rb")
+        case ".xz":
+            return lzma.open(path, "rb")
+        case ".zip":
+            return _only_member(path)
+        case ".zst":
+            raise SourceError(
+                f"Looking at `{path}` for its columns: zstd is read by runs only. Unpack it with `zstd -d`, and look at that."
+            )
+    return path.open("rb")
+
+
+def _only_member(path: Path) -> IO[bytes]:
+    archive = zipfile.ZipFile(path)
+    files = [info.filename for info in archive.infolist() if not info.is_dir()]
+    if len(files) != 1:
+        raise SourceError(
+            f"Looking at `{path}` for its columns: it has {len(files)} files, and one is looked at. Unpack the one that is meant."
+        )
+    return archive.open(files[0])
 
 
 def _delimiter(first_line: str) -> str:

@@ -14,12 +14,13 @@ from pathlib import Path
 import duckdb
 
 from headrace.backends.engines.duckdb.binding import columns_of, empty_table, one_query, told
+from headrace.backends.engines.duckdb.finding import find
 from headrace.backends.engines.duckdb.frames import as_kind
 from headrace.backends.engines.duckdb.session import DuckDBSession, check_same_columns
 from headrace.backends.engines.duckdb.splitting import profile
 from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
 from headrace.core.errors import ConfigurationError, DataError
-from headrace.core.ports import JSON, Bound, Column, FrameKind, Schema
+from headrace.core.ports import JSON, Bound, Column, FrameKind, Matches, Schema
 
 __all__ = ["DuckDBEngine", "open"]
 
@@ -73,6 +74,10 @@ class DuckDBEngine:
         except duckdb.Error as error:
             raise told(error, {}) from error
         return as_kind(cursor, _TABLE, schema, kind, lambda: _polars_scan(files))
+
+    def find(self, file: Path, column: str, text: str, *, most: int) -> Matches | None:
+        with self._cursor("data") as cursor:
+            return find(cursor, file, column, text, most=most)
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:
         with self._cursor("data") as cursor:

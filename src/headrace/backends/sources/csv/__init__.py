@@ -1,17 +1,20 @@
-"""CSV and its relatives: delimited text, plain or gzip, in UTF-8.
+"""CSV and its relatives: delimited text, plain or compressed, in UTF-8.
 
-`landing` counts and cuts the bytes, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
+`landing` counts and cuts the bytes, `mending` is about files that a person mends, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
 invariant: each record that was counted when the file landed is in the rows or in the quarantine, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.backends.sources.csv.landing import Counter, dialect_of, header_of
+from headrace.backends.sources.csv.landing import Counter, cut, header_of
+from headrace.backends.sources.csv.mending import header_line, mended_options
+from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
 
 __all__ = ["CsvFormat", "open"]
 
@@ -20,7 +23,7 @@ class CsvFormat:
     """The flavour `csv`. Its options are those of `headrace.csv`."""
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
-        return Counter(file_name, dialect_of(options), has_header=not options.get("names"))
+        return Counter(file_name, options)
 
     def read(
         self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
@@ -29,12 +32,27 @@ class CsvFormat:
         from headrace.backends.texts.reading import read_texts
 
         def opened(file: Landed) -> OpenedCsv:
-            return OpenedCsv(file, options, has_contract=contract is not None)
+            return OpenedCsv(file, mended_options(options) if file.is_mended else options, has_contract=contract is not None)
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
 
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        for piece in cut(path, options, name=path.name).pieces:
+            yield from piece.places(range(1, piece.records + 1)).values()
+
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         return header_of(path, options, name=path.name)
+
+    # ------------------------------------------------ what a MendableFormat has besides
+
+    def mended_options(self, options: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        return mended_options(options)
+
+    def head(self, names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
+        return header_line(names, options)
+
+    def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        return bytes_at(path, options, wanted, name=path.name)
 
 
 def open() -> CsvFormat:  # noqa: A001  # the name that every flavour has

@@ -1,6 +1,6 @@
-"""The bytes of a CSV file: gzip undone, records counted while they land, and cut into pieces when they are read again.
+"""The text of a CSV file: records counted while they land, and cut into pieces when they are read again.
 
-Nothing here types a field. The invariant: the counter and the cutter see the same decompressed bytes and the same dialect, so
+Nothing here types a field. The invariant: the counter and the cutter see the same text and the same dialect, so
 their records are the same ones.
 """
 
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from headrace.backends.texts.inflating import Inflater, chunks_of
+from headrace.backends.texts.incoming import Incoming, texts_of
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record, Scanner
+from headrace.core.sniffing import AUTO, SniffingScanner
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 
@@ -34,18 +36,18 @@ def dialect_of(options: Mapping[str, JSON]) -> Dialect:
 class Counter:
     """Counts the data records of one file from its raw bytes, and refuses what is no CSV file."""
 
-    def __init__(self, file: str, dialect: Dialect, *, has_header: bool) -> None:
-        self._inflater = Inflater(file)
-        self._scanner = Scanner(file, dialect)
-        self._file, self._has_header = file, has_header
+    def __init__(self, file: str, options: Mapping[str, JSON]) -> None:
+        self._incoming = Incoming(file, options, is_measured=True)
+        self._scanner = _scanner(file, options, "utf-8")  # where a record stands is not asked here
+        self._file, self._has_header = file, not options.get("names")
         self._records = 0
 
     def feed(self, chunk: bytes) -> None:
-        for data in self._inflater.feed(chunk):
+        for data in self._incoming.feed(chunk):
             self._add(self._scanner.feed(data))
 
     def finish(self) -> int:
-        for data in self._inflater.finish():
+        for data in self._incoming.finish():
             self._add(self._scanner.feed(data))
         self._add(self._scanner.finish())
         if self._has_header and not self._records:
@@ -58,22 +60,28 @@ class Counter:
 
 
 class Cut:
-    """A file in pieces: `names` are its columns, `pieces` its data records."""
+    """A file in pieces: `names` are its columns, `pieces` its data records; how they were read is known once they have begun."""
 
-    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece]) -> None:
+    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece], incoming: Incoming) -> None:
         self.names, self.pieces = names, pieces
+        self._incoming = incoming
+
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
+        return self._incoming.read_as
 
 
 def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     """Begin to read a file. Raises SourceError for a header that can't be one."""
-    dialect, given = dialect_of(options), options.get("names")
-    pieces = _pieces(path, dialect, name)
+    given = options.get("names")
+    incoming = Incoming(name, options, is_measured=False)
+    pieces = _pieces(path, incoming, options, name)
     if isinstance(given, list | tuple):
-        return Cut(tuple(map(str, given)), pieces)
+        return Cut(tuple(map(str, given)), pieces, incoming)
     for piece in pieces:
         header = piece.first()
         if header:
-            return Cut(_names_of(header, dialect, name), chain([piece.after(header)], pieces))
+            return Cut(_names_of(header, piece.dialect, name), chain([piece.after(header)], pieces), incoming)
     raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 
@@ -81,15 +89,24 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
     return cut(path, options, name=name).names
 
 
-def _pieces(path: Path, dialect: Dialect, name: str) -> Iterator[Piece]:
-    scanner = Scanner(name, dialect)
-    for chunk in chunks_of(path, name):
+def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: str) -> Iterator[Piece]:
+    texts = texts_of(path, incoming)
+    first = next(texts, b"")  # then the encoding is known
+    scanner = _scanner(name, options, incoming.encoding)
+    for chunk in chain([first], texts):
         piece = scanner.feed(chunk)
         if piece:
             yield piece
     last = scanner.finish()
     if last:
         yield last
+
+
+def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:
+    dialect, names = replace(dialect_of(options), encoding=encoding), options.get("names")
+    if options.get("delimiter") != AUTO:
+        return Scanner(file, dialect)
+    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None)
 
 
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:

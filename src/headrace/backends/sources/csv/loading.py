@@ -6,7 +6,7 @@ invariant: each record of a piece is in the table once, or said to be odd.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -18,7 +18,8 @@ from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed
-from headrace.core.records import Piece, Record
+from headrace.core.records import Piece
+from headrace.core.sniffing import AUTO
 
 __all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
 
@@ -47,7 +48,19 @@ class OpenedCsv:
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         for piece in self._cut.pieces:
             odd = load_piece(room, piece, len(self.names), positions, self._options)
-            yield Loaded(piece.records, odd or {}, _places_in(piece), is_slow=odd is not None)
+            yield Loaded(piece.records, odd or {}, piece.places, is_slow=odd is not None, read_as=self._read_as(piece))
+
+    def _read_as(self, piece: Piece) -> dict[str, JSON]:
+        """How the file's bytes were read, and its dialect as it was said or found."""
+        told, said = self._cut.read_as, self._options.get("delimiter")
+        because = told.get("because")
+        why = "the first records" if said == AUTO else "said" if said else "the default"
+        return {
+            **told,
+            "delimiter": piece.dialect.delimiter.decode(),
+            "header": "names" if self._options.get("names") else "first line",
+            "because": {**(because if isinstance(because, Mapping) else {}), "delimiter": why},
+        }
 
 
 def load_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str] | None:
@@ -99,13 +112,13 @@ def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | N
     return bool(loaded[0][0] == piece.records)
 
 
-def _places_in(piece: Piece) -> Callable[[Container[int]], Mapping[int, Record]]:
-    return lambda wanted: dict(piece.split(wanted))
-
-
 def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:
     """Without a contract, one column whose name holds another delimiter is not taken for a table."""
-    advice = "" if options.get("names") or len(names) > 1 else delimiter_advice(names, str(options.get("delimiter", ",")))
+    advice = (
+        ""
+        if options.get("names") or len(names) > 1 or options.get("delimiter") == AUTO
+        else delimiter_advice(names, str(options.get("delimiter", ",")))
+    )
     if advice:
         raise SourceError(f"The header of `{file}` is one column, `{names[0]}`. {advice} If it is one column, give the source a contract.")
 

@@ -5,12 +5,14 @@ The invariant: what is refused here could not be read a line at a time, whatever
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
 from headrace.backends.sources.json.records import NoRecordError, object_in
-from headrace.backends.texts.lines import LineCounter, pieces_of_lines
+from headrace.backends.texts.lines import CutLines, LineCounter
 from headrace.core.errors import SourceError
+from headrace.core.ports import JSON
 from headrace.core.records import Piece
 
 __all__ = ["MAX_KEYS", "counter_of", "keys_of"]
@@ -18,14 +20,14 @@ __all__ = ["MAX_KEYS", "counter_of", "keys_of"]
 MAX_KEYS = 10_000
 
 
-def counter_of(file: str) -> LineCounter:
-    return LineCounter(file, "JSON Lines", look=lambda piece: _look(piece, file))
+def counter_of(file: str, options: Mapping[str, JSON]) -> LineCounter:
+    return LineCounter(file, "JSON Lines", options, look=lambda piece: _look(piece, file))
 
 
-def keys_of(path: Path, *, name: str) -> tuple[str, ...]:
+def keys_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[str, ...]:
     """The keys of all records, as names of columns. Raises SourceError for one that can't be, and when there are more than MAX_KEYS."""
     keys: dict[str, object] = {}
-    for piece in pieces_of_lines(path, "JSON Lines", name=name):
+    for piece in CutLines(path, "JSON Lines", options, name=name).pieces():
         for raw in piece.texts():
             try:
                 keys.update(object_in(raw.decode()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from headrace.backends.sources.json.landing import MAX_KEYS
 from headrace.backends.sources.json.records import NoRecordError, object_in, text_of
-from headrace.backends.texts.lines import pieces_of_lines, places_in
+from headrace.backends.texts.lines import CutLines
 from headrace.backends.texts.reading import Loaded, Room
 from headrace.core.json_paths import at_path, path_of
 from headrace.core.ports import JSON, Landed
@@ -27,7 +27,7 @@ class OpenedJson:
     """One file that is about to be read: see `headrace.backends.texts.reading.Opened`. `names` are aliases of a contract, or keys."""
 
     def __init__(self, file: Landed, options: Mapping[str, JSON], names: Sequence[str]) -> None:
-        self._file = file
+        self._file, self._cut = file, CutLines(file.path, "JSON Lines", options, name=file.name)
         self._nulls = _null_words(options)
         self.names = tuple(names)
         self._keys: dict[str, object] = {}
@@ -36,12 +36,14 @@ class OpenedJson:
 
     @property
     def found(self) -> tuple[str, ...]:
-        """The columns of which some record has a value, and the keys that are none; a file without records has them all."""
+        """The columns of which some record has a value, and the keys that are none. A file without records has them all, and so has one
+        that was mended: what its few records lack says nothing of the source.
+        """
         if not self._keys and not self._present:
             return self.names
         declared = set(self.names) | {str(path[0]) for path in map(path_of, self.names) if path}
         present = tuple(name for name in self.names if name in self._present or name in self._keys)
-        if len(present) == len(self.names):
+        if self._file.is_mended or len(present) == len(self.names):
             present = self.names
         return present + tuple(key for key in self._keys if key not in declared)[:_MOST_UNDECLARED]
 
@@ -51,7 +53,7 @@ class OpenedJson:
 
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         chosen = [None if position is None else self.names[position] for position in positions]
-        for piece in pieces_of_lines(self._file.path, "JSON Lines", name=self._file.name):
+        for piece in self._cut.pieces():
             if not piece.records:
                 continue
             numbers, objects, odd = self._objects(piece)
@@ -59,7 +61,7 @@ class OpenedJson:
             said = "".join(f", unnest(${k + 2}::VARCHAR[]) AS t{k}" for k in range(len(columns)))
             room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT unnest($1::BIGINT[]) AS n{said}", [numbers, *columns])
             del objects, columns
-            yield Loaded(piece.records, odd, places_in(piece), kind_of=_without_place)
+            yield Loaded(piece.records, odd, piece.places, kind_of=_without_place, read_as=self._cut.read_as)
 
     def _objects(self, piece: Piece) -> tuple[list[int], list[dict[str, Any]], dict[int, str]]:
         numbers: list[int] = []

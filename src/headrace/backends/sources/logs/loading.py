@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 
-from headrace.backends.texts.lines import pieces_of_lines, places_in
+from headrace.backends.texts.lines import CutLines
 from headrace.backends.texts.reading import Loaded, Room
 from headrace.core.casts import literal
 from headrace.core.errors import SourceError
@@ -22,8 +22,8 @@ __all__ = ["OpenedLog"]
 class OpenedLog:
     """One file that is about to be read: see `headrace.backends.texts.reading.Opened`."""
 
-    def __init__(self, file: Landed, pattern: str, options: Mapping[str, JSON], *, skip: int) -> None:
-        self._file, self._pattern, self._skip = file, pattern, skip
+    def __init__(self, file: Landed, pattern: str, options: Mapping[str, JSON]) -> None:
+        self._pattern, self._cut = pattern, CutLines(file.path, "log", options, name=file.name)
         self._groups = groups_of(pattern)
         self.names = tuple(name for name in self._groups if name)
         self._nulls = _null_words(options)
@@ -42,7 +42,7 @@ class OpenedLog:
         texts = ["CAST(NULL AS VARCHAR)" if position is None else self._text(places[position]) for position in positions]
         chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
         whole, names = literal(rf"^(?:{self._pattern})\z"), ", ".join(f"'g{n}'" for n in range(len(self._groups)))
-        for piece in pieces_of_lines(self._file.path, "log", name=self._file.name, skip=self._skip):
+        for piece in self._cut.pieces():
             if not piece.records:
                 continue
             room.file.write_bytes(b"\n".join(piece.texts()))
@@ -56,7 +56,8 @@ class OpenedLog:
                 raise _refused(self._pattern, error) from error
             execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{chosen} FROM matched ORDER BY n")
             lost = execute("SELECT n FROM lines WHERE n NOT IN (SELECT n FROM piece) ORDER BY n").fetchall()
-            yield Loaded(piece.records, dict.fromkeys((n for (n,) in lost), "line does not match the pattern"), places_in(piece))
+            odd = dict.fromkeys((n for (n,) in lost), "line does not match the pattern")
+            yield Loaded(piece.records, odd, piece.places, read_as=self._cut.read_as)
 
     def _text(self, group: int) -> str:
         """A group's text; NULL where it is empty or a word for nothing."""

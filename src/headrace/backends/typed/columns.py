@@ -1,0 +1,136 @@
+"""Arrow's types as the few kinds that casts tell apart, and columns in the form in which DuckDB reads them.
+
+Nothing here casts to a contract: `core.typed_casts` does. The invariant: what `settled` changes is a value's form, never what it says, but
+for the nanoseconds of a time, which are cut as those of texts are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from headrace.core.casts import literal
+from headrace.core.contract import ContractField, ValueType
+from headrace.core.typed_casts import Kind
+
+__all__ = ["TypedColumn", "columns_of", "inferred", "kind_of", "settled"]
+
+_MOST_DIGITS = 38
+_FARTHEST_MICROSECONDS, _FARTHEST_DAY = 2**62, 50_000_000  # 146,000 years away, and 137,000
+
+
+@dataclass(frozen=True)
+class TypedColumn:
+    """One column of a file, or a field inside a nested one by its dotted path: `sql` finds it in a batch, whose columns are `c0`, `c1`, …"""
+
+    name: str
+    kind: Kind
+    sql: str
+    scale: int = 0
+    precision: int = 0
+    parent: str | None = None
+
+
+def columns_of(schema: pa.Schema) -> tuple[TypedColumn, ...]:
+    """All columns of a file; after each that is nested, the fields inside it."""
+    return tuple(column for n, field in enumerate(schema) for column in _with_fields(field.name, field.type, f"c{n}", None))
+
+
+def kind_of(type_: pa.DataType) -> Kind:
+    """The kind of a type; `nothing` for types that no contract can take."""
+    if isinstance(type_, pa.BaseExtensionType):
+        return "text" if type_.extension_name == "arrow.uuid" else kind_of(type_.storage_type)
+    if types.is_dictionary(type_):
+        return kind_of(type_.value_type)
+    if types.is_decimal(type_):
+        return "exact" if type_.precision <= _MOST_DIGITS else "text"
+    if types.is_timestamp(type_):
+        return "instant" if type_.tz else "naive"
+    return next((kind for kind, tests in _TESTS.items() if any(test(type_) for test in tests)), "nothing")
+
+
+_TESTS: dict[Kind, tuple[types.types_check, ...]] = {
+    "text": (types.is_string, types.is_large_string, types.is_string_view),
+    "whole": (types.is_integer,),
+    "real": (types.is_floating,),
+    "truth": (types.is_boolean,),
+    "day": (types.is_date,),
+    "clock": (types.is_time, types.is_duration),
+    "bytes": (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary),
+    "nested": (types.is_struct, types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_map),
+}
+
+
+def inferred(column: TypedColumn) -> ContractField | None:
+    """The field of a file that has no contract: its own type, or None where a contract has none for it."""
+    name = column.name
+    if column.kind == "exact":
+        return ContractField(name, name, "Decimal", nullable=True, max_digits=column.precision, decimal_places=column.scale)
+    type_ = _INFERRED.get(column.kind)
+    return ContractField(name, name, type_, nullable=True) if type_ else None
+
+
+_INFERRED: dict[Kind, ValueType] = {
+    "text": "str",
+    "whole": "int",
+    "real": "float",
+    "truth": "bool",
+    "day": "date",
+    "naive": "datetime",
+    "instant": "datetime",
+    "clock": "str",
+    "nested": "str",
+}
+
+
+def settled(array: pa.Array) -> pa.Array:
+    """A column as DuckDB can read it, and as its kind says. Names and lengths stay."""
+    type_ = array.type
+    if isinstance(type_, pa.BaseExtensionType):
+        if type_.extension_name != "arrow.uuid":
+            return settled(array.storage)
+        return pa.array([None if raw is None else str(UUID(bytes=raw)) for raw in array.storage.to_pylist()], pa.string())
+    if types.is_dictionary(type_):
+        return settled(array.dictionary_decode())
+    if types.is_float16(type_):
+        return array.cast(pa.float32())
+    if types.is_decimal256(type_):
+        return array.cast(pa.decimal128(type_.precision, type_.scale) if type_.precision <= _MOST_DIGITS else pa.string())
+    if types.is_timestamp(type_):
+        return _time(array, type_.unit)
+    if types.is_date(type_):
+        return _day(array)
+    return pa.nulls(len(array)) if kind_of(type_) == "nothing" else array
+
+
+def _time(array: pa.Array, unit: str) -> pa.Array:
+    """Microseconds. What lies far outside any calendar stays outside, at a time that DuckDB can carry."""
+    if unit == "ns":
+        return pc.floor_temporal(array.view(pa.timestamp("ns")), unit="microsecond").cast(pa.timestamp("us"), safe=False)
+    most = _FARTHEST_MICROSECONDS // {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
+    return _between(array.view(pa.int64()), most).view(pa.timestamp(unit)).cast(pa.timestamp("us"))
+
+
+def _day(array: pa.Array) -> pa.Array:
+    if types.is_date64(array.type):
+        array = _between(array.view(pa.int64()), _FARTHEST_DAY * 86_400_000).view(pa.timestamp("ms")).cast(pa.date32(), safe=False)
+    return _between(array.view(pa.int32()), _FARTHEST_DAY).view(pa.date32())
+
+
+def _between(numbers: pa.Array, most: int) -> pa.Array:
+    low, high = pa.scalar(-most, numbers.type), pa.scalar(most, numbers.type)
+    return pc.max_element_wise(pc.min_element_wise(numbers, high, skip_nulls=False), low, skip_nulls=False)
+
+
+def _with_fields(name: str, type_: pa.DataType, sql: str, parent: str | None) -> Iterator[TypedColumn]:
+    kind = kind_of(type_)
+    scale, precision = (type_.scale, type_.precision) if kind == "exact" else (0, 0)
+    yield TypedColumn(name, kind, sql, scale, precision, parent)
+    if types.is_struct(type_):
+        for field in type_:
+            yield from _with_fields(f"{name}.{field.name}", field.type, f"struct_extract({sql}, {literal(field.name)})", parent or name)

@@ -1,0 +1,78 @@
+"""How the typed columns of one file become the columns of a contract, as SQL: beside `texts.layout`, whose words it uses.
+
+Pure: columns in, SQL out. The invariant: a value is in the rows only if none of its breaches is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.backends.texts.layout import Layout, find_columns
+from headrace.backends.typed.columns import TypedColumn
+from headrace.core.casts import failure_words
+from headrace.core.checks import Breach, breaches_of, literal_of
+from headrace.core.contract import Contract, ContractField
+from headrace.core.errors import SourceError
+from headrace.core.ports import JSON
+from headrace.core.typed_casts import Kind, missing_sql, text_sql, typed_cast_sql
+
+__all__ = ["TypedLayout", "lay_out_typed"]
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class TypedLayout(Layout):
+    """A layout over columns `t0`, `t1`, … of any types: `missing` says of each field when it has no value."""
+
+    missing: tuple[str, ...]
+
+    @property
+    def finished_sql(self) -> str:
+        """The values with their defaults, in the contract's order."""
+        return ", ".join(
+            f"CASE WHEN {missing} THEN {literal_of(field.default, field.sql_type)} ELSE v{n} END"
+            for n, (field, missing) in enumerate(zip(self.contract.fields, self.missing, strict=True))
+        )
+
+
+def lay_out_typed(columns: Sequence[TypedColumn], contract: Contract, options: Mapping[str, JSON], *, file: str) -> TypedLayout:
+    """Match a file's columns with a contract. Raises SourceError naming each column that the file lacks."""
+    names = tuple(column.name for column in columns)
+    positions = find_columns(names, contract, file=file)
+    undeclared = _undeclared(columns, contract)
+    if undeclared and contract.forbids_others:
+        raise SourceError(f"`{file}` has columns that the contract `{contract.name}` forbids (extra='forbid'): {', '.join(undeclared)}.")
+    placed = [None if position is None else columns[position] for position in positions]
+    values: list[str] = []
+    missing: list[str] = []
+    breaches: list[Breach] = []
+    for n, (field, column) in enumerate(zip(contract.fields, placed, strict=True)):
+        value, kind = f"t{n}", column.kind if column else "nothing"
+        values.append(typed_cast_sql(value, kind, field, options, scale=column.scale if column else 0))
+        missing.append(missing_sql(value, f"v{n}", kind, field))
+        if column:
+            breaches += _breaches(n, kind, field, options)
+    return TypedLayout(names, contract, positions, undeclared, tuple(values), tuple(breaches), tuple(missing))
+
+
+def _undeclared(columns: Sequence[TypedColumn], contract: Contract) -> tuple[str, ...]:
+    """The columns of which the contract declares nothing, not even a field inside."""
+    declared = {field.alias for field in contract.fields}
+    used = {column.parent or column.name for column in columns if column.name in declared}
+    return tuple(column.name for column in columns if column.parent is None and column.name not in used)
+
+
+def _breaches(n: int, kind: Kind, field: ContractField, options: Mapping[str, JSON]) -> Iterator[Breach]:
+    value, missing = f"t{n}", missing_sql(f"t{n}", f"v{n}", kind, field)
+    text = text_sql(value, kind)
+    cut = f"left({text}, {_SHOWN})"
+    quoted = f"'''' || {cut} || CASE WHEN length({text}) > {_SHOWN} THEN '…' ELSE '' END || ''''"
+    if not field.nullable and not field.has_default:
+        yield Breach(field.name, "missing", missing)
+    if field.type != "str" or kind == "bytes":
+        told = options if kind == "text" else {}
+        yield Breach(field.name, failure_words(field, told), f"NOT {missing} AND v{n} IS NULL", quoted)
+    for breach in breaches_of(field, f"v{n}", quoted if field.type == "str" else cut):
+        yield Breach(breach.column, breach.words, f"NOT {missing} AND {breach.condition}", breach.shown)

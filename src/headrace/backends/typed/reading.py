@@ -1,0 +1,248 @@
+"""Batches of typed records to rows and a quarantine, by the machine that texts go through.
+
+A format gives a file's Arrow schema and its records batch by batch, each batch with its place. A record is named in the quarantine by its
+number (`line`), by where the block of the file begins that holds it (`byte_offset`), and by its values as one JSON object (`raw`). The
+invariant: each record of a batch is in `piece` once, or said to be odd.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from headrace.backends.texts.reading import Loaded, Room, read_texts
+from headrace.backends.typed.columns import TypedColumn, columns_of, inferred, settled
+from headrace.backends.typed.layout import TypedLayout, lay_out_typed
+from headrace.core.casts import literal
+from headrace.core.contract import Contract, ContractField
+from headrace.core.errors import SourceError
+from headrace.core.ports import JSON, Landed, ReadResult
+from headrace.core.records import Record
+
+__all__ = ["Batch", "TypedFile", "read_typed", "typed_records"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records next to each other, of which the first is number `first` of the file, from 1.
+
+    `blocks` has the number, in the file, of the first record of each block that they come from, and the byte where the block begins. `odd`
+    says of each record that could not be read, by its number in the batch, what is wrong with it.
+    """
+
+    records: pa.RecordBatch
+    first: int
+    blocks: Sequence[tuple[int, int]]
+    odd: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def record(self, n: int, raw: bytes) -> Record:
+        number = self.first + n - 1
+        return Record(number, self.blocks[bisect_right(self.blocks, number, key=lambda block: block[0]) - 1][1], raw)
+
+
+class TypedFile(Protocol):
+    """A file of typed records, opened by its format."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def batches(self) -> Iterator[Batch]:
+        """All records, in order. SourceError where a block can't be read, with its place."""
+        ...
+
+
+class _Opened:
+    """One file as the machine of texts sees it, but that `t0`, `t1`, … have the file's types."""
+
+    def __init__(self, file: Landed, opened: TypedFile, options: Mapping[str, JSON]) -> None:
+        self._file, self._opened = file, opened
+        self.columns = columns_of(opened.schema)
+        self._null_words = _words(options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def quoted(self) -> tuple[str, ...]:
+        return ()
+
+    def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
+        chosen = [None if position is None else self.columns[position] for position in positions]
+        texts = "".join(f", {self._sql(column)} AS t{n}" for n, column in enumerate(chosen))
+        for batch in self._opened.batches():
+            odd = {**_not_utf8(batch.records, self._file.name), **batch.odd}
+            numbers = pa.array([n for n in range(1, batch.records.num_rows + 1) if n not in odd], pa.int64())
+            sound = batch.records.take(pa.compute.subtract(numbers, 1)) if odd else batch.records
+            arrays = [numbers, *map(settled, sound.columns)]
+            table = pa.Table.from_arrays(arrays, names=["n", *(f"c{n}" for n in range(len(arrays) - 1))])
+            room.connection.register("batch", table)
+            room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{texts} FROM batch").fetchall()
+            room.connection.unregister("batch")
+            yield Loaded(batch.records.num_rows, odd, _places_in(batch))
+
+    def _sql(self, column: TypedColumn | None) -> str:
+        if column is None:
+            return "CAST(NULL AS VARCHAR)"
+        if column.kind == "text" and self._null_words:
+            return f"CASE WHEN {column.sql} NOT IN ({', '.join(map(literal, self._null_words))}) THEN {column.sql} END"
+        return column.sql
+
+
+def read_typed(
+    files: Sequence[Landed],
+    open_file: Callable[[Landed], TypedFile],
+    *,
+    contract: Contract | None,
+    options: Mapping[str, JSON],
+    rows: Path,
+    quarantine: Path,
+) -> ReadResult:
+    """As `SourceFormat.read` says. Without a contract the columns have the files' own types."""
+
+    def opened(file: Landed) -> _Opened:
+        return _Opened(file, open_file(file), options)
+
+    def lay(file: _Opened, contract: Contract, name: str) -> TypedLayout:
+        return lay_out_typed(file.columns, contract, options, file=name)
+
+    own = contract or _contract_of([opened(file).columns for file in files])
+    return read_texts(files, opened, contract=own, options=options, rows=rows, quarantine=quarantine, lay=lay)
+
+
+def typed_records(file: TypedFile) -> Iterator[Record]:
+    """Every record of a file with its place, as JSON."""
+    for batch in file.batches():
+        yield from _places_in(batch)(range(1, batch.records.num_rows + 1)).values()
+
+
+def _contract_of(files: Sequence[Sequence[TypedColumn]]) -> Contract:
+    """The files' own types, as a contract of optional columns."""
+    contracts: list[dict[str, ContractField]] = []
+    for columns in files:
+        fields = [field for column in columns if column.parent is None and (field := inferred(column))]
+        contracts.append({field.name: field for field in fields})
+    first = contracts[0] if contracts else {}
+    for other in contracts[1:]:
+        odd = sorted(name for name in first.keys() | other.keys() if first.get(name) != other.get(name))
+        if odd:
+            raise SourceError(
+                f"The files have different columns ({', '.join(odd)}), or columns of different types. Give the source a contract."
+            )
+    folded = [name.casefold() for name in first]
+    twins = [name for name in first if folded.count(name.casefold()) > 1]
+    if twins:
+        raise SourceError(
+            f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract with aliases."
+        )
+    if not first:
+        raise SourceError("The files have no column whose type a contract can hold. Give the source a contract.")
+    return Contract("inferred", tuple(first.values()))
+
+
+# ---------------------------------------------------------------- texts that are none
+
+
+def _not_utf8(records: pa.RecordBatch, file: str) -> dict[int, str]:
+    """Of each record with a text that is not UTF-8, what is wrong with it. SourceError for other damage."""
+    try:
+        records.validate(full=True)
+    except pa.ArrowInvalid as error:
+        odd = dict(_odd_texts(records))
+        if not odd:
+            raise SourceError(f"`{file}` is damaged: {error}. Fetch it again.") from None
+        return odd
+    return {}
+
+
+def _odd_texts(records: pa.RecordBatch) -> Iterator[tuple[int, str]]:
+    for name, column in zip(records.schema.names, records.columns, strict=True):
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            wide = pa.types.is_large_string(column.type)
+            for n, raw in enumerate(column.view(pa.large_binary() if wide else pa.binary()).to_pylist(), 1):
+                if raw is not None and not _is_utf8(raw):
+                    yield n, f"the value of `{name}` is not UTF-8"
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- a record as JSON
+
+
+def _places_in(batch: Batch) -> Callable[[Container[int]], Mapping[int, Record]]:
+    def places(wanted: Container[int]) -> Mapping[int, Record]:
+        numbers = [n for n in range(1, batch.records.num_rows + 1) if n in wanted]
+        chosen = batch.records.take(pa.array([n - 1 for n in numbers], pa.int64()))
+        columns = [_values(column) for column in chosen.columns]
+        names = chosen.schema.names
+        return {n: batch.record(n, _json_of(dict(zip(names, values, strict=True)))) for n, *values in zip(numbers, *columns, strict=True)}
+
+    return places
+
+
+def _values(column: pa.Array) -> list[object]:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        wide = pa.types.is_large_string(column.type)
+        raw: list[bytes | None] = column.view(pa.large_binary() if wide else pa.binary()).to_pylist()
+        return [None if text is None else text.decode("utf-8", "backslashreplace") for text in raw]
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        return [f"{value.isoformat()}Z" if isinstance(value, datetime) else value for value in _python(settled(column))]
+    return _python(settled(column))
+
+
+def _python(column: pa.Array) -> list[object]:
+    """Values as Python has them; of those that it can't have, what Arrow shows."""
+    try:
+        found: list[object] = column.to_pylist()
+    except (OverflowError, ValueError):
+        found = [_shown(value) for value in column]
+    return found
+
+
+def _shown(value: pa.Scalar) -> object:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return getattr(value, "value", None) or f"a {value.type} that can't be shown"
+
+
+def _json_of(record: Mapping[str, object]) -> bytes:
+    return json.dumps(_plain(record), ensure_ascii=False).encode()
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it: numbers and truth values as they are, all else that it has no form for as text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _words(options: Mapping[str, JSON]) -> list[str]:
+    words = options.get("null_words", ())
+    return [str(word) for word in words] if isinstance(words, list | tuple) else []
