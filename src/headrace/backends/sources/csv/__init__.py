@@ -1,4 +1,4 @@
-"""CSV and its relatives: delimited text, plain or compressed, in UTF-8.
+"""CSV and its relatives: delimited text, plain or packed, in any encoding that `headrace.core.encodings` names.
 
 `landing` counts and cuts the bytes, `mending` is about files that a person mends, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
 invariant: each record that was counted when the file landed is in the rows or in the quarantine, once.
