@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from headrace.core.source_options import avro as avro
     from headrace.core.source_options import csv as csv
     from headrace.core.source_options import dataset as dataset
+    from headrace.core.source_options import json as json
+    from headrace.core.source_options import logs as logs
     from headrace.core.source_options import parquet as parquet
     from headrace.core.split import by_key as by_key
     from headrace.core.split import by_time as by_time
@@ -45,6 +47,8 @@ _HOMES = {
     "by_time": "headrace.core.split",
     "csv": "headrace.core.source_options",
     "dataset": "headrace.core.source_options",
+    "json": "headrace.core.source_options",
+    "logs": "headrace.core.source_options",
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
     "parquet": "headrace.core.source_options",
@@ -66,6 +70,8 @@ __all__ = [
     "by_time",
     "csv",
     "dataset",
+    "json",
+    "logs",
     "no_worse",
     "open_lake",
     "parquet",

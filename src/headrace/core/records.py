@@ -10,13 +10,16 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, count
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from headrace.core.dialect import Dialect, grammar_of
 from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
 
-__all__ = ["MAX_RECORD_BYTES", "Piece", "Record", "Scanner"]
+__all__ = ["LINES", "MAX_RECORD_BYTES", "Kind", "Piece", "Record", "Scanner"]
+
+Kind = Literal["CSV", "JSON Lines", "log"]
+LINES = Dialect(delimiter=b"", quote=b"")  # each line is a record
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -134,14 +137,14 @@ class Piece:
 
 
 class Scanner:
-    """Takes a text in chunks and gives it back in pieces that end where a record does.
+    """Takes a text in chunks and gives it back in pieces that end where a record does. `kind` is what the text claims to be.
 
     Raises SourceError, naming `file`, for bytes that are no such text: an empty file, a binary one, markup, an encoding other than
     UTF-8, a quote that never closes, a record longer than MAX_RECORD_BYTES.
     """
 
-    def __init__(self, file: str, dialect: Dialect) -> None:
-        self._file, self._dialect = file, dialect
+    def __init__(self, file: str, dialect: Dialect, kind: Kind = "CSV") -> None:
+        self._file, self._dialect, self._kind = file, dialect, kind
         self._pending = b""
         self._enough = 1  # bytes to wait for before looking again, so that a long record is not searched at each chunk
         self._offset, self._line = 0, 1
@@ -185,10 +188,16 @@ class Scanner:
         self._is_begun = True
         start = self._pending[:4096]
         if not start:
-            raise SourceError(f"`{self._file}` is empty: it has no bytes, not even a header.")
+            raise SourceError(f"`{self._file}` is empty: it has no bytes{', not even a header' if self._kind == 'CSV' else ''}.")
         for known, what in _KNOWN_STARTS:
-            if start.startswith(known):
-                raise SourceError(f"`{self._file}` is not a delimited text: its first bytes are those of {what}.")
+            if start.startswith(known) and not (what == "JSON" and self._kind == "JSON Lines"):
+                text = "a delimited text" if self._kind == "CSV" else f"a {self._kind} file"
+                raise SourceError(f"`{self._file}` is not {text}: its first bytes are those of {what}.")
+        if self._kind == "JSON Lines" and start.removeprefix(_BOM).lstrip().startswith(b"["):
+            raise SourceError(
+                f"`{self._file}` begins with an array, and a record is an object on a line of its own. "
+                f"Write one a line: `jq -c '.[]' {self._file} > {self._file.partition('.')[0]}.jsonl`."
+            )
         if _MARKUP.match(start.removeprefix(_BOM)):
             shown = start.removeprefix(_BOM).strip()[:60].decode("utf-8", "replace")
             raise SourceError(
@@ -246,7 +255,7 @@ class Scanner:
             )
         hint = f" A quote opens on line {quote_line} and does not close." if quote_line is not None else ""
         raise SourceError(
-            f"`{self._file}` has a record longer than {MAX_RECORD_BYTES // 2**20} MiB, which begins on line {line}: no CSV file has.{hint}"
+            f"`{self._file}` has a record longer than {MAX_RECORD_BYTES // 2**20} MiB, which begins on line {line}: no {self._kind} file has.{hint}"
         )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from headrace.core.encodings import ENCODINGS, encoding_named
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
+from headrace.core.log_patterns import pattern_problem
 from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
@@ -19,7 +20,20 @@ from headrace.core.sniffing import AUTO
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
-__all__ = ["CSV_DEFAULTS", "TYPED_DEFAULTS", "avro", "csv", "dataset", "dataset_name_problem", "options_for", "parquet"]
+__all__ = [
+    "CSV_DEFAULTS",
+    "JSON_DEFAULTS",
+    "LOGS_DEFAULTS",
+    "TYPED_DEFAULTS",
+    "avro",
+    "csv",
+    "dataset",
+    "dataset_name_problem",
+    "json",
+    "logs",
+    "options_for",
+    "parquet",
+]
 
 CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
@@ -42,11 +56,23 @@ TYPED_DEFAULTS: Mapping[str, JSON] = {
     name: CSV_DEFAULTS[name] for name in ("null_words", "decimal", "date_format", "datetime_format", "timezone")
 }
 
+JSON_DEFAULTS: Mapping[str, JSON] = {
+    name: CSV_DEFAULTS[name] for name in ("encoding", "null_words", "date_format", "datetime_format", "timezone", "member", "max_ratio")
+}
+
+LOGS_DEFAULTS: Mapping[str, JSON] = {"pattern": "combined", "skip": 0, **JSON_DEFAULTS, "null_words": None}
+
 _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
 
 _ON_THE_WEB = re.compile(r"https?://", re.IGNORECASE)
 
-_BY_SUFFIX: Mapping[str, Mapping[str, JSON]] = {".csv": {}, ".tsv": {"delimiter": "\t"}}
+_BY_SUFFIX: Mapping[str, tuple[str, Mapping[str, JSON]]] = {
+    ".csv": ("csv", {}),
+    ".tsv": ("csv", {"delimiter": "\t"}),
+    ".jsonl": ("json", {}),
+    ".ndjson": ("json", {}),
+    ".json": ("json", {}),
+}
 _TYPED_BY_SUFFIX: Mapping[str, str] = {".parquet": "parquet", ".pq": "parquet", ".avro": "avro"}
 
 
@@ -111,6 +137,86 @@ def csv(
     if problems:
         raise ConfigurationError(f"csv({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]}, only_new)
+
+
+def json(
+    location: str,
+    *,
+    encoding: str = "auto",
+    null_words: Sequence[str] = (),
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
+    only_new: bool = False,
+) -> SourceOptions:
+    """A JSON Lines file or many of them, plain or packed: an object on each line.
+
+    A field of the contract is found by its alias: a key, or a path such as `customer.addresses[0].city`. A key that is absent, null or one of
+    `null_words` is missing. The other options are as in `csv`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> json("events/*.jsonl", timezone="Europe/London").format
+    'json'
+    """
+    said: dict[str, JSON] = {
+        "encoding": encoding_named(encoding),
+        "null_words": tuple(null_words),
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
+    }
+    problems = [text for text in _incoming_problems(said) if text]
+    if problems:
+        raise ConfigurationError(f"json({public(location)!r}): " + "; ".join(problems) + ".")
+    return SourceOptions("json", location, {key: value for key, value in said.items() if value != JSON_DEFAULTS[key]}, only_new)
+
+
+def logs(
+    location: str,
+    *,
+    pattern: str = "combined",
+    skip: int = 0,
+    encoding: str = "auto",
+    null_words: Sequence[str] | None = None,
+    date_format: str | None = None,
+    datetime_format: str | None = None,
+    timezone: str = "UTC",
+    member: str | None = None,
+    max_ratio: int = 200,
+    only_new: bool = False,
+) -> SourceOptions:
+    """A log file or many of them, plain or packed: a record on each line.
+
+    `pattern` is "combined" or "common" (web servers), "syslog", or a regular expression of RE2 that the whole line has to match, in which
+    each named group `(?P<name>…)` is a column. A group that is empty or one of `null_words` is missing; these are `["-"]` and, in web servers'
+    logs, `datetime_format` is that of `17/May/2015:10:05:03 +0000`, unless told. The other options are as in `csv`.
+
+    Raises ConfigurationError listing every option that can't be.
+
+    >>> logs("app.log", pattern=r"(?P<level>[A-Z]+) (?P<message>.*)").format
+    'logs'
+    """
+    said: dict[str, JSON] = {
+        "pattern": pattern,
+        "skip": skip,
+        "encoding": encoding_named(encoding),
+        "null_words": None if null_words is None else tuple(null_words),
+        "date_format": date_format,
+        "datetime_format": datetime_format,
+        "timezone": timezone,
+        "member": member,
+        "max_ratio": max_ratio,
+    }
+    flaw = pattern_problem(pattern)
+    problems = [f"pattern={pattern!r}: {flaw}" if flaw else "", *_incoming_problems(said), _skip_problem(skip)]
+    if any(problems):
+        raise ConfigurationError(f"logs({public(location)!r}): " + "; ".join(filter(None, problems)) + ".")
+    return SourceOptions("logs", location, {key: value for key, value in said.items() if value != LOGS_DEFAULTS[key]}, only_new)
 
 
 def parquet(
@@ -223,9 +329,9 @@ def options_for(location: str) -> SourceOptions:
     """
     plain = (location.partition("?")[0].partition("#")[0] if _ON_THE_WEB.match(location) else location).lower()
     bare = unpacked_name(plain)
-    for suffix, options in _BY_SUFFIX.items():
+    for suffix, (format_, options) in _BY_SUFFIX.items():
         if bare.endswith(suffix):
-            return SourceOptions("csv", location, options)
+            return SourceOptions(format_, location, options)
     for suffix, format_ in _TYPED_BY_SUFFIX.items():
         if plain.endswith(suffix):
             return SourceOptions(format_, location, {})
@@ -233,7 +339,7 @@ def options_for(location: str) -> SourceOptions:
     other = f" A dataset of another pipeline is hr.dataset({location!r})." if _DATASET_NAME.fullmatch(location) else ""
     raise ConfigurationError(
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
-        f"Say it: `hr.csv({public(location)!r}, delimiter=…)`.{other}"
+        f"Say it: `hr.csv({public(location)!r}, delimiter=…)`, or hr.json or hr.logs.{other}"
     )
 
 
@@ -247,19 +353,29 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
-        ""
-        if said["encoding"] in (AUTO, *ENCODINGS)
-        else f"encoding={said['encoding']!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
+        *_incoming_problems(said),
         "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
-        ""
-        if said["member"] is None or (isinstance(said["member"], str) and said["member"])
-        else f"member={said['member']!r} has to be the name of a file",
-        "" if _is_count(said["max_ratio"], 2) else f"max_ratio={said['max_ratio']!r} has to be a whole number, 2 or more",
-        "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more",
+        _skip_problem(skip),
         ""
         if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
         else "names has to be a list of different names",
     ]
+
+
+def _incoming_problems(said: Mapping[str, JSON]) -> list[str]:
+    """What can't be of the options that every format of texts has."""
+    encoding, member, max_ratio = said["encoding"], said["member"], said["max_ratio"]
+    return [
+        ""
+        if encoding in (AUTO, *ENCODINGS)
+        else f"encoding={encoding!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
+        "" if member is None or (isinstance(member, str) and member) else f"member={member!r} has to be the name of a file",
+        "" if _is_count(max_ratio, 2) else f"max_ratio={max_ratio!r} has to be a whole number, 2 or more",
+    ]
+
+
+def _skip_problem(skip: JSON) -> str:
+    return "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more"
 
 
 def _is_count(value: JSON, least: int) -> bool:

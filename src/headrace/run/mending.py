@@ -81,7 +81,7 @@ def export_to_mend(session: Session, source: str, quarantine: Quarantine, path: 
             raise ConfigurationError(f"`{one}` is there already, and is not written over: name another file, or move it away.")
     with TemporaryDirectory(prefix="headrace-mending-") as folder, ExitStack() as undo:
         raw = _Raw(session, step, quarantine, Path(folder))
-        head = mendable(session.format(step)).head(raw.names(), step.options.options)
+        head = raw.head()
         with _created(path) as file:
             undo.callback(path.unlink, missing_ok=True)
             with _created(beside) as links:
@@ -128,11 +128,12 @@ class _Raw:
         told = digests_in(quarantine.manifest)
         self.files = {name: told[name] for name in self.cut}
 
-    def names(self) -> Sequence[str]:
-        """The columns, which have to be the same in all files: they are the header of the file to mend."""
-        found: dict[tuple[str, ...], str] = {}
+    def head(self) -> bytes:
+        """What the file to mend begins with, such as a header, which has to fit the records of all files."""
+        reader, options = mendable(self.session.format(self.step)), self.step.options.options
+        found: dict[bytes, str] = {}
         for name in self.files:
-            found.setdefault(self._names_in(name), name)
+            found.setdefault(reader.head(self._names_in(name), options), name)
         if len(found) > 1:
             one, other = list(found.values())[:2]
             raise ConfigurationError(f"`{one}` and `{other}` have other columns, or in another order, and a file to mend has one header.")

@@ -8,6 +8,7 @@ import importlib
 import io
 import json
 import lzma
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Case:
 
     broken = "jar,3,3,3,3"
     why_broken = "record has 5 fields, the header has 3"
+    awkward = ('say "hi", twice', "two\nlines")  # texts that are hard to write in this format
 
     def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
         """A file of these rows, the first of which is the header, and perhaps of a record that can't be read."""
@@ -71,6 +73,10 @@ class Case:
     def record(self, header: Sequence[str], row: Sequence[str]) -> bytes:
         """The bytes of one row as they stand in a file."""
         return ",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text for text in row).encode()
+
+    def options_of(self, data: bytes) -> Mapping[str, JSON]:
+        """The options with which a file is read."""
+        return self.options
 
     def unpacked(self, data: bytes) -> bytes:
         return self.unpack(data)
@@ -209,13 +215,61 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text if text.endswith("Z") else f"{text}Z")
 
 
+@dataclass(frozen=True)
+class JsonCase(Case):
+    """An object on each line, with numbers and truth values where the texts are such; a text that is empty is null."""
+
+    broken = '{"Item": "jar", "Quantity": 3'
+    why_broken = "record is no JSON: expecting ',' delimiter at character 30"
+
+    def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
+        lines = [*(self.record(rows[0], row) for row in rows[1:]), *([broken.encode()] if broken else []), b""]
+        text = b"\n".join(lines) or b"\n"
+        return self.pack(text)
+
+    def record(self, header: Sequence[str], row: Sequence[str]) -> bytes:
+        pairs = zip(header, row, strict=True)
+        return ("{" + ", ".join(f"{json.dumps(name)}: {_json_value(text)}" for name, text in pairs) + "}").encode()
+
+
+def _json_value(text: str) -> str:
+    return text if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?|true|false", text) else json.dumps(text or None)
+
+
+@dataclass(frozen=True)
+class LogsCase(Case):
+    """Texts in quotes; the first line, which is passed over, tells the suite the pattern's groups."""
+
+    broken = '"jar" "3" "3" "3" "3" "3" "3" "3" "3"'
+    why_broken = "line does not match the pattern"
+    awkward = ("say 'hi', twice", "two\\nlines")
+
+    def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
+        lines = [" ".join(rows[0]), *(self.record(rows[0], row).decode() for row in rows[1:]), *([broken] if broken else [])]
+        text = ("\n".join(lines) + "\n").encode()
+        return self.pack(text)
+
+    def record(self, header: Sequence[str], row: Sequence[str]) -> bytes:
+        return " ".join(f'"{text}"' for text in row).encode()
+
+    def options_of(self, data: bytes) -> Mapping[str, JSON]:
+        names = self.unpacked(data).partition(b"\n")[0].decode().split()
+        return {"skip": 1, "pattern": " ".join(f'"(?P<{name}>[^"]*)"' for name in names)}
+
+
+PACKINGS: Mapping[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
+    "": (bytes, bytes),
+    ".gz": (partial(gzip.compress, mtime=0), gzip.decompress),
+    ".bz2": (bz2.compress, bz2.decompress),
+    ".xz": (lzma.compress, lzma.decompress),
+    ".zst": (zstd, unpacked_zstd),
+    ".zip": (zipped, unzipped),
+}
+
 CASES = {
-    "csv": Case("csv", ".csv"),
-    "csv.gz": Case("csv", ".csv.gz", pack=partial(gzip.compress, mtime=0), unpack=gzip.decompress),
-    "csv.bz2": Case("csv", ".csv.bz2", pack=bz2.compress, unpack=bz2.decompress),
-    "csv.xz": Case("csv", ".csv.xz", pack=lzma.compress, unpack=lzma.decompress),
-    "csv.zst": Case("csv", ".csv.zst", pack=zstd, unpack=unpacked_zstd),
-    "csv.zip": Case("csv", ".csv.zip", pack=zipped, unpack=unzipped),
+    **{f"csv{end}": Case("csv", f".csv{end}", pack=pack, unpack=unpack) for end, (pack, unpack) in PACKINGS.items()},
+    **{f"json{end}": JsonCase("json", f".jsonl{end}", pack=pack, unpack=unpack) for end, (pack, unpack) in PACKINGS.items()},
+    **{f"logs{end}": LogsCase("logs", f".log{end}", pack=pack, unpack=unpack) for end, (pack, unpack) in PACKINGS.items()},
     "parquet": ParquetCase("parquet", ".parquet"),
     "avro": AvroCase("avro", ".avro"),
 }
@@ -236,12 +290,14 @@ class Bench:
 
     def __init__(self, case: Case, folder: Path) -> None:
         self.case, self.folder = case, folder
+        self.options: Mapping[str, JSON] = case.options
         self.format: SourceFormat = importlib.import_module(f"headrace.backends.sources.{case.flavour}").open()
 
     def land(self, data: bytes, *, name: str = "shop", chunk: int = 1 << 16) -> Landed:
         path = self.folder / f"{name}{self.case.suffix}"
         path.write_bytes(data)
-        counter = self.format.counter(path.name, self.case.options)
+        self.options = self.case.options_of(data)
+        counter = self.format.counter(path.name, self.options)
         for at in range(0, len(data), chunk):
             counter.feed(data[at : at + chunk])
         return Landed(str(path), path, sha256(data).hexdigest(), len(data), counter.finish())
@@ -249,7 +305,7 @@ class Bench:
     def read(self, files: Sequence[Landed], model: type[BaseModel] | None = None) -> Reading:
         rows, quarantine = self.folder / "rows.parquet", self.folder / "quarantine.parquet"
         contract = contract_of(model) if model else None
-        result = self.format.read(files, contract=contract, options=self.case.options, rows=rows, quarantine=quarantine)
+        result = self.format.read(files, contract=contract, options=self.options, rows=rows, quarantine=quarantine)
         return Reading(result, _rows(rows), _rows(quarantine), rows.read_bytes())
 
 

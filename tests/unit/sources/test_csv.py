@@ -307,3 +307,10 @@ def test_a_bomb_of_compressed_bytes_is_unfolded_bit_by_bit(tmp_path: Path, monke
     monkeypatch.setattr("headrace.backends.texts.streams.PIECE_BYTES", 1 << 18)
     with pytest.raises(SourceError, match="a record longer than 1 MiB, which begins on line 1"):
         read_bytes(gzip.compress(b"x" * (64 << 20)), tmp_path)
+
+
+def test_without_a_contract_dates_and_times_are_told_by_the_form_that_the_source_was_told(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_bytes(b"day,at,no\n1.12.10,1.12.10 8:26,1.12.10 8\n,31.12.10 23:59,x\n")
+    result, rows, quarantine = read([tmp_path / "file.csv"], tmp_path, None, date_format="%d.%m.%y", datetime_format="%d.%m.%y %H:%M")
+    assert [column.type for column in result.schema] == ["DATE", "TIMESTAMP WITH TIME ZONE", "VARCHAR"]
+    assert (rows[1]["at"].isoformat(), quarantine) == ("2010-12-31T23:59:00+00:00", [])

@@ -3,14 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from headrace.core.errors import ConfigurationError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, resolve
-from headrace.core.source_options import CSV_DEFAULTS, csv, options_for, parquet
+from headrace.core.source_options import CSV_DEFAULTS, JSON_DEFAULTS, LOGS_DEFAULTS, csv, json, logs, options_for, parquet
 from headrace.core.step import SourceOptions
+
+
+@pytest.mark.parametrize(
+    "location", ["a.jsonl", "s3://b/{start:%Y-%m-%d}.ndjson.gz", "https://host/a.JSON?key=1", "a.jsonl.zst", "a.json.zip"]
+)
+def test_json_lines_are_told_from_the_files_name(location: str) -> None:
+    assert options_for(location) == json(location) == SourceOptions("json", location, {})
+
+
+def test_options_of_json_that_are_defaults_are_no_change_and_one_that_cannot_be_is_an_error() -> None:
+    assert json("a.json", encoding="AUTO", null_words=[], timezone="UTC") == SourceOptions("json", "a.json", {})
+    assert json("a.json", only_new=True).only_new
+    with pytest.raises(
+        ConfigurationError, match=r"json\('a.json'\): encoding='ebcdic' is not read, .*; member='' .*; max_ratio=1 has to be"
+    ):
+        json("a.json", encoding="ebcdic", member="", max_ratio=1)
+
+
+def test_options_are_called_the_same_in_every_format_of_texts_and_mean_the_same() -> None:
+    shared: dict[str, Any] = {
+        "encoding": "cp1252",
+        "null_words": ("n/a",),
+        "date_format": "%d",
+        "datetime_format": "%d",
+        "timezone": "Asia/Tokyo",
+        "member": "*.txt",
+        "max_ratio": 9,
+    }
+    assert [dict(of("a.txt", **shared).options) for of in (csv, json, logs)] == [shared] * 3
+    assert set(JSON_DEFAULTS) == set(shared)
+    assert set(LOGS_DEFAULTS) == {"pattern", "skip", *shared}
+    with pytest.raises(ConfigurationError, match=r"logs\('a.log'\): encoding='ebcdic' is not read, .*; skip=-1 has to be"):
+        logs("a.log", encoding="ebcdic", skip=-1)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +67,8 @@ def test_the_format_is_told_from_the_files_name(location: str, options: dict[str
 def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(
         ConfigurationError,
-        match=r"it ends in none of .csv, .tsv \(perhaps with .gz, .bz2, .xz, .zst or .zip behind it\), .parquet, .pq, .avro. Say it: `hr.csv\('a.dat', delimiter=…\)`",
+        match=r"it ends in none of .csv, .tsv, .jsonl, .ndjson, .json \(perhaps with .gz, .bz2, .xz, .zst or .zip behind it\), .parquet, .pq, .avro. "
+        r"Say it: `hr.csv\('a.dat', delimiter=…\)`, or hr.json or hr.logs",
     ):
         options_for("a.dat")
 

@@ -7,30 +7,37 @@ contract keeps every record that has as many fields as the header.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import duckdb
 
+from headrace.core.casts import cast_sql
 from headrace.core.contract import Contract, ContractField, ValueType
 from headrace.core.errors import SourceError
+from headrace.core.ports import JSON
 
 __all__ = ["infer"]
 
 _DAY = r"(000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-\d\d-\d\d"
 _FORMS: Mapping[ValueType, str] = {
-    "int": r"regexp_full_match({t}, '-?(0|[1-9]\d{{0,18}})') AND TRY_CAST({t} AS BIGINT) IS NOT NULL",
-    "float": r"regexp_full_match({t}, '-?(0|[1-9]\d{{0,18}})?(\.\d*)?([eE][+-]?\d+)?|NaN|nan|-?inf') AND TRY_CAST({t} AS DOUBLE) IS NOT NULL",
+    "int": r"regexp_full_match({t}, '-?(0|[1-9]\d{0,18})') AND TRY_CAST({t} AS BIGINT) IS NOT NULL",
+    "float": r"regexp_full_match({t}, '-?(0|[1-9]\d{0,18})?(\.\d*)?([eE][+-]?\d+)?|NaN|nan|-?inf') AND TRY_CAST({t} AS DOUBLE) IS NOT NULL",
     "bool": "{t} IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')",
-    "date": f"regexp_full_match({{t}}, '{_DAY.replace('{', '{{').replace('}', '}}')}') AND TRY_CAST({{t}} AS DATE) IS NOT NULL",
-    "datetime": f"regexp_full_match({{t}}, '{_DAY}[T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d{{{{1,6}}}})?)?Z?') AND TRY_CAST(left({{t}}, 10) AS DATE) IS NOT NULL",
+    "date": f"regexp_full_match({{t}}, '{_DAY}') AND TRY_CAST({{t}} AS DATE) IS NOT NULL",
+    "datetime": f"regexp_full_match({{t}}, '{_DAY}[T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d{{1,6}})?)?Z?') AND TRY_CAST(left({{t}}, 10) AS DATE) IS NOT NULL",
 }
 
+_OF_TEXTS: tuple[ValueType, ...] = ("date", "datetime")
 
-def infer(connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...]]) -> Contract:
+
+def infer(
+    connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...]], quoted: Container[str], options: Mapping[str, JSON]
+) -> Contract:
     """A contract of optional columns. For each item of `pieces` the table `piece` holds texts of the columns that the item names.
 
-    Raises SourceError when files have different columns.
+    When all have been seen, `quoted` names the columns that hold no numbers and truth values, however they look. Raises SourceError when files have different columns.
     """
+    by = _forms_by(options)
     names: tuple[str, ...] | None = None
     fitting: list[list[ValueType]] = []
     has_text: list[bool] = []
@@ -42,27 +49,43 @@ def infer(connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...
             raise SourceError(
                 f"The files have different columns ({odd}). Give the source a contract, in which a column that may be absent has a default."
             )
+        if not names:
+            continue
         places = [found.index(name) for name in names]
-        for n, (count, misfits) in enumerate(_look(connection, places, fitting)):
+        for n, (count, misfits) in enumerate(_look(connection, places, fitting, by)):
             fitting[n] = [form for form, bad in zip(fitting[n], misfits, strict=True) if not bad]
             has_text[n] = has_text[n] or count > 0
-    folded = [name.casefold() for name in names or ()]
-    twins = [name for name in names or () if folded.count(name.casefold()) > 1]
+    if not names:
+        raise SourceError("Without a contract the columns are those of the files, and these have none. Give the source a contract.")
+    folded = [name.casefold() for name in names]
+    twins = [name for name in names if folded.count(name.casefold()) > 1]
     if twins:
         raise SourceError(
             f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract, or names=[…] and skip=1."
         )
-    columns = [(name, forms[0] if forms and seen else "str") for name, forms, seen in zip(names or (), fitting, has_text, strict=True)]
+    columns: list[tuple[str, ValueType]] = [
+        (name, next((form for form in forms if seen and (name not in quoted or form in _OF_TEXTS)), "str"))
+        for name, forms, seen in zip(names, fitting, has_text, strict=True)
+    ]
     return Contract("inferred", tuple(ContractField(name, name, type_, nullable=True) for name, type_ in columns))
 
 
+def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:
+    """The plainest forms; of dates and times the one that the source was told."""
+    told: dict[ValueType, str] = {}
+    for type_ in _OF_TEXTS:
+        if options.get(f"{type_}_format"):
+            told[type_] = f"{cast_sql('{t}', ContractField('t', 't', type_), options)} IS NOT NULL"
+    return {**_FORMS, **told}
+
+
 def _look(
-    connection: duckdb.DuckDBPyConnection, places: list[int], fitting: list[list[ValueType]]
+    connection: duckdb.DuckDBPyConnection, places: list[int], fitting: list[list[ValueType]], by: Mapping[ValueType, str]
 ) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Of each column how many texts it has, and how many of them lack each form that it may still have."""
     figures = [f"count(t{at})" for at in places]
     for at, forms in zip(places, fitting, strict=True):
-        figures += [f"count(*) FILTER (t{at} IS NOT NULL AND NOT ({_FORMS[form].format(t=f't{at}')}))" for form in forms]
+        figures += [f"count(*) FILTER (t{at} IS NOT NULL AND NOT ({by[form].replace('{t}', f't{at}')}))" for form in forms]
     found: tuple[int, ...] = connection.execute(f"SELECT {', '.join(figures)} FROM piece").fetchall()[0]
     begin = len(places)
     for count, forms in zip(found, fitting, strict=False):

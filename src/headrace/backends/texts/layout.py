@@ -54,9 +54,13 @@ class Layout:
         return f"list_transform({found}, lambda b: b.c) AS columns, list_transform({found}, lambda b: b.r) AS reasons"
 
 
-def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str) -> Layout:
-    """Match a file's header with a contract. Raises SourceError naming each column that the file lacks."""
-    positions = find_columns(names, contract, file=file, advice=lambda lacking: _advice(names, lacking, contract, options))
+def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str, has_header: bool = True) -> Layout:
+    """Match a file's columns with a contract. Raises SourceError naming each column that the file lacks."""
+
+    def advice(lacking: list[str]) -> str:
+        return _advice(names, lacking, contract, options) if has_header else ""
+
+    positions = find_columns(names, contract, file=file, advice=advice, has_header=has_header)
     declared = {field.alias for field in contract.fields}
     undeclared = tuple(name for name in names if name not in declared)
     if undeclared and contract.forbids_others:
@@ -75,7 +79,12 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
 
 
 def find_columns(
-    names: tuple[str, ...], contract: Contract, *, file: str, advice: Callable[[list[str]], str] = lambda _: ""
+    names: tuple[str, ...],
+    contract: Contract,
+    *,
+    file: str,
+    advice: Callable[[list[str]], str] = lambda _: "",
+    has_header: bool = True,
 ) -> tuple[int | None, ...]:
     """Where each field of a contract is among a file's columns. Raises SourceError naming each that is lacking and has no default."""
     place = {name: n for n, name in enumerate(names)}
@@ -84,7 +93,8 @@ def find_columns(
     if lacking:
         listed = "\n".join(f"  `{alias}`  {did_you_mean(alias, names)}" for alias in lacking)
         raise SourceError(
-            f"The header of `{file}` lacks {len(lacking)} of the {len(contract.fields)} columns that the contract `{contract.name}` asks for:\n"
+            f"{'The header of ' if has_header else 'Every record of '}`{file}` lacks {len(lacking)} of the {len(contract.fields)} columns "
+            f"that the contract `{contract.name}` asks for:\n"
             f"{listed}\n{advice(lacking)}Mend the file, or say the column's name in the file with Field(alias=…), or give the field a default."
         )
     return positions

@@ -8,7 +8,7 @@ quarantined, and of each file, the sum is what was counted when it landed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,22 +45,34 @@ class Room:
 class Loaded:
     """A piece whose texts are in the table `piece`. `odd` says of each record that is not there what is wrong with it.
 
-    `places` finds records by their numbers, as they are in the file; `is_slow` says that they were split one by one. `read_as` tells how the
-    file was read, as far as that was decided: its `encoding` is that of the records' bytes.
+    `places` finds records by their numbers, as they are in the file; `is_slow` says that they were split one by one. `kind_of` is what an
+    oddity is counted by, where it also says a place. `read_as` tells how the file was read, as far as that was decided: its `encoding` is
+    that of the records' bytes.
     """
 
     records: int
     odd: Mapping[int, str]
     places: Callable[[Container[int]], Mapping[int, Record]]
     is_slow: bool = False
+    kind_of: Callable[[str], str] = str
     read_as: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
 class Opened(Protocol):
-    """A file that is about to be read: the names of its columns, and its records piece by piece."""
+    """A file that is about to be read: the names of its columns, and its records piece by piece.
+
+    `names` are the columns that can be asked for. `found` are those that the file has: the same, unless only reading tells. `quoted` are
+    columns of which a value is a text by the format's own word; such a column is never taken for numbers.
+    """
 
     @property
     def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def found(self) -> tuple[str, ...]: ...
+
+    @property
+    def quoted(self) -> Collection[str]: ...
 
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         """Fill `piece` with each piece in turn; `t0`, `t1`, … are the columns at these positions, NULL where there is none."""
@@ -101,14 +113,18 @@ def read_texts(
         session = _Session(room)
         notes: list[str] = []
         if contract is None:
-            texts = (names for file in files for names in session.texts(file, open_file(file)))
-            contract = infer(session.room.connection, texts)
+            quoted: set[str] = set()
+            texts = (names for file in files for names in session.texts(file, open_file(file), quoted))
+            contract = infer(session.room.connection, texts, quoted, options)
         session.begin(contract)
         tally = _Tally()
         for file in files:
             opened = open_file(file)
             layout = lay(opened, contract, file.name) if lay else lay_out(opened.names, contract, options, file=file.name)
             session.read_file(file, opened, layout, tally)
+            if opened.found != opened.names:
+                layout = lay_out(opened.found, contract, options, file=file.name, has_header=False)
+                tally.undeclared.update(dict.fromkeys(layout.undeclared))
         session.write(rows, quarantine)
         if tally.slow_pieces:
             notes.append(f"{tally.slow_pieces} pieces were split record by record, since DuckDB did not read every record of them")
@@ -158,10 +174,14 @@ class _Session:
         for table, path in (("kept", rows), ("rejected", quarantine)):
             self._execute(f"COPY {table} TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
-    def texts(self, file: Landed, opened: Opened) -> Iterator[tuple[str, ...]]:
-        """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time."""
+    def texts(self, file: Landed, opened: Opened, quoted: set[str]) -> Iterator[tuple[str, ...]]:
+        """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time, and adds to `quoted`."""
+        columns = "".join(f", CAST(NULL AS VARCHAR) AS t{n}" for n in range(len(opened.names)))
+        self._execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT 0 AS n{columns} WHERE false")
+        yield opened.names
         for _ in self._pieces(file, opened, range(len(opened.names))):
             yield opened.names
+        quoted.update(opened.quoted)
 
     def read_file(self, file: Landed, opened: Opened, layout: Layout, tally: _Tally) -> None:
         tally.undeclared.update(dict.fromkeys(layout.undeclared))
@@ -229,7 +249,7 @@ class _Session:
         columns = ", ".join(column.name for column in QUARANTINE[1:])
         execute(f"INSERT INTO rejected SELECT $1, {columns} FROM broken JOIN place USING (n) ORDER BY n", [file])
         tally.rejected += len(places)
-        counted = [(reason, 1, n) for n, reason in piece.odd.items()] + self._count(layout)
+        counted = [(piece.kind_of(reason), 1, n) for n, reason in piece.odd.items()] + self._count(layout)
         for reason, count, first in counted:
             tally.reasons[reason] += count
             tally.examples.setdefault(reason, _example(file, places[first], str(piece.read_as.get("encoding", "utf-8"))))

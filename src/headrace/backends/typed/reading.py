@@ -71,6 +71,14 @@ class _Opened:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def found(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def quoted(self) -> tuple[str, ...]:
+        return ()
+
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         chosen = [None if position is None else self.columns[position] for position in positions]
         texts = "".join(f", {self._sql(column)} AS t{n}" for n, column in enumerate(chosen))

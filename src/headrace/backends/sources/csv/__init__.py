@@ -1,4 +1,4 @@
-"""CSV and its relatives: delimited text, plain or compressed, in UTF-8.
+"""CSV and its relatives: delimited text, plain or packed, in any encoding that `headrace.core.encodings` names.
 
 `landing` counts and cuts the bytes, `mending` is about files that a person mends, `loading` makes tables of texts of them, which `headrace.backends.texts` types and checks. The
 invariant: each record that was counted when the file landed is in the rows or in the quarantine, once.
@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.sources.csv.landing import Counter, cut, header_of
-from headrace.backends.sources.csv.mending import bytes_at, header_line, mended_options
+from headrace.backends.sources.csv.mending import header_line, mended_options
+from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record

@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 
 from headrace.backends.texts.incoming import Incoming, texts_of
-from headrace.backends.texts.unpacking import PIECE_BYTES, Unpacker
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
@@ -21,7 +20,7 @@ from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record, Scanner
 from headrace.core.sniffing import AUTO, SniffingScanner
 
-__all__ = ["Counter", "Cut", "chunks", "cut", "dialect_of", "header_of"]
+__all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
 
 _MAX_COLUMNS = 10_000
 
@@ -101,15 +100,6 @@ def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: s
     last = scanner.finish()
     if last:
         yield last
-
-
-def chunks(path: Path, options: Mapping[str, JSON], name: str) -> Iterator[bytes]:
-    """The bytes of a file without its compression, in its own encoding."""
-    unpacker = Unpacker(name, member=str(options.get("member") or ""))
-    with path.open("rb") as file:
-        while data := file.read(PIECE_BYTES):
-            yield from unpacker.feed(data)
-    yield from unpacker.finish()
 
 
 def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:

@@ -37,6 +37,14 @@ class OpenedCsv:
     def names(self) -> tuple[str, ...]:
         return self._cut.names
 
+    @property
+    def found(self) -> tuple[str, ...]:
+        return self._cut.names
+
+    @property
+    def quoted(self) -> tuple[str, ...]:
+        return ()
+
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         for piece in self._cut.pieces:
             odd = load_piece(room, piece, len(self.names), positions, self._options)

@@ -1,4 +1,4 @@
-"""CSV files that a person mends: what they begin with, and the records that go into them.
+"""CSV files that a person mends: what they begin with, and how they are read.
 
 Such a file has the source's own dialect and always a header, so that whoever opens it sees what the columns are. The invariant: a header
 that is written here is read as the names that it was written from.
@@ -6,16 +6,15 @@ that is written here is read as the names that it was written from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from headrace.backends.sources.csv.landing import chunks, dialect_of
+from headrace.backends.sources.csv.landing import dialect_of
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
 from headrace.core.sniffing import AUTO
 
-__all__ = ["bytes_at", "header_line", "mended_options"]
+__all__ = ["header_line", "mended_options"]
 
 _OF_THE_FILES = ("names", "skip", "member")
 
@@ -38,21 +37,6 @@ def header_line(names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
             "and these quotes: mend the file at its origin."
         )
     return line.decode().encode("utf-8" if encoding == AUTO else encoding) + b"\n"
-
-
-def bytes_at(path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]], *, name: str) -> Iterator[bytes]:
-    """Stretches of a file, decompressed, by offset and size, in order; SourceError where the file ends before one does."""
-    passed, held = 0, b""  # `held` begins at byte `passed`
-    parts = chunks(path, options, name)
-    for offset, size in wanted:
-        while passed + len(held) < offset + size:
-            if len(held) > (keep := max(passed + len(held) - offset, 0)):
-                passed, held = passed + len(held) - keep, held[len(held) - keep :]
-            chunk = next(parts, None)
-            if chunk is None:
-                raise SourceError(f"`{name}` ends before byte {offset + size}, where a rejected record of it does: its bytes were changed.")
-            held += chunk
-        yield held[offset - passed : offset - passed + size]
 
 
 def _field(name: str, dialect: Dialect) -> bytes:

@@ -1,0 +1,71 @@
+"""JSON Lines: a JSON object on each line, plain or packed, in any encoding.
+
+`landing` counts the lines and refuses what is JSON of another shape, `records` reads one line, `loading` makes tables of texts, which
+`headrace.backends.texts` types and checks. The invariant: each line that was counted is in the rows or in the quarantine, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from headrace.backends.sources.json.landing import counter_of, keys_of
+from headrace.backends.texts.lines import lines_to_mend, records_of
+from headrace.backends.texts.stretches import bytes_at
+from headrace.core.contract import Contract
+from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
+
+__all__ = ["JsonFormat", "open"]
+
+
+class JsonFormat:
+    """The flavour `json`. Its options are those of `headrace.json`."""
+
+    def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
+        return counter_of(file_name, options)
+
+    def read(
+        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+    ) -> ReadResult:
+        from headrace.backends.sources.json.loading import OpenedJson
+        from headrace.backends.texts.reading import read_texts
+
+        raw = next((file for file in files if not file.is_mended), None)
+
+        def options_of(file: Landed) -> Mapping[str, JSON]:
+            return lines_to_mend(options) if file.is_mended else options
+
+        @cache
+        def keys(file: Landed) -> tuple[str, ...]:
+            """The keys of a file; a mended one, which has few records, may lack some of the others'."""
+            own = keys_of(file.path, options_of(file), name=file.name)
+            return tuple(dict.fromkeys([*keys(raw), *own])) if raw and file.is_mended else own
+
+        def opened(file: Landed) -> OpenedJson:
+            return OpenedJson(file, options_of(file), [field.alias for field in contract.fields] if contract else keys(file))
+
+        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        return records_of(path, "JSON Lines", options)
+
+    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
+        """The keys of all records, in the order in which they first stand in the file."""
+        return keys_of(path, options, name=path.name)
+
+    # ------------------------------------------------ what a MendableFormat has besides
+
+    def mended_options(self, options: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        return lines_to_mend(options)
+
+    def head(self, names: Sequence[str], options: Mapping[str, JSON]) -> bytes:  # noqa: ARG002  # each record says its own keys
+        return b""
+
+    def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        return bytes_at(path, options, wanted, name=path.name)
+
+
+def open() -> JsonFormat:  # noqa: A001  # the name that every flavour has
+    return JsonFormat()

@@ -1,0 +1,62 @@
+"""Logs: a record on each line, plain or packed, in any encoding, whose fields are the named groups of a pattern.
+
+`loading` makes tables of texts of the lines that match, which `headrace.backends.texts` types and checks. The invariant: each line that was
+counted when the file landed is in the rows or in the quarantine, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from headrace.backends.texts.lines import LineCounter, lines_to_mend, records_of
+from headrace.backends.texts.stretches import bytes_at
+from headrace.core.contract import Contract
+from headrace.core.log_patterns import groups_of, pattern_of
+from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
+
+__all__ = ["LogsFormat", "open"]
+
+
+class LogsFormat:
+    """The flavour `logs`. Its options are those of `headrace.logs`."""
+
+    def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
+        return LineCounter(file_name, "log", options)
+
+    def read(
+        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+    ) -> ReadResult:
+        from headrace.backends.sources.logs.loading import OpenedLog
+        from headrace.backends.texts.reading import read_texts
+
+        pattern = pattern_of(str(options.get("pattern", "combined")))
+        known: dict[str, JSON] = {"datetime_format": pattern.datetime_format, "null_words": pattern.null_words, **options}
+
+        def opened(file: Landed) -> OpenedLog:
+            return OpenedLog(file, pattern.text, lines_to_mend(known) if file.is_mended else known)
+
+        return read_texts(files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine)
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        return records_of(path, "log", options)
+
+    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:  # noqa: ARG002  # the pattern knows
+        """The names of the pattern's groups."""
+        return tuple(name for name in groups_of(pattern_of(str(options.get("pattern", "combined"))).text) if name)
+
+    # ------------------------------------------------ what a MendableFormat has besides
+
+    def mended_options(self, options: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        return lines_to_mend(options)
+
+    def head(self, names: Sequence[str], options: Mapping[str, JSON]) -> bytes:  # noqa: ARG002  # the pattern knows
+        return b""
+
+    def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        return bytes_at(path, options, wanted, name=path.name)
+
+
+def open() -> LogsFormat:  # noqa: A001  # the name that every flavour has
+    return LogsFormat()

@@ -1,0 +1,88 @@
+"""Files of lines: each is counted as a record while it lands, and is one again when the file is read, apart from what is in it.
+
+The invariant: the counter and the reader see the same text cut in the same way, so that their records are the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from headrace.backends.texts.incoming import Incoming, texts_of
+from headrace.core.ports import JSON
+from headrace.core.records import LINES, Kind, Piece, Record, Scanner
+
+__all__ = ["CutLines", "LineCounter", "lines_to_mend", "records_of"]
+
+_PIECE_BYTES = 2 * 1024 * 1024  # lines become Python objects one by one, which take twenty times their bytes
+_OF_THE_FILES = ("skip", "member")
+
+
+class LineCounter:
+    """Counts the lines of one file from its raw bytes. `look` is shown the first records, and refuses what is no such file."""
+
+    def __init__(self, file: str, kind: Kind, options: Mapping[str, JSON], *, look: Callable[[Piece], None] | None = None) -> None:
+        self._incoming = Incoming(file, options, is_measured=True)
+        self._scanner = _scanner(file, kind, options, "utf-8")  # where a record stands is not asked here
+        self._look = look
+        self._records = 0
+
+    def feed(self, chunk: bytes) -> None:
+        for data in self._incoming.feed(chunk):
+            self._add(self._scanner.feed(data))
+
+    def finish(self) -> int:
+        for data in self._incoming.finish():
+            self._add(self._scanner.feed(data))
+        self._add(self._scanner.finish())
+        return self._records
+
+    def _add(self, piece: Piece | None) -> None:
+        if piece is None:
+            return
+        if self._look and not self._records and piece.records:
+            self._look(piece)
+        self._records += piece.records
+
+
+class CutLines:
+    """A file in pieces of whole lines; how they were read is known once they have begun."""
+
+    def __init__(self, path: Path, kind: Kind, options: Mapping[str, JSON], *, name: str) -> None:
+        self._path, self._kind, self._options, self._name = path, kind, options, name
+        self._incoming = Incoming(name, options, is_measured=False)
+
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
+        return self._incoming.read_as
+
+    def pieces(self) -> Iterator[Piece]:
+        texts = texts_of(self._path, self._incoming)
+        first = next(texts, b"")  # then the encoding is known
+        scanner = _scanner(self._name, self._kind, self._options, self._incoming.encoding)
+        for text in chain([first], texts):
+            for at in range(0, len(text), _PIECE_BYTES):
+                piece = scanner.feed(text[at : at + _PIECE_BYTES])
+                if piece:
+                    yield piece
+        last = scanner.finish()
+        if last:
+            yield last
+
+
+def records_of(path: Path, kind: Kind, options: Mapping[str, JSON]) -> Iterator[Record]:
+    """Every record of a file with its place and its bytes in the file, in order."""
+    for piece in CutLines(path, kind, options, name=path.name).pieces():
+        yield from piece.places(range(1, piece.records + 1)).values()
+
+
+def lines_to_mend(options: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """How a file is read that holds nothing but lines that a person mended: without what says where in a source's files the lines are."""
+    return {name: value for name, value in options.items() if name not in _OF_THE_FILES}
+
+
+def _scanner(file: str, kind: Kind, options: Mapping[str, JSON], encoding: str) -> Scanner:
+    skip = options.get("skip", 0)
+    return Scanner(file, replace(LINES, skip_lines=skip if isinstance(skip, int) else 0, encoding=encoding), kind)
