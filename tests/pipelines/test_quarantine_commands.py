@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def test_the_quarantine_is_shown_by_reason_and_file_with_samples_and_says_what_w
     assert "2026-05-01.csv:3 (byte 16, 2026-05-01): kwh: '3,1' is not a number" in said
     assert "refused" in said
     assert "\x1b" not in shown(headrace).out
+
+
+@pytest.mark.parametrize("more", [(), ("--lake", "my lake"), ("--profile", "other")])
+def test_what_a_run_says_to_type_shows_the_records(
+    headrace: Headrace, folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    (folder / "headrace.toml").write_text('[other]\nlake = "other"\n')
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    said = headrace("run", "../meters.py", "--at", "2026-05-01", "--no-report", *more)
+    assert said.code == 0, said.err
+    (line,) = [one for one in (said.out + said.err).splitlines() if "see them:" in one]
+    typed = shlex.split(line.partition("see them: ")[2])
+    assert typed[:2] == ["headrace", "quarantine"]
+    assert headrace(*typed[1:], "--json").document["quarantined"] == 1
 
 
 def test_a_range_is_shown_alone_and_a_source_that_was_made_again_is_no_longer_refused(headrace: Headrace, folder: Path) -> None:

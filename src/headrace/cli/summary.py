@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from headrace.cli.output import seconds_text, tell
+from headrace.core.interval import Interval
 from headrace.core.plan import Plan
 from headrace.core.receipt import Receipt
 from headrace.run.backfill import Ran
@@ -72,9 +75,22 @@ def _print_quarantine(session: Session, receipts: Sequence[Receipt]) -> None:
         reasons = _reasons(session, step, found)
         for reason, times in sorted(reasons.items(), key=lambda item: -item[1])[:_REASONS]:
             tell(f"  {times:>6,}  {reason}")
-        tell(
-            f"  see them: headrace.open_lake({session.lake.uri!r}).read('{session.graph.name}.{session.dataset(step)}.quarantine', at={found[-1].interval.label!r})"
-        )
+        tell(f"  see them: {_command(session, step, found[-1].interval)}")
+
+
+def _command(session: Session, step: str, interval: Interval) -> str:
+    """What to type, where this command was typed, to see what is in quarantine."""
+    if session.file is None or session.dataset(step) != step:  # an experiment's rows are in a dataset that no command shows
+        name = f"{session.graph.name}.{session.dataset(step)}.quarantine"
+        return f"headrace.open_lake({session.lake.uri!r}).read({name!r}, at={interval.label!r})"
+    file = session.file.absolute()
+    typed = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    words = ["headrace", "quarantine", str(typed), step, "--at", interval.label]
+    if session.config.profile != "local":
+        words += ["--profile", session.config.profile]
+    if session.config.values["lake"].origin == "command line":
+        words += ["--lake", session.lake.uri]
+    return shlex.join(words)
 
 
 def _reasons(session: Session, step: str, receipts: Sequence[Receipt]) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """The quarantine's columns, the same for every format of source: a row for each record that was not kept.
 
-`line` is the physical line on which the record starts, from 1, and `byte_offset` where, from 0, in the file without its compression; `raw`
-are its bytes as they came, the first MOST_RAW_BYTES of `raw_size`. What fills it is a source's format. The invariant: a record that is cut
+Of a file of text, `line` is the physical line on which the record starts, from 1, and `byte_offset` where, from 0, in the file without its
+compression; `raw` are its bytes as they came, the first MOST_RAW_BYTES of `raw_size`. Of a file whose columns have types of their own, they
+are the record's number, where the block that holds it begins, and its values as a JSON object. What fills it is a source's format. The invariant: a record that is cut
 says so, by a `raw_size` above the length of `raw`.
 """
 
