@@ -114,7 +114,7 @@ def test_a_masked_column_keeps_every_record_and_its_reasons_out_of_sight(headrac
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["usage"], 2, "`usage` is a table: only a source has a quarantine."),
+        (["usage"], 2, "`usage` is a table: only a source reads files, and has a quarantine."),
         (["readings", "--at", "2026-05-04"], 3, "has read no file at 2026-05-04"),
         (["readins"], 3, "readings"),
     ],

@@ -29,6 +29,7 @@ _COMMANDS = {
     "log": "List the versions of a dataset.",
     "files": "List the current files of a dataset.",
     "trace": "Follow a key back to the raw records and on to the predictions.",
+    "contract": "Draft a contract from what a source read.",
     "quarantine": "Show the records that a source did not keep.",
     "replay": "Put mended records back into their interval.",
     "export": "Write the rows of a dataset as a Delta table.",

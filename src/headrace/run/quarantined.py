@@ -82,7 +82,7 @@ def source_called(session: Session, name: str) -> Source:
     """A source that reads files. ConfigurationError for a step of another kind."""
     step = session.graph.step(name)
     if not isinstance(step, Source):
-        raise ConfigurationError(f"`{name}` is a {step.kind}: only a source has a quarantine.")
+        raise ConfigurationError(f"`{name}` is a {step.kind}: only a source reads files, and has a quarantine.")
     if step.options.is_dataset:
         raise ConfigurationError(
             f"`{name}` takes the rows of {step.options.location} as they are: look into the quarantine of its sources."

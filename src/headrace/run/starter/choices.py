@@ -20,7 +20,7 @@ from typing import Literal
 from headrace.core.errors import DataError, UnknownNameError, did_you_mean
 from headrace.run.starter.survey import Survey, SurveyedColumn
 
-__all__ = ["Field", "Goal", "Starter", "choose", "module_name"]
+__all__ = ["Field", "Goal", "Starter", "choose", "module_name", "names_for"]
 
 _MAX_CLASSES = 20
 _MAX_CATEGORIES = 50
@@ -99,16 +99,26 @@ def choose(seen: Survey, *, target: str | None, into: Path) -> Starter:
 
 def _fields(seen: Survey) -> Iterator[Field]:
     """The columns that have a header, each under a name that Python, pydantic and SQL can carry."""
+    for name, column in zip(names_for([column.header for column in seen.columns]), seen.columns, strict=True):
+        if name is not None:
+            yield Field(name, column)
+
+
+def names_for(headers: Sequence[str]) -> list[str | None]:
+    """For each column's header a name that Python, pydantic and SQL can carry, no two alike; None where the header is empty."""
     used: set[str] = set()
-    for place, column in enumerate(seen.columns, start=1):
-        if not column.header.strip():
+    names: list[str | None] = []
+    for place, header in enumerate(headers, start=1):
+        if not header.strip():
+            names.append(None)
             continue
-        name = _identifier(column.header) or f"column_{place}"
+        name = _identifier(header) or f"column_{place}"
         if keyword.iskeyword(name) or name in _SQL_WORDS or name in _TAKEN:
             name += "_"
         name = _unused(name, used)
         used.add(name)
-        yield Field(name, column)
+        names.append(name)
+    return names
 
 
 def _identifier(text: str) -> str:

@@ -13,7 +13,7 @@ from textwrap import wrap
 from headrace.run.starter.choices import Field, Goal, Starter
 from headrace.run.starter.survey import SurveyedColumn
 
-__all__ = ["text_of"]
+__all__ = ["call", "literal", "text_of"]
 
 _WIDTH = 88
 _FEW = 500
@@ -51,7 +51,7 @@ def _file(starter: Starter) -> Iterator[str]:
         yield from _model(goal)
         yield ""
         yield ""
-        yield from _call("pipeline.predict", [f"{goal.target.name}_model", "examples", f'name="predicted_{goal.target.name}"'])
+        yield from call("pipeline.predict", [f"{goal.target.name}_model", "examples", f'name="predicted_{goal.target.name}"'])
     else:
         yield ""
         yield ""
@@ -89,7 +89,7 @@ def _contract(starter: Starter) -> Iterator[str]:
         if field.name == field.column.header:
             yield f"    {field.name}: {kind}"
         else:
-            yield from _call(f"    {field.name}: {kind} = Field", [f"alias={_literal(field.column.header)}"])
+            yield from call(f"    {field.name}: {kind} = Field", [f"alias={literal(field.column.header)}"])
     unnamed = sum(not column.header.strip() for column in starter.seen.columns)
     if unnamed:
         yield f"    # Left out: {unnamed} column{'s' * (unnamed > 1)} without a name in the file's header."
@@ -101,15 +101,15 @@ def _misfits(column: SurveyedColumn) -> str:
 
 
 def _source(starter: Starter) -> Iterator[str]:
-    location = _literal(starter.location)
+    location = literal(starter.location)
     if starter.seen.delimiter != ",":
-        location = f"hr.csv({location}, delimiter={_literal(starter.seen.delimiter)})"
-    yield from _call("pipeline.source", ['"records"', location, "contract=Record"])
+        location = f"hr.csv({location}, delimiter={literal(starter.seen.delimiter)})"
+    yield from call("pipeline.source", ['"records"', location, "contract=Record"])
 
 
 def _table(starter: Starter) -> Iterator[str]:
     goal = starter.goal
-    yield from _call("@pipeline.table", [f'key="{starter.id}"', *(["split=hr.by_key(test=0.2)"] if goal else [])])
+    yield from call("@pipeline.table", [f'key="{starter.id}"', *(["split=hr.by_key(test=0.2)"] if goal else [])])
     yield "def examples(records: hr.Frame) -> str:"
     if starter.key is None:
         yield '    """No column tells records apart, so a digest of the values does. Equal ones are kept once."""'
@@ -157,7 +157,7 @@ def _model(goal: Goal) -> Iterator[str]:
     if goal.kind == "regression" and goal.records < _FEW:
         yield f"# {goal.records} records are few: measured by 5-fold cross-validation, not by one test side."
         arguments.append("cv=5")
-    yield from _call("@pipeline.model", arguments)
+    yield from call("@pipeline.model", arguments)
     yield f"def {goal.target.name}_model(trees: int = 100) -> object:"
     yield from (f"    {line}" if line else "" for line in _estimator(goal, categories))
 
@@ -188,7 +188,7 @@ def _estimator(goal: Goal, categories: Sequence[Field]) -> Iterator[str]:
     if categories:
         encode = '[("encode", OneHotEncoder(handle_unknown="ignore"), CATEGORIES)]'
         rest = impute if has_gaps else '"passthrough"'
-        yield from _call("prepare = ColumnTransformer", [encode, f"remainder={rest}"], indent=4)
+        yield from call("prepare = ColumnTransformer", [encode, f"remainder={rest}"], indent=4)
         yield f"forest = {forest}"
         yield 'return Pipeline([("prepare", prepare), ("forest", forest)])'
     elif has_gaps:
@@ -209,7 +209,7 @@ def _named_list(name: str, fields: Sequence[Field]) -> Iterator[str]:
         yield "]"
 
 
-def _call(function: str, arguments: Sequence[str], *, indent: int = 0) -> Iterator[str]:
+def call(function: str, arguments: Sequence[str], *, indent: int = 0) -> Iterator[str]:
     """A call on one line, or with a line an argument and the comma that keeps it so; `indent` is what comes before it later."""
     one_line = f"{function}({', '.join(arguments)})"
     if indent + len(one_line) <= _WIDTH:
@@ -221,7 +221,7 @@ def _call(function: str, arguments: Sequence[str], *, indent: int = 0) -> Iterat
     yield f"{margin})"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A text as Python source, in the quotes that ruff prefers."""
     quoted = repr(text)
     if quoted[0] == '"' or ('"' in text and "'" not in text):
