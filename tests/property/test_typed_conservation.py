@@ -108,3 +108,30 @@ def test_a_file_with_damage_is_refused_or_accounted_for(
     except SourceError:
         return
     assert landed.records == len(rows) + len(quarantine)
+
+
+WORDS = ["record", "array", "map", "fixed", "enum", "int", "long", "bytes", "string", "null", "decimal", "uuid", "R", "a"]
+KEYS = ["type", "name", "fields", "items", "values", "size", "symbols", "logicalType", "precision", "scale", "namespace"]
+SCHEMAS = st.recursive(
+    st.sampled_from([*WORDS, 0, 16, -1, True, None, ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(schema=SCHEMAS, kind=SCHEMAS)
+@settings(max_examples=300)
+def test_an_avro_file_with_any_json_for_a_schema_is_refused_or_read(
+    tmp_path_factory: pytest.TempPathFactory, schema: object, kind: object
+) -> None:
+    for own in (schema, {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}):
+        told = json.dumps(own).encode()
+        file = io.BytesIO()
+        file.write(b"Obj\x01")
+        fastavro.schemaless_writer(file, {"type": "map", "values": "bytes"}, {"avro.schema": told, "avro.codec": b"null"})
+        file.write(b"the block's end\n")
+        try:
+            landed, rows, quarantine = read(open_avro(), tmp_path_factory.mktemp("schema"), file.getvalue())
+        except SourceError:
+            continue
+        assert (landed.records, rows, quarantine) == (0, [], [])

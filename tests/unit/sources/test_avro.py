@@ -391,6 +391,11 @@ def test_schemas_that_are_no_table_are_refused(tmp_path: Path) -> None:
         ("long", "does not hold records"),
         (fields(), "does not hold records"),
         (nulls, "an array whose items have no bytes"),
+        ({"type": "record", "name": "R", "fields": [{"nam\x80": "a", "type": "int"}]}, "a field that has no name"),
+        ({"type": "record", "name": "R", "fields": ["a"]}, "a field that has no name"),
+        ({"type": "record", "name": "R", "fields": "a"}, "a schema that can't be read"),
+        (fields(a={"name": "A", "type": "A"}), "a type in it is made of itself"),
+        (fields(a={"type": "array", "items": {"type": "record", "name": "I", "fields": 5}}), "whose items have no bytes"),
     ):
         with pytest.raises(SourceError, match=words):
             read(bare(schema), tmp_path)  # type: ignore[arg-type]

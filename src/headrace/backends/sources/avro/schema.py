@@ -64,11 +64,13 @@ class Field:
 
 
 def fields_of(schema: object, file: str) -> tuple[Field, ...]:
-    """The columns of a file. SourceError for a schema whose records have none, or could be without end."""
+    """The columns of a file. SourceError for a schema whose records have none, that has no sense, or that has no end."""
     if not isinstance(schema, Mapping) or schema.get("type") != "record" or not schema.get("fields"):
         raise SourceError(f"`{file}` does not hold records with fields: its schema is {json.dumps(schema)[:80]}.")
-    reader = _Reader(file)
-    return reader.record(schema, ())
+    try:
+        return _Reader(file).record(schema, ())
+    except RecursionError:
+        raise SourceError(f"`{file}` has a schema without end: a type in it is made of itself.") from None
 
 
 def plain_schema(schema: object) -> object:
@@ -86,9 +88,13 @@ class _Reader:
         self._named: dict[str, Mapping[str, object]] = {}
 
     def record(self, schema: Mapping[str, object], inside: Sequence[str]) -> tuple[Field, ...]:
-        fields = schema.get("fields")
         inside = (*inside, self._name(schema))
-        return tuple(Field(str(f["name"]), *self.type(f.get("type"), inside)) for f in (fields if isinstance(fields, list) else ()))
+        return tuple(self._field(field, inside) for field in _fields(schema))
+
+    def _field(self, field: object, inside: Sequence[str]) -> Field:
+        if not isinstance(field, Mapping) or not isinstance(field.get("name"), str):
+            raise SourceError(f"`{self._file}` has a schema with a field that has no name: {json.dumps(field)[:80]}.")
+        return Field(field["name"], *self.type(field.get("type"), inside))
 
     def type(self, schema: object, inside: Sequence[str]) -> tuple[pa.DataType, Value | None]:
         if len(inside) > _DEEPEST:
@@ -152,14 +158,18 @@ class _Reader:
     def _check_width(self, items: object) -> None:
         """Items without a byte could be as many as a number can say."""
         kind = items.get("type") if isinstance(items, Mapping) else items
-        if kind == "null" or (
-            isinstance(items, Mapping) and kind == "record" and not any(_has_width(f) for f in items.get("fields") or ())
-        ):
+        if kind == "null" or (isinstance(items, Mapping) and kind == "record" and not any(_has_width(f) for f in _fields(items))):
             raise SourceError(f"`{self._file}` has a schema with an array whose items have no bytes, which is not read.")
 
     @staticmethod
     def _name(schema: Mapping[str, object]) -> str:
         return str(schema.get("name", "")).rpartition(".")[2]
+
+
+def _fields(schema: Mapping[str, object]) -> list[object]:
+    """The fields of a record; none where it names something else so, which fastavro refuses."""
+    fields = schema.get("fields")
+    return fields if isinstance(fields, list) else []
 
 
 def _has_width(field: object) -> bool:
