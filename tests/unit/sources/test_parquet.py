@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from headrace.backends.sources.parquet import open as open_parquet
 from headrace.backends.sources.parquet.file import OpenedParquet
+from headrace.backends.sources.parquet.footer import chunks_of
 from headrace.core.contract import Contract, contract_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import Column, Landed, ReadResult
@@ -208,6 +209,28 @@ def test_a_footer_that_lies_is_refused(tmp_path: Path, places: int) -> None:
     data = written(pa.table({"id": range(1, 5001)}), compression="none", write_statistics=False, store_schema=False)
     with pytest.raises(SourceError, match="footer that lies"):
         read(swapped(data, 5000, 4999, places), tmp_path, contract_of(Person))
+
+
+def test_a_footer_that_tells_what_can_not_be_is_refused_and_ends_no_process() -> None:
+    data = written(PEOPLE, row_group_size=1000, write_statistics=True)
+    length = int.from_bytes(data[-8:-4], "little")
+    begin = len(data) - 8 - length
+    said = []
+    for at in range(begin, len(data) - 8):  # any byte of it, with the bits changed that are the kinds of fields, and the lengths of lists
+        for bits in (0x10, 0x01):
+            try:
+                counted(data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :])
+            except SourceError as error:
+                said.append(str(error))
+    assert len(said) > length / 2
+
+
+def test_a_file_with_encrypted_columns_is_refused() -> None:
+    footer = bytes(
+        [0x49, 0x1C, 0x19, 0x1C, 0x8C, 0x00, 0x00, 0x00, 0x00]
+    )  # a row group with a column, of which the crypto_metadata are told
+    with pytest.raises(SourceError, match="is an encrypted Parquet file"):
+        chunks_of(footer + bytes(8), "file.parquet")
 
 
 def test_damage_inside_is_refused_with_its_row_group(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from headrace.backends.sources.parquet.footer import begin_of
+from headrace.backends.sources.parquet.footer import UNREADABLE, chunks_in
 from headrace.backends.sources.parquet.pages import check_pages
 from headrace.backends.typed.reading import Batch
 from headrace.core.errors import SourceError
@@ -40,12 +40,12 @@ class OpenedParquet:
     def batches(self) -> Iterator[Batch]:
         first = 1
         with self._opened() as file, self._path.open("rb") as plain:
-            for number in range(file.metadata.num_row_groups):
+            for number, chunks in enumerate(chunks_in(self._path, self._name)):
                 group = file.metadata.row_group(number)
                 if not group.num_rows:
                     continue
-                coded = check_pages(plain, file.metadata, number, self._name)
-                offset = min(begin_of(group.column(at)) for at in range(group.num_columns))
+                coded = check_pages(plain, file.metadata, chunks, number, self._name)
+                offset = min(chunk.begin for chunk in chunks)
                 begin = first
                 for records in self._records(file.metadata, number, coded):
                     yield Batch(records, first, [(begin, offset)])
@@ -62,12 +62,16 @@ class OpenedParquet:
         with self._opened(metadata, [name for name in coded if name in self.schema.names]) as file:
             with self._explained(number):
                 batches = file.iter_batches(batch_size=rows, row_groups=[number], use_threads=False)
-            while True:
-                with self._explained(number):
-                    records = next(batches, None)
-                if records is None:
-                    return
-                yield from map(_unfolded, _bounded(records))
+            for records in self._each(batches, number):
+                yield from self._each(map(_unfolded, _bounded(records)), number)
+
+    def _each(self, batches: Iterator[pa.RecordBatch], number: int) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._explained(number):
+                records = next(batches, None)
+            if records is None:
+                return
+            yield records
 
     @contextmanager
     def _opened(self, metadata: parquet.FileMetaData | None = None, coded: list[str] | None = None) -> Iterator[parquet.ParquetFile]:
@@ -87,7 +91,7 @@ class OpenedParquet:
         """What PyArrow can't read, with its place."""
         try:
             yield
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             said = str(error).partition("\n")[0].rstrip(". ")
             where = "its footer" if group is None else f"row group {group + 1}"
             raise SourceError(f"`{self._name}` is damaged: {where} can't be read ({said}). Fetch it again.") from None
