@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,29 @@ def test_records_are_exported_mended_and_replayed_and_what_reads_them_runs_again
     assert (receipt["version"], receipt["rows_kept"], receipt["rows_quarantined"]) == (2, 3, 0)
     assert "it was replayed before" in headrace("replay", "meters.py", "readings", "mended.csv").out
     assert {r["step"]: r["state"] for r in run(headrace).document["receipts"]} == {"readings": "cached", "usage": "made"}
+
+
+def test_a_replay_is_told_of_as_lineage_whether_it_succeeds_or_not(headrace: Headrace, folder: Path) -> None:
+    run(headrace)
+    shown(headrace, "--at", "2026-05-01", "--export", "mended.csv")
+    path = folder / "mended.csv"
+    exported = path.read_bytes()
+    (folder / "headrace.toml").write_text('[local]\nlineage = "file:lineage.jsonl"\n')
+    assert headrace("replay", "meters.py", "readings", "mended.csv").code == 2  # it is as it was exported
+    path.write_bytes(exported.replace(b"3,1", b"3.1"))
+    assert headrace("replay", "meters.py", "readings", "mended.csv").code == 0
+    events = [json.loads(line) for line in (folder / "lineage.jsonl").read_text().splitlines()]
+    assert [(one["eventType"], one["job"]["name"]) for one in events] == [
+        ("START", "meters"),
+        ("START", "meters.readings"),
+        ("FAIL", "meters.readings"),
+        ("FAIL", "meters"),
+        ("START", "meters"),
+        ("START", "meters.readings"),
+        ("COMPLETE", "meters.readings"),
+        ("COMPLETE", "meters"),
+    ]
+    assert [one["facets"]["version"]["datasetVersion"] for one in events[6]["outputs"]] == ["2"]
 
 
 def test_what_was_refused_is_exported_mended_and_replayed_as_the_first_version(headrace: Headrace, folder: Path) -> None:

@@ -32,7 +32,7 @@ from headrace.run.record import git_commit
 from headrace.run.redaction import redacted, remember
 from headrace.run.session import Session
 
-__all__ = ["LineageEvents", "code_at", "facts_of", "lineage_target", "told_lineage"]
+__all__ = ["LineageEvents", "Watcher", "code_at", "facts_of", "lineage_target", "told_lineage"]
 
 Watcher = Callable[[Decision, Receipt | None], None]
 

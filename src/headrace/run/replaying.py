@@ -11,17 +11,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.core.errors import ConfigurationError, SourceError, TooManyRejectedError
+from headrace.core.errors import ConfigurationError, HeadraceError, SourceError, TooManyRejectedError
 from headrace.core.manifest import Manifest, digest_of, time_text
 from headrace.core.mending import Mend
+from headrace.core.plan import Decision, Plan
 from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.run.execute import Job, Worked, content_of, execute_step
 from headrace.run.intake import mended_until, past_of
+from headrace.run.lineage_events import Watcher, told_lineage
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called
+from headrace.run.redaction import redacted
 from headrace.run.session import Session
 from headrace.steps.landing import Bronze, origin_marks
 from headrace.steps.made import Made
@@ -42,20 +45,38 @@ def replay(session: Session, source: str, path: Path) -> Receipt:
     origins = origins_of(path)
     if origins.source != f"{session.graph.name}.{source}":
         raise ConfigurationError(f"`{path}` has records of {origins.source}, and this is {session.graph.name}.{source}.")
-    work = _Replay(session, step, path, origins)
+    decision = Decision(source, step.kind, origins.interval, "run", "records were mended")
+    with told_lineage(session, Plan(session.graph.name, (decision,))) as lineage:
+        receipt = _told(session, decision, _Replay(session, step, path, origins), lineage.watch if lineage else _nobody)
+        if lineage:
+            lineage.has_failed = False
+    return replace(receipt, notes=(*receipt.notes, *(lineage.notes if lineage else ())))
+
+
+def _told(session: Session, decision: Decision, work: _Replay, watch: Watcher) -> Receipt:
+    """Make the commit; `watch` is told of its start and of how it ended."""
+    watch(decision, None)
     try:
-        return execute_step(session, source, origins.interval, worker=work)
-    except TooManyRejectedError as error:
-        said = str(error).partition("\nNothing was committed as data")[0]
-        error.args = (f"{said}\nNothing was committed. Mend more of them in `{path}` and replay it again, or raise max_rejected.",)
+        receipt = execute_step(session, decision.step, decision.interval, worker=work)
+    except HeadraceError as error:
+        if isinstance(error, TooManyRejectedError):
+            said = str(error).partition("\nNothing was committed as data")[0]
+            error.args = (f"{said}\nNothing was committed. Mend more of them in `{work.path}` and replay it again, or raise max_rejected.",)
+        watch(decision, Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, error=redacted(str(error))))
         raise
+    watch(decision, receipt)
+    return receipt
+
+
+def _nobody(_decision: Decision, _receipt: Receipt | None) -> None:
+    """Is told of nothing."""
 
 
 class _Replay:
     """The work of one replay: what a source's own worker is, but for the bytes that it starts from."""
 
     def __init__(self, session: Session, step: Source, path: Path, origins: Origins) -> None:
-        self._session, self._step, self._path, self._origins = session, step, path, origins
+        self._session, self._step, self.path, self._origins = session, step, path, origins
 
     def __call__(self, job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
         session, step = self._session, self._step
@@ -76,7 +97,7 @@ class _Replay:
             made = self._of_refused(job, attempt, self._with(mended, own))
         else:
             raise SourceError(
-                f"`{self._path}` mends records of {self._origins.dataset} version {self._origins.version}, whose raw files are not those of the "
+                f"`{self.path}` mends records of {self._origins.dataset} version {self._origins.version}, whose raw files are not those of the "
                 f"interval any more. Export them again: headrace quarantine FILE {step.name} --at {job.interval.label} --export …"
             )
         made = replace(made, details={**made.details, "replayed_from": self._origins.as_json()})
@@ -94,15 +115,15 @@ class _Replay:
         return all(file in there for file in self._origins.files.items())
 
     def _own(self, known: list[Mend], files: Mapping[str, str]) -> MendedFile:
-        own = mended_with(self._session, self._step, self._path, self._origins, known=known, files=files)
+        own = mended_with(self._session, self._step, self.path, self._origins, known=known, files=files)
         if not any(True for _ in own.mend.places):
-            raise ConfigurationError(f"No record of `{self._path}` is another than the one that was exported: mend it first.")
+            raise ConfigurationError(f"No record of `{self.path}` is another than the one that was exported: mend it first.")
         return own
 
     def _with(self, mended: Mended, own: MendedFile) -> Mended:
         now: dict[str, JSON] = {
             "name": own.mend.name,
-            "file": self._path.name,
+            "file": self.path.name,
             "sha256": own.mend.sha256,
             "records": len(own.mend.links),
             "mended": sum(1 for _ in own.mend.places),
