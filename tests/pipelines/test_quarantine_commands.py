@@ -157,6 +157,7 @@ def test_a_replay_is_told_of_as_lineage_whether_it_succeeds_or_not(headrace: Hea
     assert headrace("replay", "meters.py", "readings", "mended.csv").code == 2  # it is as it was exported
     path.write_bytes(exported.replace(b"3,1", b"3.1"))
     assert headrace("replay", "meters.py", "readings", "mended.csv").code == 0
+    made = hr.open_lake(str(folder / "lake")).manifest("meters.readings", at="2026-05-01")
     events = [json.loads(line) for line in (folder / "lineage.jsonl").read_text().splitlines()]
     assert [(one["eventType"], one["job"]["name"]) for one in events] == [
         ("START", "meters"),
@@ -168,7 +169,7 @@ def test_a_replay_is_told_of_as_lineage_whether_it_succeeds_or_not(headrace: Hea
         ("COMPLETE", "meters.readings"),
         ("COMPLETE", "meters"),
     ]
-    assert [one["facets"]["version"]["datasetVersion"] for one in events[6]["outputs"]] == ["2"]
+    assert [one["facets"]["version"]["datasetVersion"] for one in events[6]["outputs"]] == [made.content.digest]
 
 
 def test_what_was_refused_is_exported_mended_and_replayed_as_the_first_version(headrace: Headrace, folder: Path) -> None:
