@@ -1,0 +1,52 @@
+"""A format of files whose values have types, as the port asks for it: how its records are counted, and how a file of it is opened.
+
+What is heavy is imported when a file is read, not when the flavour is chosen. The invariant: what counts the records is not what reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.core.contract import Contract
+from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
+from headrace.core.records import Record
+
+if TYPE_CHECKING:
+    from headrace.backends.typed.reading import TypedFile
+
+__all__ = ["TypedFormat"]
+
+
+@dataclass(frozen=True)
+class TypedFormat:
+    """A flavour of sources. `count` makes a counter for a file of a name, `open_file` opens a path under a name."""
+
+    count: Callable[[str], CountedRecords]
+    open_file: Callable[[Path, str], TypedFile]
+
+    def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
+        del options  # these files say themselves how they are to be read
+        return self.count(file_name)
+
+    def read(
+        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+    ) -> ReadResult:
+        from headrace.backends.typed.reading import read_typed
+
+        def opened(file: Landed) -> TypedFile:
+            return self.open_file(file.path, file.name)
+
+        return read_typed(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+
+    def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
+        from headrace.backends.typed.reading import typed_records
+
+        del options
+        return typed_records(self.open_file(path, path.name))
+
+    def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
+        del options
+        return tuple(self.open_file(path, path.name).schema.names)
