@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.core.contract import ContractField, ValueType
+from headrace.core.durations import duration_sql
 from headrace.core.ports import JSON
 
 __all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
@@ -87,6 +88,20 @@ RULES: tuple[Rule, ...] = (
         ("8:26", "24:00", "082600", "3600", " 08:26"),
     ),
     Rule(
+        "timedelta",
+        "an ISO 8601 duration of weeks, days, hours, minutes and seconds, of which the last may have a fraction; or `HH:MM`, perhaps with seconds and a "
+        "fraction, after a number of days or alone; with or without a sign. Kept as whole microseconds",
+        (
+            ("P1DT2H", "datetime.timedelta(days=1, hours=2)"),
+            ("PT1.5H", "datetime.timedelta(hours=1, minutes=30)"),
+            ("-PT0.5S", "datetime.timedelta(milliseconds=-500)"),
+            ("36:00:00.25", "datetime.timedelta(hours=36, milliseconds=250)"),
+            ("2 days, 01:30", "datetime.timedelta(days=2, hours=1, minutes=30)"),
+            ("3d", "datetime.timedelta(days=3)"),
+        ),
+        ("3600", "1.5", "1h", "P", "PT", "1:00", "00:60", "1 day 24:00", " 10:00"),
+    ),
+    Rule(
         "UUID",
         "32 hexadecimal digits, with hyphens in the usual places or without, the former also in braces or after `urn:uuid:`; kept as its usual text",
         (
@@ -155,6 +170,34 @@ DIFFERENCES: tuple[Difference, ...] = (
         "without a day it is not known what time that is in UTC: declare `datetime`, or `str`",
     ),
     Difference(
+        ("timedelta",),
+        ("P1Y", "P2M", "P1Y2M3DT4H"),
+        "takes a year for 365 days and a month for 30",
+        "refuses durations with years or months",
+        "they have no fixed length: say days",
+    ),
+    Difference(
+        ("timedelta",),
+        ("PT1S1H", "PT1H1H", "P1D1W"),
+        "takes the parts in any order, and adds those that stand twice",
+        "takes each unit once, from the largest to the smallest",
+        "ISO 8601 does, and so does everybody who meant what he wrote",
+    ),
+    Difference(
+        ("timedelta",),
+        ("10:00:00.000000Z", "10:00:00.123456 or so"),
+        "passes over all that follows the sixth digit of a fraction",
+        "refuses them",
+        "a length of time has no zone, and no letters",
+    ),
+    Difference(
+        ("timedelta",),
+        ("P106751992D", "-P999999999D", "999999999 days"),
+        "takes up to 999,999,999 days",
+        "refuses more than about 106,751,991 days",
+        "the column is a BIGINT of microseconds; those days are 292,000 years",
+    ),
+    Difference(
         ("datetime",),
         ("0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"),
         "takes them",
@@ -196,6 +239,8 @@ def cast_sql(text: str, field: ContractField, options: Mapping[str, JSON]) -> st
         return _date(text, options)
     if field.type == "time":
         return rf"CASE WHEN regexp_full_match({text}, '{_CLOCK}(:[0-5]\d([.,]\d+)?)?') THEN {_clock(text)} END"
+    if field.type == "timedelta":
+        return duration_sql(text)
     if field.type == "UUID":
         return _uuid(text)
     return _datetime(text, options)
@@ -213,6 +258,7 @@ def failure_words(field: ContractField, options: Mapping[str, JSON]) -> str:
         "date": f"is not a date of the form {form}" if form else "is not a date (YYYY-MM-DD)",
         "datetime": f"is not a time of the form {form}" if form else "is not a time (ISO 8601)",
         "time": "is not a time of day (HH:MM:SS)",
+        "timedelta": "is not a duration (P1DT2H, or HH:MM:SS)",
         "UUID": "is not a UUID",
     }[field.type]
 
@@ -325,6 +371,8 @@ def page() -> str:
         "- An empty field, or one of the source's `null_words`, that is not in quotes is **missing**: the field's default if it has one, NULL if the contract allows",
         '  None, and otherwise a reason to quarantine the record. A quoted empty field (`""`) is an empty text for `str`, and missing for every other type.',
         "- Times are kept in UTC. One without an offset is in the source's `timezone`, which is UTC unless told.",
+        "- A `timedelta` is a BIGINT of microseconds in the rows, which every reader takes: `to_microseconds(lasts)` makes it an INTERVAL in SQL. A table's contract takes",
+        "  an INTERVAL for it that has no months.",
         '- `decimal=","`, `date_format=` and `datetime_format=` (strptime\'s) of a source change what its texts look like; nothing else is guessed.',
         "- Lengths (`min_length`, `max_length`) are counted in code points. A `pattern` is searched for, as pydantic does; it is one of RE2, in which `\\d`, `\\w` and `\\s`",
         "  are ASCII's, and in which there is no look-around.",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from headrace.core.casts import literal
 from headrace.core.contract import Contract, ContractField, Limit, Value
+from headrace.core.durations import microseconds
 
 __all__ = ["Breach", "breaches_of", "identifier", "literal_of", "typed_breaches"]
 
@@ -53,6 +54,8 @@ def literal_of(value: Value, sql_type: str) -> str:
     """A value as SQL of a type."""
     if value is None:
         return f"CAST(NULL AS {sql_type})"
+    if isinstance(value, timedelta):
+        value = microseconds(value)
     text = value.isoformat() if isinstance(value, date | time) else str(value)
     return f"CAST({literal(text)} AS {sql_type})"
 
@@ -104,6 +107,6 @@ def typed_breaches(contract: Contract) -> tuple[Breach, ...]:
         value = identifier(field.name)
         if not column.nullable:
             found.append(Breach(field.name, "missing", f"{value} IS NULL"))
-        shown = f"CAST({value} AS VARCHAR)"
+        shown = f"CAST({f'to_microseconds({value})' if field.type == 'timedelta' else value} AS VARCHAR)"
         found += breaches_of(field, value, f"'''' || {shown} || ''''" if field.type == "str" else shown)
     return tuple(found)

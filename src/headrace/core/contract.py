@@ -14,7 +14,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Contract", "ContractField", "Limit", "Value", "ValueType", "contract_of"]
 
-ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime", "time", "UUID"]
-Limit = int | float | Decimal | date | datetime | time
-Value = None | bool | int | float | str | Decimal | date | datetime | time
+ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime", "time", "timedelta", "UUID"]
+Limit = int | float | Decimal | date | datetime | time | timedelta
+Value = None | bool | int | float | str | Decimal | date | datetime | time | timedelta
 
 _TYPES: Mapping[object, ValueType] = {
     str: "str",
@@ -41,6 +41,7 @@ _TYPES: Mapping[object, ValueType] = {
     date: "date",
     datetime: "datetime",
     time: "time",
+    timedelta: "timedelta",
     UUID: "UUID",
 }
 _SQL_TYPES: Mapping[ValueType, str] = {
@@ -51,9 +52,12 @@ _SQL_TYPES: Mapping[ValueType, str] = {
     "date": "DATE",
     "datetime": "TIMESTAMP WITH TIME ZONE",
     "time": "TIME",
+    "timedelta": "BIGINT",  # microseconds: see core.durations
     "UUID": "VARCHAR",  # its usual text: not every engine and warehouse has a type for it
 }
-_SUPPORTED = "Supported: str, int, float, bool, Decimal, date, datetime, time, UUID, Literal or Enum of texts, each also `| None`"
+_SUPPORTED = (
+    "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, each also `| None`"
+)
 _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places")
 
 

@@ -13,10 +13,12 @@ from headrace.core.casts import cast_sql, in_range_sql, literal
 from headrace.core.contract import ContractField
 from headrace.core.ports import JSON
 
-__all__ = ["Kind", "missing_sql", "text_sql", "typed_cast_sql"]
+__all__ = ["BEYOND", "Kind", "missing_sql", "text_sql", "typed_cast_sql"]
 
-# What a column holds, as far as casts tell kinds apart. Instants come as naive times in UTC.
-Kind = Literal["text", "whole", "real", "exact", "truth", "day", "naive", "instant", "clock", "bytes", "nested", "nothing"]
+# What a column holds, as far as casts tell kinds apart. Instants come as naive times in UTC, spans as microseconds, BEYOND where 64 bits hold none.
+Kind = Literal["text", "whole", "real", "exact", "truth", "day", "naive", "instant", "clock", "span", "bytes", "nested", "nothing"]
+
+BEYOND = -(2**63)
 
 
 def text_sql(value: str, kind: Kind) -> str:
@@ -27,6 +29,8 @@ def text_sql(value: str, kind: Kind) -> str:
         return f"CAST(to_json({value}) AS VARCHAR)"
     if kind == "instant":
         return f"(CAST({value} AS VARCHAR) || '+00')"
+    if kind == "span":
+        return f"CASE WHEN {value} = {BEYOND} THEN 'beyond all bounds' ELSE CAST(to_microseconds({value}) AS VARCHAR) END"
     return f"CAST({value} AS VARCHAR)"
 
 
@@ -59,9 +63,17 @@ def _own_cast(value: str, kind: Kind, field: ContractField, zone: str, scale: in
         return f"CAST({value} AS DOUBLE)" if kind in ("whole", "real", "exact") else None
     if field.type == "bool":
         return value if kind == "truth" else f"CASE {value} WHEN 1 THEN true WHEN 0 THEN false END" if kind == "whole" else None
+    if field.type == "timedelta":
+        return f"nullif({value}, {BEYOND})" if kind == "span" else None
     if field.type == "Decimal":
         return _to_decimal(value, kind, field, scale)
-    return _to_date(value, kind) if field.type == "date" else _to_datetime(value, kind, zone)
+    if field.type == "date":
+        return _to_date(value, kind)
+    if field.type == "datetime":
+        return _to_datetime(value, kind, zone)
+    if field.type == "time":
+        return value if kind == "clock" else None
+    return None
 
 
 def _to_text(value: str, kind: Kind) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,18 @@ def test_a_contract_gives_columns_their_types(write: Writer) -> None:
     written = write("select 1::smallint as id, 2.50 as price", contract=CONTRACT)
     assert written.schema == (Column("id", "BIGINT"), Column("price", "DOUBLE"))
     assert write([], contract=CONTRACT).schema == written.schema
+
+
+def test_a_duration_is_kept_in_microseconds(write: Writer) -> None:
+    contract = Contract("Shift", (ContractField("lasts", "lasts", "timedelta", le=timedelta(hours=2)),))
+    written = write("select interval '1 hour 30 minutes' as lasts", contract=contract)
+    assert (written.schema, write.rows()) == ((Column("lasts", "BIGINT"),), [{"lasts": 5_400_000_000}])
+    write(pa.table({"lasts": pa.array([timedelta(seconds=1)], pa.duration("ns"))}), contract=contract)
+    assert write.rows() == [{"lasts": 1_000_000}]
+    with pytest.raises(DataError, match=r"`lasts` is above 2:00:00 \(le=2:00:00\) in 1 of 1 rows, such as 03:00:00"):
+        write("select interval 3 hours as lasts", contract=contract)
+    with pytest.raises(DataError, match=r"An INTERVAL with years or months has no fixed length, .*: 1 month"):
+        write("select interval 1 month as lasts", contract=contract)
 
 
 @pytest.mark.parametrize(

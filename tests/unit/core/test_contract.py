@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import pickle
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -130,7 +130,7 @@ def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
     assert named == [f"Broken.{name}" for name in ("odd", *Broken.model_fields)]
     assert str(caught.value.problems[1]) == (
         "shop.py:7: `Broken.tags`: list[str] is not supported. "
-        "Supported: str, int, float, bool, Decimal, date, datetime, time, UUID, Literal or Enum of texts, each also `| None`."
+        "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, each also `| None`."
     )
 
 
@@ -189,6 +189,7 @@ def test_the_digest_is_of_what_is_accepted_and_not_of_the_name() -> None:
 class Shift(BaseModel):
     badge: UUID
     begins: time = Field(ge=time(6), lt=time(22))
+    lasts: timedelta = Field(ge=timedelta(minutes=30), lt=timedelta(hours=12))
     minutes: int = Field(multiple_of=15)
     share: float = Field(default=0.5, multiple_of=0.1)
     pay: Decimal = Field(multiple_of=Decimal("0.05"))
@@ -197,6 +198,7 @@ class Shift(BaseModel):
 _ROWS = {
     "badge": ["12345678123456781234567812345678", "x", "{12345678-1234-5678-1234-567812345678}"],
     "begins": ["06:00", "05:59:59.999999", "22:00", "21:59", "7"],
+    "lasts": ["PT30M", "00:29:59.999999", "PT12H", "11:59:59.999999", "-PT1H", "3600"],
     "minutes": ["0", "15", "-30", "20", "15.0"],
     "share": ["0.3", "0.7000000000000001", "0.05", "-0.2", "1e300"],
     "pay": ["1.05", "1.07", "0", "-0.10", "1.0500"],
@@ -204,14 +206,14 @@ _ROWS = {
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in _ROWS.items() for text in texts])
-def test_times_of_day_uuids_and_multiples_are_checked_as_pydantic_does(name: str, text: str) -> None:
+def test_times_of_day_durations_uuids_and_multiples_are_checked_as_pydantic_does(name: str, text: str) -> None:
     field = next(field for field in contract_of(Shift).fields if field.name == name)
     cast = cast_sql("t", field, {})
     broken = " OR ".join(f"({breach.condition})" for breach in breaches_of(field, "v", "t")) or "false"
     with duckdb.connect(config={"threads": 1}) as connection:
         found = connection.execute(f"SELECT v IS NOT NULL AND NOT ({broken}) FROM (SELECT t, {cast} AS v FROM (SELECT $1 AS t))", [text])
         is_kept = found.fetchall()[0][0]
-    good = {"badge": _ROWS["badge"][0], "begins": "06:00", "minutes": "15", "share": "0.5", "pay": "1"}
+    good = {"badge": _ROWS["badge"][0], "begins": "06:00", "lasts": "PT8H", "minutes": "15", "share": "0.5", "pay": "1"}
     try:
         Shift.model_validate({**good, name: text})
         is_valid = True

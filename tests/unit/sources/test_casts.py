@@ -29,6 +29,7 @@ PYTHON: dict[ValueType, TypeAdapter[Any]] = {
     "date": TypeAdapter(dt.date),
     "datetime": TypeAdapter(dt.datetime),
     "time": TypeAdapter(dt.time),
+    "timedelta": TypeAdapter(dt.timedelta),
     "UUID": TypeAdapter(UUID),
 }
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -61,6 +62,8 @@ def told(value: Any) -> object:
     if isinstance(value, dt.datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
         return (aware - _EPOCH) // dt.timedelta(microseconds=1)
+    if isinstance(value, dt.timedelta):
+        return value // dt.timedelta(microseconds=1)
     if isinstance(value, UUID):
         return str(value)
     return "NaN" if value != value else value
@@ -82,6 +85,15 @@ def is_declared(type_: ValueType, text: str, theirs: object, mine: object) -> bo
         return is_wide or not text.isascii()
     if type_ == "time":
         return isinstance(theirs, dt.time) and theirs.tzinfo is not None
+    if type_ == "timedelta":
+        parts = re.findall(r"[YMWD]|T|[HMS]", text.partition("T")[0]) + [
+            part.lower() for part in re.findall(r"[HMS]", text.partition("T")[2])
+        ]
+        assert isinstance(theirs, int)
+        if re.search(r":\d\d[.,]\d{6,}\D", text):
+            return True
+        is_odd = "P" in text and ("Y" in parts or "M" in parts or parts != sorted(set(parts), key="WDThms".find))
+        return is_odd or not -(2**63) <= theirs < 2**63
     return False
 
 
@@ -100,6 +112,10 @@ _TIMES = st.from_regex(
 
 
 _CLOCKS = st.from_regex(r"\A[0-2]?[0-9]:[0-6][0-9](:[0-6][0-9]([.,][0-9]{0,9})?)?([zZ]|[+-][0-2][0-9]:?[0-6][0-9])?\Z")
+_AMOUNTS = r"[0-9]{1,3}([.,][0-9]{0,8})?"
+_DURATIONS = st.from_regex(
+    rf"\A[+-]?(P({_AMOUNTS}[YMWD]){{0,3}}(T({_AMOUNTS}[HMS]){{0,3}})?|([0-9]{{1,9}} ?([dD]|days?|DAYS?),? ?)?([0-9]{{1,3}}:[0-9]{{2}}(:[0-6][0-9]([.,][0-9]{{0,9}})?)?)?)\Z"
+)
 _HEX = st.text("0123456789abcdefAF", min_size=3, max_size=12)
 _UUIDS = st.one_of(
     st.uuids().map(str),
@@ -112,7 +128,7 @@ _UUIDS = st.one_of(
 
 
 @pytest.mark.parametrize("type_", get_args(ValueType))
-@given(texts=st.lists(st.one_of(_SIGNS, _NUMBERS, _TIMES, _CLOCKS, _UUIDS), min_size=20, max_size=80))
+@given(texts=st.lists(st.one_of(_SIGNS, _NUMBERS, _TIMES, _CLOCKS, _DURATIONS, _UUIDS), min_size=20, max_size=80))
 def test_any_text_is_taken_or_refused_as_pydantic_does(connection: duckdb.DuckDBPyConnection, type_: ValueType, texts: list[str]) -> None:
     for text, mine in zip(texts, ours(connection, type_, texts), strict=True):
         theirs = pydantics(type_, text)

@@ -1,7 +1,7 @@
 """Arrow's types as the few kinds that casts tell apart, and columns in the form in which DuckDB reads them.
 
 Nothing here casts to a contract: `core.typed_casts` does. The invariant: what `settled` changes is a value's form, never what it says, but
-for the nanoseconds of a time, which are cut as those of texts are.
+for the nanoseconds of a time, a time of day or a duration, which are cut as those of texts are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyarrow import types
 
 from headrace.core.casts import literal
 from headrace.core.contract import ContractField, ValueType
-from headrace.core.typed_casts import Kind
+from headrace.core.typed_casts import BEYOND, Kind
 
 __all__ = ["TypedColumn", "columns_of", "inferred", "kind_of", "settled"]
 
@@ -60,7 +60,8 @@ _TESTS: dict[Kind, tuple[types.types_check, ...]] = {
     "real": (types.is_floating,),
     "truth": (types.is_boolean,),
     "day": (types.is_date,),
-    "clock": (types.is_time, types.is_duration),
+    "clock": (types.is_time,),
+    "span": (types.is_duration,),
     "bytes": (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary),
     "nested": (types.is_struct, types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_map),
 }
@@ -84,6 +85,7 @@ _INFERRED: dict[Kind, ValueType] = {
     "naive": "datetime",
     "instant": "datetime",
     "clock": "str",
+    "span": "str",
     "nested": "str",
 }
 
@@ -105,6 +107,10 @@ def settled(array: pa.Array) -> pa.Array:
         return _time(array, type_.unit)
     if types.is_date(type_):
         return _day(array)
+    if types.is_time64(type_) and type_.unit == "ns":
+        return array.cast(pa.time64("us"), safe=False)
+    if types.is_duration(type_):
+        return _span(array, type_.unit)
     return pa.nulls(len(array)) if kind_of(type_) == "nothing" else array
 
 
@@ -114,6 +120,17 @@ def _time(array: pa.Array, unit: str) -> pa.Array:
         return pc.floor_temporal(array.view(pa.timestamp("ns")), unit="microsecond").cast(pa.timestamp("us"), safe=False)
     most = _FARTHEST_MICROSECONDS // {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
     return _between(array.view(pa.int64()), most).view(pa.timestamp(unit)).cast(pa.timestamp("us"))
+
+
+def _span(array: pa.Array, unit: str) -> pa.Array:
+    """Microseconds; nanoseconds are cut, and what is too long for microseconds is BEYOND."""
+    numbers = array.view(pa.int64())
+    if unit == "ns":
+        return pc.divide(numbers, 1000)
+    each = {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
+    most = (2**63 - 1) // each
+    is_in = pc.and_(pc.less_equal(numbers, most), pc.greater_equal(numbers, -most))
+    return pc.if_else(is_in, pc.multiply(numbers, each), pa.scalar(BEYOND, pa.int64()))
 
 
 def _day(array: pa.Array) -> pa.Array:

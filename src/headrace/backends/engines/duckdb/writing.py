@@ -84,7 +84,7 @@ def _planned(found: Sequence[tuple[str, str]], query: Query, order: WriteOrder) 
                 f"The column `{name}` has the type {type_name}, which cannot be stored in Parquet. Cast it, such as to VARCHAR or DOUBLE."
             )
         column = quote(name)
-        cast = column if stored == type_name else f"{column}::{stored}"
+        cast = column if stored == type_name else _fixed_length(column) if type_name == "INTERVAL" else f"{column}::{stored}"
         if stored in FLOATS:
             cast = f"nullif({cast}, 'NaN'::{stored})"
         expressions.append(column if cast == column else f"{cast} as {column}")
@@ -99,10 +99,11 @@ def _contract_types(found: Mapping[str, str], contract: Contract | None) -> dict
     if contract is None:
         return {}
     problems: list[str] = []
+    spans = {field.name for field in contract.fields if field.type == "timedelta" and found.get(field.name) == "INTERVAL"}
     for column in contract.schema:
         if column.name not in found:
             problems.append(f"`{column.name}` is missing. {did_you_mean(column.name, found)}")
-        elif not _is_castable(found[column.name], column.type):
+        elif column.name not in spans and not _is_castable(found[column.name], column.type):
             problems.append(f"`{column.name}` is {found[column.name]}, the contract says {column.type}: cast it.")
     declared = {column.name: column.type for column in contract.schema}
     if contract.forbids_others:
@@ -125,6 +126,12 @@ def _is_castable(found: str, asked: str) -> bool:
     if asked == "TIMESTAMP WITH TIME ZONE":
         return found.startswith("TIMESTAMP")
     return asked == "VARCHAR" and (found.startswith("ENUM(") or found in ("UUID", "JSON"))
+
+
+def _fixed_length(interval: str) -> str:
+    """The microseconds of an INTERVAL, which is what a `timedelta` of a contract is kept as. An error where it has months: how long are they?"""
+    said = literal("An INTERVAL with years or months has no fixed length, and the contract says timedelta: ")
+    return f"case when extract(year from {interval}) = 0 and extract(month from {interval}) = 0 then epoch_us({interval}) else error({said} || {interval}) end"
 
 
 def _scale(decimal: str) -> int:
