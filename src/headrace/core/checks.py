@@ -84,8 +84,8 @@ def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach
         condition = f"coalesce(NOT regexp_matches({value}, {literal(field.pattern)}), false)"
         yield Breach(field.name, f"does not match {field.pattern} (pattern)", condition, shown)
     if field.choices is not None:
-        allowed = ", ".join(map(literal, field.choices))
-        words = f"is none of {', '.join(field.choices[:12])}{', …' if len(field.choices) > 12 else ''}"
+        allowed = ", ".join(literal_of(choice, field.sql_type) for choice in field.choices)
+        words = f"is none of {', '.join(map(str, field.choices[:12]))}{', …' if len(field.choices) > 12 else ''}"
         yield Breach(field.name, words, f"coalesce({value} NOT IN ({allowed}), false)", shown)
 
 

@@ -56,7 +56,7 @@ _SQL_TYPES: Mapping[ValueType, str] = {
     "UUID": "VARCHAR",  # its usual text: not every engine and warehouse has a type for it
 }
 _SUPPORTED = (
-    "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, each also `| None`"
+    "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`"
 )
 _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places")
 
@@ -66,7 +66,7 @@ class ContractField:
     """One column: called `alias` in raw files and `name` from here on.
 
     A value that is missing (an empty field, or a column that the file lacks) becomes `default` where `has_default`, else NULL
-    where `nullable`; otherwise the record breaks the contract. `choices` are the only texts allowed.
+    where `nullable`; otherwise the record breaks the contract. `choices` are the only values allowed.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ContractField:
     min_length: int | None = None
     max_length: int | None = None
     pattern: str | None = None
-    choices: tuple[str, ...] | None = None
+    choices: tuple[str, ...] | tuple[int, ...] | None = None
     max_digits: int | None = None
     decimal_places: int | None = None
     is_finite: bool = False
@@ -184,7 +184,7 @@ def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
     problems: list[str] = []
     kind, nullable, inner = _unwrap(info.annotation)
     choices = _choices(kind)
-    value_type: ValueType | None = "str" if choices else _TYPES.get(kind)
+    value_type = _TYPES.get(type(choices[0]) if choices else kind)
     if value_type is None:
         return [f"{_type_name(info.annotation)} is not supported. {_SUPPORTED}."]
     said: dict[str, Any] = {}
@@ -236,15 +236,15 @@ def _unwrap(annotation: object) -> tuple[object, bool, list[object]]:
             return annotation, nullable, said
 
 
-def _choices(kind: object) -> tuple[str, ...] | None:
-    """The texts of a Literal or an Enum of texts; None for any other type."""
+def _choices(kind: object) -> tuple[str, ...] | tuple[int, ...] | None:
+    """The values of a Literal or an Enum of texts, of whole numbers or of truth values; None for any other type."""
     if get_origin(kind) is Literal:
-        values = get_args(kind)
+        values = tuple(map(_plain, get_args(kind)))
     elif isinstance(kind, type) and issubclass(kind, enum.Enum):
         values = tuple(member.value for member in kind)
     else:
         return None
-    return tuple(values) if values and all(isinstance(v, str) for v in values) else None
+    return tuple(values) if any(values and all(type(v) is one for v in values) for one in (str, int, bool)) else None
 
 
 def _flatten(items: Iterable[object]) -> Iterator[object]:

@@ -85,6 +85,24 @@ def test_enums_and_literals_of_texts_become_choices() -> None:
     assert fields(Purchase)["size"].default == "s"
 
 
+def test_enums_and_literals_of_whole_numbers_and_of_truth_values_have_those_types() -> None:
+    class Floor(enum.IntEnum):
+        GROUND = 0
+        FIRST = 1
+
+    class Room(BaseModel):
+        floor: Floor = Floor.GROUND
+        beds: Literal[1, 2] | None
+        is_open: Literal[True]
+
+    found = fields(Room)
+    assert (found["floor"].type, found["floor"].choices, found["floor"].default) == ("int", (0, 1), 0)
+    assert (found["beds"].type, found["beds"].choices, found["beds"].nullable) == ("int", (1, 2), True)
+    assert (found["is_open"].type, found["is_open"].choices) == ("bool", (True,))
+    (breach,) = breaches_of(found["beds"], "v", "t")
+    assert (breach.kind, breach.condition) == ("beds: is none of 1, 2", "coalesce(v NOT IN (CAST('1' AS BIGINT), CAST('2' AS BIGINT)), false)")
+
+
 def test_a_naive_bound_of_a_time_is_utc() -> None:
     assert fields(Purchase)["invoiced_at"].ge == datetime(2010, 1, 1, tzinfo=UTC)
 
@@ -110,7 +128,7 @@ def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
     class Broken(BaseModel):
         tags: list[str]
         either: int | str
-        code: Literal[1, 2]
+        code: Literal[1, "2"]
         triple: str = Field(multiple_of=3)
         made: str = Field(default_factory=str)
         other: str = Field(validation_alias=AliasChoices("a", "b"))
@@ -130,7 +148,7 @@ def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
     assert named == [f"Broken.{name}" for name in ("odd", *Broken.model_fields)]
     assert str(caught.value.problems[1]) == (
         "shop.py:7: `Broken.tags`: list[str] is not supported. "
-        "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, each also `| None`."
+        "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`."
     )
 
 
