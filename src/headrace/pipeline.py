@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
-from headrace.core.contract import Contract, contract_of
+from headrace.core.contract import Contract
+from headrace.core.contract_models import contract_of
 from headrace.core.errors import ConfigurationError, HeadraceError, PipelineError, Problem, Where, did_you_mean
 from headrace.core.frame import frame_kind, module_imports
 from headrace.core.gate import Check, Gate

@@ -23,7 +23,7 @@ import pytest
 from pyarrow import parquet
 from pydantic import BaseModel
 
-from headrace.core.contract import contract_of
+from headrace.core.contract_models import contract_of
 from headrace.core.ports import JSON, Landed, ReadResult, SourceFormat
 
 

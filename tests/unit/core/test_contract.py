@@ -27,7 +27,8 @@ from pydantic import (
 
 from headrace.core.casts import cast_sql
 from headrace.core.checks import breaches_of
-from headrace.core.contract import Contract, ContractField, contract_of
+from headrace.core.contract import Contract, ContractField
+from headrace.core.contract_models import contract_of
 from headrace.core.errors import PipelineError, Where
 from headrace.core.ports import Column
 
@@ -100,7 +101,10 @@ def test_enums_and_literals_of_whole_numbers_and_of_truth_values_have_those_type
     assert (found["beds"].type, found["beds"].choices, found["beds"].nullable) == ("int", (1, 2), True)
     assert (found["is_open"].type, found["is_open"].choices) == ("bool", (True,))
     (breach,) = breaches_of(found["beds"], "v", "t")
-    assert (breach.kind, breach.condition) == ("beds: is none of 1, 2", "coalesce(v NOT IN (CAST('1' AS BIGINT), CAST('2' AS BIGINT)), false)")
+    assert (breach.kind, breach.condition) == (
+        "beds: is none of 1, 2",
+        "coalesce(v NOT IN (CAST('1' AS BIGINT), CAST('2' AS BIGINT)), false)",
+    )
 
 
 def test_a_naive_bound_of_a_time_is_utc() -> None:

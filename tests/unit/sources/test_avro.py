@@ -24,7 +24,8 @@ from pydantic import BaseModel, Field
 from headrace.backends.sources.avro import open as open_avro
 from headrace.backends.sources.csv import open as open_csv
 from headrace.backends.sources.parquet import open as open_parquet
-from headrace.core.contract import Contract, contract_of
+from headrace.core.contract import Contract
+from headrace.core.contract_models import contract_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import Landed, ReadResult, SourceFormat
 

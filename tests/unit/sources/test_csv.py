@@ -14,7 +14,8 @@ from pyarrow import parquet
 from pydantic import BaseModel, Field, create_model
 
 from headrace.backends.sources.csv import open as open_csv
-from headrace.core.contract import Contract, ContractField, contract_of
+from headrace.core.contract import Contract, ContractField
+from headrace.core.contract_models import contract_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import Landed, ReadResult
 

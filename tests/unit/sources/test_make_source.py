@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from headrace.backends.origins import local
 from headrace.backends.sources import csv as csv_format
 from headrace.backends.stores import local as local_store
-from headrace.core.contract import contract_of
+from headrace.core.contract_models import contract_of
 from headrace.core.errors import DamageError, SourceError, TooManyRejectedError, TransientError, Where
 from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content, Manifest

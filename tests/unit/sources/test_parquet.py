@@ -19,7 +19,8 @@ from pydantic import BaseModel, Field
 from headrace.backends.sources.parquet import open as open_parquet
 from headrace.backends.sources.parquet.file import OpenedParquet
 from headrace.backends.sources.parquet.footer import chunks_of
-from headrace.core.contract import Contract, contract_of
+from headrace.core.contract import Contract
+from headrace.core.contract_models import contract_of
 from headrace.core.errors import SourceError
 from headrace.core.ports import Column, Landed, ReadResult
 

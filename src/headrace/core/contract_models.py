@@ -1,0 +1,208 @@
+"""Contracts as pydantic models state them: the columns, types and constraints that are read from a model.
+
+Pydantic is imported only when a model is read. The invariant: what a contract says is checked to the letter, so a constraint of the model that
+would not be checked is refused here, never ignored.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+from headrace.core.contract import Contract, ContractField, ValueType
+from headrace.core.errors import PipelineError, Problem, Where
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+__all__ = ["contract_of"]
+
+_TYPES: Mapping[object, ValueType] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    Decimal: "Decimal",
+    date: "date",
+    datetime: "datetime",
+    time: "time",
+    timedelta: "timedelta",
+    UUID: "UUID",
+}
+_SUPPORTED = "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`"
+_CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places")
+
+
+def contract_of(model: type[BaseModel], *, where: Where | None = None) -> Contract:
+    """The contract that a pydantic model states.
+
+    Raises PipelineError listing each field whose type or constraint is not supported.
+
+    >>> from pydantic import BaseModel, Field
+    >>> class Purchase(BaseModel):
+    ...     unit_price: float = Field(alias="UnitPrice", ge=0)
+    >>> contract_of(Purchase).fields[0].alias
+    'UnitPrice'
+    """
+    from pydantic import BaseModel
+
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise PipelineError([Problem(f"contract= takes a pydantic model (a subclass of BaseModel), got {model!r}.", where)])
+    found: list[ContractField] = []
+    problems = list(_model_problems(model))
+    for name, info in model.model_fields.items():
+        read = _read_field(name, info)
+        if isinstance(read, ContractField):
+            found.append(read)
+        else:
+            problems += [f"`{model.__name__}.{name}`: {text}" for text in read]
+    folded = [name.casefold() for name in model.model_fields]
+    problems += [
+        f"`{model.__name__}.{name}`: another field differs from it only in case, and SQL does not tell them apart."
+        for name in model.model_fields
+        if folded.count(name.casefold()) > 1
+    ]
+    if not model.model_fields:
+        problems.append(f"`{model.__name__}` declares no fields, so it says nothing of any column.")
+    if problems:
+        raise PipelineError([Problem(text, where) for text in problems])
+    return Contract(model.__name__, tuple(found), forbids_others=model.model_config.get("extra") == "forbid")
+
+
+def _model_problems(model: type[BaseModel]) -> Iterator[str]:
+    decorators = model.__pydantic_decorators__
+    for kind in (decorators.validators, decorators.field_validators, decorators.root_validators, decorators.model_validators):
+        for name in kind:
+            yield (
+                f"`{model.__name__}.{name}` is a validator. Contracts are checked a column at a time in the engine and would not run it: "
+                "state it with Field(ge=, gt=, le=, lt=, min_length=, max_length=, pattern=), or check it in a table."
+            )
+    if model.model_config.get("extra") == "allow":
+        yield f"`{model.__name__}` has extra='allow', but columns that a contract does not declare are kept out. Declare them, or leave extra alone."
+    for key in ("strict", "str_strip_whitespace", "str_to_lower", "str_to_upper", "str_min_length", "str_max_length"):
+        if model.model_config.get(key):
+            yield f"`{model.__name__}` sets {key} in its model_config, which contracts do not follow. Say it on the fields, or in a table."
+
+
+def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
+    """The field, or what is wrong with it."""
+    problems: list[str] = []
+    kind, nullable, inner = _unwrap(info.annotation)
+    choices = _choices(kind)
+    value_type = _TYPES.get(type(choices[0]) if choices else kind)
+    if value_type is None:
+        return [f"{_type_name(info.annotation)} is not supported. {_SUPPORTED}."]
+    said: dict[str, Any] = {}
+    for item in _flatten([*inner, *info.metadata]):
+        problems += _read_constraint(item, said)
+    if info.default_factory is not None:
+        problems.append("default_factory is not supported: a default has to be a value, equal for every record.")
+    alias = name if info.validation_alias is None else info.validation_alias
+    if not isinstance(alias, str):
+        problems.append(f"{type(alias).__name__} is not supported as an alias. Give the one name that the column has in the file.")
+    if "multiple_of" in said and value_type not in ("int", "float", "Decimal"):
+        problems.append(f"multiple_of is for numbers, and the column is a {value_type}.")
+    if value_type in ("str", "bool", "UUID") and any(key in said for key in ("ge", "gt", "le", "lt")):
+        problems.append(f"ge, gt, le and lt are for numbers and times, and the column is a {value_type}.")
+    if value_type != "str" and any(key in said for key in ("min_length", "max_length", "pattern")):
+        problems.append(f"min_length, max_length and pattern are for texts, and the column is a {value_type}.")
+    if ("max_digits" in said and "decimal_places" not in said) or said.get("max_digits", 0) > 38:
+        problems.append(
+            "max_digits needs decimal_places beside it, and is 38 at most: the column is a DECIMAL(max_digits, decimal_places)."
+        )
+    if problems:
+        return problems
+    default = None if info.is_required() else _plain(info.get_default())
+    return ContractField(
+        name,
+        str(alias),
+        value_type,
+        nullable=nullable,
+        has_default=not info.is_required(),
+        default=default,
+        choices=choices,
+        **{key: _plain(value) for key, value in said.items()},
+    )
+
+
+def _unwrap(annotation: object) -> tuple[object, bool, list[object]]:
+    """A type without its `| None` and its Annotated, whether None was allowed, and what Annotated said."""
+    said: list[object] = []
+    nullable = False
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation, *more = get_args(annotation)
+            said += more
+        elif origin in (Union, types.UnionType) and type(None) in get_args(annotation) and len(get_args(annotation)) == 2:
+            nullable = True
+            annotation = next(a for a in get_args(annotation) if a is not type(None))
+        else:
+            return annotation, nullable, said
+
+
+def _choices(kind: object) -> tuple[str, ...] | tuple[int, ...] | None:
+    """The values of a Literal or an Enum of texts, of whole numbers or of truth values; None for any other type."""
+    if get_origin(kind) is Literal:
+        values = tuple(map(_plain, get_args(kind)))
+    elif isinstance(kind, type) and issubclass(kind, enum.Enum):
+        values = tuple(member.value for member in kind)
+    else:
+        return None
+    return tuple(values) if any(values and all(type(v) is one for v in values) for one in (str, int, bool)) else None
+
+
+def _flatten(items: Iterable[object]) -> Iterator[object]:
+    """Constraints one by one: pydantic and annotated_types also have groups of them, which are iterable."""
+    for item in items:
+        if type(item).__name__ in ("Interval", "Len", "StringConstraints") and isinstance(item, Iterable):
+            yield from _flatten(item)
+        elif type(item).__name__ == "FieldInfo":
+            yield from _flatten(getattr(item, "metadata", ()))
+        else:
+            yield item
+
+
+def _read_constraint(item: object, said: dict[str, Any]) -> Iterator[str]:
+    """Add what one piece of pydantic's metadata says to `said`; yield what would not be checked."""
+    if hasattr(item, "__dict__"):
+        stated = dict(vars(item))
+    else:
+        stated = {key: getattr(item, key) for key in getattr(item, "__slots__", ()) if hasattr(item, key)}
+    if not stated:
+        yield f"{item!r} is not supported: it would not be checked."
+    for key, value in stated.items():
+        if value is None or (value is False and key != "allow_inf_nan"):
+            continue
+        if key == "allow_inf_nan":
+            said["is_finite"] = value is False
+        elif key == "pattern" and isinstance(value, re.Pattern):
+            said[key] = value.pattern
+            if value.flags & ~re.UNICODE:
+                yield "flags of a compiled pattern are not supported. Write them inside the pattern, such as (?i)."
+        elif key in _CONSTRAINTS:
+            said[key] = value
+        else:
+            yield f"the constraint {key}={value!r} is not supported. Supported: {', '.join(_CONSTRAINTS)}, allow_inf_nan."
+
+
+def _plain(value: Any) -> Any:
+    """Enums and UUIDs as their texts, and naive times as UTC."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation).replace("typing.", "")
