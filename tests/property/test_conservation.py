@@ -120,6 +120,40 @@ def test_packed_texts_in_other_encodings_are_refused_or_accounted_for(
         assert text[offset : offset + len(raw)] == raw
 
 
+_COMMENTS = [b"#", b"# made on Monday", b'#"', b'#,"a', b'# "a, b",c', b"##", b'#1,"x"y']
+_COMMENTED = [b"%d,x", b'"%d","a\n#b"', b'%d,"\r\n# no comment\r\n#"', b"%d,#x", b'"%d","#"']
+
+
+@given(
+    plan=st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=30),
+    end=st.sampled_from(_ENDS),
+    has_last_end=st.booleans(),
+    is_packed=st.booleans(),
+)
+@settings(max_examples=60)
+def test_comments_are_no_records_and_counted_wherever_they_stand_and_quoted_lines_are_none(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[bool, int]], end: bytes, has_last_end: bool, is_packed: bool
+) -> None:
+    lines = [_COMMENTS[kind] if is_comment else _COMMENTED[kind % 5] % n for n, (is_comment, kind) in enumerate(plan)]
+    comments = [line for line, (is_comment, _) in zip(lines, plan, strict=True) if is_comment]
+    records = [line for line, (is_comment, _) in zip(lines, plan, strict=True) if not is_comment]
+    data = end.join([b"# first", b"", b"n,text", *lines]) + (end if has_last_end else b"")
+    bare = end.join([b"n,text", *records]) + end
+    folder = tmp_path_factory.mktemp("comments")
+    landed, rows, quarantine = read(folder, gzip.compress(data) if is_packed else data, CONTRACT, {"comment": "#"})
+    assert landed.records == len(records)
+    assert not quarantine
+    assert rows == read(tmp_path_factory.mktemp("bare"), bare, CONTRACT)[1]
+    result = open_csv().read(
+        [landed], contract=None, options={"comment": "#"}, rows=folder / "rows.parquet", quarantine=folder / "q.parquet"
+    )
+    assert result.read_as[landed.name]["comments"] == len(comments) + 1
+    assert [record.raw for record in open_csv().records(landed.path, {"comment": "#"})] == records
+    for record in open_csv().records(landed.path, {"comment": "#"}):
+        assert data[record.offset : record.offset + len(record.raw)] == record.raw
+        assert record.line == len(data[: record.offset].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
+
+
 # ---------------------------------------------------------------- the fast way and the exact way read the same
 
 
@@ -137,7 +171,8 @@ def pieces(data: bytes, dialect: Dialect) -> list[Piece]:
 @st.composite
 def texts(draw: st.DrawFn) -> tuple[bytes, Dialect, int]:
     delimiter, quote = draw(st.sampled_from([b",", b";", b"\t", b"|", b" "])), draw(st.sampled_from([b'"', b"'", b""]))
-    dialect = Dialect(delimiter, quote, draw(st.sampled_from([b"", b"", b"\\"])) if quote else b"")
+    escape, comment = draw(st.sampled_from([b"", b"", b"\\"])) if quote else b"", draw(st.sampled_from([b"", b"#"]))
+    dialect = Dialect(delimiter, quote, escape, comment=comment)
     inside = st.sampled_from([b"", b"a", b"a,b;c", b"a\nb", b"a\r\nb", b" a ", quote * 2, b"\\" + quote if dialect.escape else b"NA"])
     quoted = st.tuples(st.sampled_from([b"", b"", b" ", b"  "]), inside, st.sampled_from([b"", b"", b" ", b"x"])).map(
         lambda t: t[0] + quote + t[1] + quote + t[2]

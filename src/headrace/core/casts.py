@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from headrace.core.contract import ContractField, ValueType
 from headrace.core.durations import duration_sql
+from headrace.core.numbers import plain_number_sql
 from headrace.core.ports import JSON
 
 __all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
@@ -223,8 +224,8 @@ def literal(text: str) -> str:
 
 def cast_sql(text: str, field: ContractField, options: Mapping[str, JSON]) -> str:
     """SQL that turns the VARCHAR expression `text` into the field's type: NULL where it can't. A float may come out as NaN."""
-    if field.type in ("int", "float", "Decimal") and options.get("decimal", ".") == ",":
-        text = f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, ',', '.') END"
+    if field.type in ("int", "float", "Decimal"):
+        text = plain_number_sql(text, options)
     if field.type == "str":
         return text
     if field.type == "int":

@@ -18,7 +18,8 @@ __all__ = ["Dialect", "Grammar", "fields_of", "grammar_of"]
 class Dialect:
     """How fields and records are marked. An empty `quote` means that nothing is quoted; `escape` is the quote itself unless told.
 
-    The text is UTF-8; `encoding` is what it was in the file, where places are counted.
+    A line that begins with `comment`, outside quotes, is no record. The text is UTF-8; `encoding` is what it was in the file, where places
+    are counted.
     """
 
     delimiter: bytes = b","
@@ -26,6 +27,7 @@ class Dialect:
     escape: bytes = b""
     skip_lines: int = 0
     encoding: str = "utf-8"
+    comment: bytes = b""
 
     @property
     def quoted(self) -> bytes:
@@ -34,6 +36,10 @@ class Dialect:
         if escape == quote:
             return b"%b((?>[^%b]++|%b%b)*+)%b" % (quote, quote, quote, quote, quote)
         return b"%b((?>[^%b%b]++|%b(?s:.))*+)%b" % (quote, quote, escape, escape, quote)
+
+    def may_comment(self, data: bytes) -> bool:
+        """Whether a line of a text that begins with a record begins as a comment does; it may stand in quotes, and be none."""
+        return bool(self.comment) and (data.startswith(self.comment) or b"\n" + self.comment in data or b"\r" + self.comment in data)
 
     @property
     def padding(self) -> bytes:
@@ -76,10 +82,22 @@ class Grammar:
         return _whole(self.body_loose)
 
     @cached_property
+    def commented(self) -> re.Pattern[bytes]:
+        """As `loose`, in a text in which lines may be comments: a quote in one of those opens nothing."""
+        sign = re.escape(self.dialect.comment)
+        return _whole(b"(?:%b[^\\r\\n]*+|(?!%b)%b)" % (sign, sign, self.body_loose))
+
+    @cached_property
     def field(self) -> re.Pattern[bytes]:
         """One field up to the delimiter or the record's end: the inside of its quotes, or the bare text."""
         d, q, pad = self.delimiter, self.quote, self.dialect.padding
         return re.compile(b"(?:%b%b%b|(?!%b%b)([^%b]*+))(?=%b|\\Z)" % (pad, self.dialect.quoted, pad, pad, q, d, d))
+
+    def records_of(self, data: bytes) -> re.Pattern[bytes]:
+        """The pattern that finds the records of a text at the most speed."""
+        if self.dialect.may_comment(data):
+            return self.commented
+        return self.tight if self.is_tight(data) else self.loose
 
     def is_tight(self, data: bytes) -> bool:
         """Whether no spaces stand before an opening quote: looked for first anywhere, then outside quotes."""

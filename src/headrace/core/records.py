@@ -1,14 +1,14 @@
 """Where the records of a delimited text begin and end, as bytes: counting, cutting and splitting, apart from any parser.
 
 Nothing here opens a file or gives a field a type; how quotes are read is `core.dialect`. A record ends at LF, CRLF or CR outside quotes,
-and a line without a byte is no record. The invariant: the pieces that a `Scanner` gives are the bytes that it was fed, in order, whole and each once.
+and a line without a byte is no record, nor is a comment. The invariant: the pieces that a `Scanner` gives are the bytes that it was fed, in order, whole and each once.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Literal, NamedTuple, NoReturn
 
@@ -25,6 +25,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _BLANK = frozenset({b"\n", b"\r\n", b"\r"})
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_LINE_ENDS, _REST_AND_ENDS = re.compile(rb"[\r\n]*+"), re.compile(rb"[^\r\n]*+[\r\n]*+")
 _MARKUP = re.compile(rb"\s*<(?:!doctype|!--|\?xml|html|head|body|[a-z][\w:.-]*(?:\s[^>]*)?>)", re.IGNORECASE)
 _KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xfe", "UTF-16 text"),
@@ -53,7 +54,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """Whole records of one file, next to each other: `records` of them, blank lines not counted, from `line` and `offset` on.
+    """Whole records of one file, next to each other: `records` of them, blank lines and comments not counted, from `line` and `offset` on.
 
     `data` is UTF-8, `offset` the place in the file, which may be in another encoding.
     """
@@ -93,7 +94,7 @@ class Piece:
 
     def after(self, record: Record) -> Piece:
         """What follows this piece's first record."""
-        begin = len(self.data) - len(self.data.lstrip(b"\r\n")) + len(record.raw)  # blank lines are no records
+        begin = self._begin_of_first + len(record.raw)
         begin += 2 if self.data[begin : begin + 2] == b"\r\n" else 1
         passed = self.data[:begin]
         return Piece(
@@ -104,11 +105,23 @@ class Piece:
             self.dialect,
         )
 
+    @property
+    def comments(self) -> int:
+        """How many lines are comments."""
+        if not self.dialect.may_comment(self.data):
+            return 0
+        return _count_comments(_split(self.data, self.dialect), self.dialect)
+
+    def bare(self) -> Piece:
+        """The same records without the comments between them; places are lost by that."""
+        if not self.dialect.may_comment(self.data):
+            return self
+        return replace(self, data=b"\n".join(self.texts()), dialect=replace(self.dialect, comment=b""))
+
     def texts(self) -> list[bytes]:
         """The bytes of each record, without line ends."""
-        if self._is_plain:
-            return [text for text in self.data.splitlines() if text]
-        return [text for text in map(_without_line_end, _split(self.data, self.dialect)) if text]
+        found = self.data.splitlines() if self._is_plain else map(_without_line_end, _split(self.data, self.dialect))
+        return [text for text in found if text and not self._is_comment(text)]
 
     def split(self, wanted: Container[int] | None = None) -> Iterator[tuple[int, Record]]:
         """The records with their numbers from 1, in order: all, or those wanted."""
@@ -117,7 +130,7 @@ class Piece:
         lines: Iterable[int] = count(self.line) if self._is_plain else accumulate(map(_count_lines, texts), initial=self.line)
         offset, measured, n = self.offset, 0, 0
         for text, start, line in zip(texts, starts, lines, strict=False):
-            if text in _BLANK:
+            if text in _BLANK or self._is_comment(text):
                 continue
             n += 1
             if wanted is None or n in wanted:
@@ -129,6 +142,17 @@ class Piece:
         """The records that are wanted, by number, with their bytes as they are in the file."""
         encoding = self.dialect.encoding
         return {n: record._replace(raw=encoded(record.raw, encoding)) for n, record in self.split(wanted)}
+
+    def _is_comment(self, text: bytes) -> bool:
+        return bool(self.dialect.comment) and text.startswith(self.dialect.comment)
+
+    @property
+    def _begin_of_first(self) -> int:
+        """How many bytes stand before the first record: blank lines and comments."""
+        at, comment = _LINE_ENDS.match(self.data), self.dialect.comment
+        while at and comment and self.data.startswith(comment, at.end()):
+            at = _REST_AND_ENDS.match(self.data, at.end())
+        return at.end() if at else 0
 
     @property
     def _is_plain(self) -> bool:
@@ -264,18 +288,18 @@ def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[int, int]:
     if dialect.quote and dialect.quote in data:
         found, rest = _find(data, dialect, is_last=is_last)
         blank = found.count(b"\n") + found.count(b"\r\n") + found.count(b"\r")
-        return len(data) - rest, len(found) - blank
+        return len(data) - rest, len(found) - blank - (_count_comments(found, dialect) if dialect.may_comment(data) else 0)
     end = len(data)
     if not is_last:
         body = data[:-1] if data.endswith(b"\r") else data
         end = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-    return end, _count_records(data[:end])
+    whole = data[:end]
+    return end, _count_records(whole) - (_count_comments(whole.splitlines(), dialect) if dialect.may_comment(whole) else 0)
 
 
 def _find(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[list[bytes], int]:
     """The complete records with their line ends, blank lines among them, and how many bytes are left over."""
-    grammar = grammar_of(dialect)
-    pattern = grammar.tight if grammar.is_tight(data) else grammar.loose
+    pattern = grammar_of(dialect).records_of(data)
     found: list[bytes] = pattern.findall(data)
     if not found or found[-1]:
         return found, 0
@@ -309,6 +333,11 @@ def _count_records(data: bytes) -> int:
     if b"\n\n" in data or data.startswith(b"\n"):
         return sum(map(bool, data.split(b"\n")))
     return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+
+
+def _count_comments(lines: Iterable[bytes], dialect: Dialect) -> int:
+    """Of all lines and records of a text, those that are comments."""
+    return sum(line.startswith(dialect.comment) for line in lines)
 
 
 def _count_lines(data: bytes) -> int:

@@ -13,11 +13,11 @@ from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.records import Piece, Scanner
 
-__all__ = ["AUTO", "SAMPLE_BYTES", "SniffingScanner"]
+__all__ = ["AUTO", "SAMPLE_BYTES", "SIGNS", "SniffingScanner"]
 
 AUTO = "auto"
 SAMPLE_BYTES = 64 * 1024
-_SIGNS = (b",", b";", b"\t", b"|")
+SIGNS = (",", ";", "\t", "|")
 _MOST_RECORDS = 200
 _ENOUGH = 0.9  # the share of the sample's records that have as many fields as the header
 
@@ -47,7 +47,7 @@ class SniffingScanner:
 
     def _begin(self, *, is_whole: bool) -> Scanner:
         sample = self._held if is_whole else self._held[:SAMPLE_BYTES]
-        widths = {sign: self._width_by(sign, sample, is_whole=is_whole) for sign in _SIGNS}
+        widths = {sign: self._width_by(sign, sample, is_whole=is_whole) for sign in map(str.encode, SIGNS)}
         self._scanner = Scanner(self._file, replace(self._dialect, delimiter=self._chosen(widths)))
         return self._scanner
 
@@ -58,7 +58,7 @@ class SniffingScanner:
         if len(fitting) == 1:
             return fitting[0]
         if not several:
-            return _SIGNS[0]
+            return SIGNS[0].encode()
         ways = "; ".join(
             f"{sign.decode()!r} into {width} fields, and {share:.0%} of the records alike" for sign, (width, share) in several.items()
         )

@@ -13,10 +13,11 @@ from headrace.core.encodings import ENCODINGS, encoding_named
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
 from headrace.core.log_patterns import pattern_problem
+from headrace.core.numbers import signs_problem
 from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
-from headrace.core.sniffing import AUTO
+from headrace.core.sniffing import AUTO, SIGNS
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
@@ -39,11 +40,13 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "delimiter": ",",
     "quote": '"',
     "escape": None,
+    "comment": None,
     "encoding": AUTO,
     "names": None,
     "skip": 0,
     "null_words": (),
     "decimal": ".",
+    "thousands": None,
     "date_format": None,
     "datetime_format": None,
     "timezone": "UTC",
@@ -53,11 +56,12 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
 
 # Those of them that say how texts are read, for formats that have types of their own.
 TYPED_DEFAULTS: Mapping[str, JSON] = {
-    name: CSV_DEFAULTS[name] for name in ("null_words", "decimal", "date_format", "datetime_format", "timezone")
+    name: CSV_DEFAULTS[name] for name in ("null_words", "decimal", "thousands", "date_format", "datetime_format", "timezone")
 }
 
 JSON_DEFAULTS: Mapping[str, JSON] = {
-    name: CSV_DEFAULTS[name] for name in ("encoding", "null_words", "date_format", "datetime_format", "timezone", "member", "max_ratio")
+    name: CSV_DEFAULTS[name]
+    for name in ("comment", "encoding", "null_words", "date_format", "datetime_format", "timezone", "member", "max_ratio")
 }
 
 LOGS_DEFAULTS: Mapping[str, JSON] = {"pattern": "combined", "skip": 0, **JSON_DEFAULTS, "null_words": None}
@@ -82,11 +86,13 @@ def csv(
     delimiter: str = ",",
     quote: str | None = '"',
     escape: str | None = None,
+    comment: str | None = None,
     encoding: str = "auto",
     names: Sequence[str] | None = None,
     skip: int = 0,
     null_words: Sequence[str] = (),
     decimal: str = ".",
+    thousands: str | None = None,
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
@@ -103,7 +109,8 @@ def csv(
 
     `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
     `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
-    first. A field that is empty or one of `null_words`, and not in quotes, is missing. `decimal` is "." or ",".
+    first. A line that begins with `comment`, such as "#", is no record; how many there are is told. A field that is empty or one of
+    `null_words`, and not in quotes, is missing. `decimal` is "." or ",", and `thousands` may stand between the digits of numbers: "1,234.5".
     `date_format` and `datetime_format` are strptime's (`%m/%d/%y %H:%M`) where the text is not ISO 8601; times without an offset
     are in `timezone`.
 
@@ -122,11 +129,13 @@ def csv(
         "delimiter": delimiter,
         "quote": quote,
         "escape": None if escape == quote else escape,
+        "comment": comment,
         "encoding": encoding_named(encoding),
         "names": None if names is None else tuple(names),
         "skip": skip,
         "null_words": tuple(null_words),
         "decimal": decimal,
+        "thousands": thousands,
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
@@ -142,6 +151,7 @@ def csv(
 def json(
     location: str,
     *,
+    comment: str | None = None,
     encoding: str = "auto",
     null_words: Sequence[str] = (),
     date_format: str | None = None,
@@ -162,6 +172,7 @@ def json(
     'json'
     """
     said: dict[str, JSON] = {
+        "comment": comment,
         "encoding": encoding_named(encoding),
         "null_words": tuple(null_words),
         "date_format": date_format,
@@ -181,6 +192,7 @@ def logs(
     *,
     pattern: str = "combined",
     skip: int = 0,
+    comment: str | None = None,
     encoding: str = "auto",
     null_words: Sequence[str] | None = None,
     date_format: str | None = None,
@@ -204,6 +216,7 @@ def logs(
     said: dict[str, JSON] = {
         "pattern": pattern,
         "skip": skip,
+        "comment": comment,
         "encoding": encoding_named(encoding),
         "null_words": None if null_words is None else tuple(null_words),
         "date_format": date_format,
@@ -224,6 +237,7 @@ def parquet(
     *,
     null_words: Sequence[str] = (),
     decimal: str = ".",
+    thousands: str | None = None,
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
@@ -232,8 +246,8 @@ def parquet(
     """A Parquet file or many of them.
 
     Values keep the type that they have in the file where the contract asks for it, and are cast where it asks for another. Columns of texts
-    are read as those of `hr.csv` are: a text that is one of `null_words` is missing, `decimal` is "." or ",", and `date_format` and
-    `datetime_format` are strptime's. Times without a zone are in `timezone`. `only_new` is that of `hr.csv`.
+    are read as those of `hr.csv` are: a text that is one of `null_words` is missing, `decimal` is "." or ",", `thousands` may stand between
+    digits, and `date_format` and `datetime_format` are strptime's. Times without a zone are in `timezone`. `only_new` is that of `hr.csv`.
 
     Raises ConfigurationError listing every option that can't be.
 
@@ -243,6 +257,7 @@ def parquet(
     said: dict[str, JSON] = {
         "null_words": tuple(null_words),
         "decimal": decimal,
+        "thousands": thousands,
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
@@ -255,6 +270,7 @@ def avro(
     *,
     null_words: Sequence[str] = (),
     decimal: str = ".",
+    thousands: str | None = None,
     date_format: str | None = None,
     datetime_format: str | None = None,
     timezone: str = "UTC",
@@ -272,6 +288,7 @@ def avro(
     said: dict[str, JSON] = {
         "null_words": tuple(null_words),
         "decimal": decimal,
+        "thousands": thousands,
         "date_format": date_format,
         "datetime_format": datetime_format,
         "timezone": timezone,
@@ -280,8 +297,9 @@ def avro(
 
 
 def _typed(format: str, location: str, said: Mapping[str, JSON], *, only_new: bool) -> SourceOptions:  # noqa: A002  # the port's word
-    if said["decimal"] not in (".", ","):
-        raise ConfigurationError(f'{format}({public(location)!r}): decimal={said["decimal"]!r} has to be "." or ",".')
+    problem = signs_problem(said["decimal"], said["thousands"])
+    if problem:
+        raise ConfigurationError(f"{format}({public(location)!r}): {problem}.")
     return SourceOptions(format, location, {key: value for key, value in said.items() if value != TYPED_DEFAULTS[key]}, only_new)
 
 
@@ -345,16 +363,19 @@ def options_for(location: str) -> SourceOptions:
 
 def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list[str]:
     delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
-    signs = [sign for sign in (delimiter, quote, escape) if sign is not None]
+    signs = [sign for sign in (delimiter, quote, escape, said["comment"]) if sign is not None]
     return [
         ""
         if delimiter == AUTO or _is_sign(delimiter)
         else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit, or {AUTO!r}",
         "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
-        "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote and escape have to differ",
+        "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote, escape and comment have to differ",
+        f"comment={said['comment']!r} may be the delimiter that is found: name the delimiter"
+        if delimiter == AUTO and said["comment"] in SIGNS
+        else "",
         *_incoming_problems(said),
-        "" if decimal in (".", ",") else f'decimal={decimal!r} has to be "." or ","',
+        signs_problem(decimal, said["thousands"]),
         _skip_problem(skip),
         ""
         if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
@@ -365,7 +386,11 @@ def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list
 def _incoming_problems(said: Mapping[str, JSON]) -> list[str]:
     """What can't be of the options that every format of texts has."""
     encoding, member, max_ratio = said["encoding"], said["member"], said["max_ratio"]
+    comment = said["comment"]
     return [
+        ""
+        if comment is None or _is_sign(comment)
+        else f"comment={comment!r} has to be one ASCII character, not a line's end, a letter or a digit",
         ""
         if encoding in (AUTO, *ENCODINGS)
         else f"encoding={encoding!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",

@@ -32,6 +32,7 @@ def test_options_of_json_that_are_defaults_are_no_change_and_one_that_cannot_be_
 
 def test_options_are_called_the_same_in_every_format_of_texts_and_mean_the_same() -> None:
     shared: dict[str, Any] = {
+        "comment": "#",
         "encoding": "cp1252",
         "null_words": ("n/a",),
         "date_format": "%d",
@@ -112,7 +113,7 @@ def test_all_options_that_cannot_be_are_listed_at_once() -> None:
 
 @pytest.mark.parametrize("signs", [{"delimiter": '"'}, {"escape": ","}], ids=str)
 def test_signs_have_to_differ(signs: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match="delimiter, quote and escape have to differ"):
+    with pytest.raises(ConfigurationError, match="delimiter, quote, escape and comment have to differ"):
         csv("a.csv", **signs)
 
 

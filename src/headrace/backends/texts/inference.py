@@ -14,6 +14,7 @@ import duckdb
 from headrace.core.casts import cast_sql
 from headrace.core.contract import Contract, ContractField, ValueType
 from headrace.core.errors import SourceError
+from headrace.core.numbers import plain_number_sql
 from headrace.core.ports import JSON
 
 __all__ = ["infer"]
@@ -76,7 +77,8 @@ def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:
     for type_ in _OF_TEXTS:
         if options.get(f"{type_}_format"):
             told[type_] = f"{cast_sql('{t}', ContractField('t', 't', type_), options)} IS NOT NULL"
-    return {**_FORMS, **told}
+    numbers: Mapping[ValueType, str] = {type_: _FORMS[type_].replace("{t}", plain_number_sql("{t}", options)) for type_ in ("int", "float")}
+    return {**_FORMS, **numbers, **told}
 
 
 def _look(

@@ -48,17 +48,23 @@ class LineCounter:
 
 
 class CutLines:
-    """A file in pieces of whole lines; how they were read is known once they have begun."""
+    """A file in pieces of whole lines; how they were read, and how many of them are comments, is known as far as they were taken."""
 
     def __init__(self, path: Path, kind: Kind, options: Mapping[str, JSON], *, name: str) -> None:
         self._path, self._kind, self._options, self._name = path, kind, options, name
         self._incoming = Incoming(name, options, is_measured=False)
+        self._comments = 0
 
     @property
     def read_as(self) -> Mapping[str, JSON]:
-        return self._incoming.read_as
+        return {**self._incoming.read_as, **({"comments": self._comments} if self._options.get("comment") else {})}
 
     def pieces(self) -> Iterator[Piece]:
+        for piece in self._cut():
+            self._comments += piece.comments
+            yield piece
+
+    def _cut(self) -> Iterator[Piece]:
         texts = texts_of(self._path, self._incoming)
         first = next(texts, b"")  # then the encoding is known
         scanner = _scanner(self._name, self._kind, self._options, self._incoming.encoding)
@@ -84,5 +90,5 @@ def lines_to_mend(options: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 
 def _scanner(file: str, kind: Kind, options: Mapping[str, JSON], encoding: str) -> Scanner:
-    skip = options.get("skip", 0)
-    return Scanner(file, replace(LINES, skip_lines=skip if isinstance(skip, int) else 0, encoding=encoding), kind)
+    skip, comment = options.get("skip", 0), str(options.get("comment") or "").encode()
+    return Scanner(file, replace(LINES, skip_lines=skip if isinstance(skip, int) else 0, encoding=encoding, comment=comment), kind)

@@ -277,14 +277,20 @@ def _explained(file: str) -> Iterator[None]:
 
 
 def _decided(read_as: Mapping[str, Mapping[str, JSON]]) -> list[str]:
-    """What was decided by itself and is not what one would think: a line for each encoding other than UTF-8."""
+    """What was decided by itself and is not what one would think: a line for each encoding other than UTF-8; and what is no record."""
     found: dict[str, list[str]] = {}
     for file, told in read_as.items():
         because = told.get("because")
         why = str(because.get("encoding")) if isinstance(because, Mapping) else ""
         if told.get("encoding") != "utf-8" and why != "said":
             found.setdefault(f"read as {told.get('encoding')}, by {why}", []).append(file)
-    return [f"{way}: `{files[0]}`{f' and {len(files) - 1} more' if len(files) > 1 else ''}" for way, files in found.items()]
+    comments = sum(n for told in read_as.values() if isinstance(n := told.get("comments"), int))
+    passed = (
+        [f"{comments} line{'s are comments' if comments > 1 else ' is a comment'}, and no record{'s' if comments > 1 else ''}"]
+        if comments
+        else []
+    )
+    return passed + [f"{way}: `{files[0]}`{f' and {len(files) - 1} more' if len(files) > 1 else ''}" for way, files in found.items()]
 
 
 def _example(file: str, record: Record, encoding: str) -> str:

@@ -30,7 +30,8 @@ def dialect_of(options: Mapping[str, JSON]) -> Dialect:
         return str(options.get(name, default) or "").encode()
 
     skip = options.get("skip", 0)
-    return Dialect(sign("delimiter", ","), sign("quote", '"'), sign("escape", ""), skip if isinstance(skip, int) else 0)
+    skip_lines = skip if isinstance(skip, int) else 0
+    return Dialect(sign("delimiter", ","), sign("quote", '"'), sign("escape", ""), skip_lines, comment=sign("comment", ""))
 
 
 class Counter:
@@ -60,11 +61,20 @@ class Counter:
 
 
 class Cut:
-    """A file in pieces: `names` are its columns, `pieces` its data records; how they were read is known once they have begun."""
+    """A file in pieces: `names` are its columns, `pieces` its data records; how they were read is known once they have begun.
 
-    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece], incoming: Incoming) -> None:
-        self.names, self.pieces = names, pieces
-        self._incoming = incoming
+    `comments` counts the lines that are comments, those before the header among them, as far as the pieces were taken.
+    """
+
+    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece], incoming: Incoming, comments: int = 0) -> None:
+        self.names, self.comments = names, comments
+        self._pieces, self._incoming = pieces, incoming
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        for piece in self._pieces:
+            self.comments += piece.comments
+            yield piece
 
     @property
     def read_as(self) -> Mapping[str, JSON]:
@@ -78,10 +88,12 @@ def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     pieces = _pieces(path, incoming, options, name)
     if isinstance(given, list | tuple):
         return Cut(tuple(map(str, given)), pieces, incoming)
+    comments = 0
     for piece in pieces:
-        header = piece.first()
+        header, comments = piece.first(), comments + piece.comments
         if header:
-            return Cut(_names_of(header, piece.dialect, name), chain([piece.after(header)], pieces), incoming)
+            rest = piece.after(header)
+            return Cut(_names_of(header, piece.dialect, name), chain([rest], pieces), incoming, comments - rest.comments)
     raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 

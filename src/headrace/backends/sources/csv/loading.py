@@ -59,13 +59,14 @@ class OpenedCsv:
             **told,
             "delimiter": piece.dialect.delimiter.decode(),
             "header": "names" if self._options.get("names") else "first line",
+            **({"comments": self._cut.comments} if piece.dialect.comment else {}),
             "because": {**(because if isinstance(because, Mapping) else {}), "delimiter": why},
         }
 
 
 def load_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str] | None:
     """Fill `piece` with the texts of a piece: None when DuckDB read every record, else what is wrong with those that are left out."""
-    if _load_fast(room, piece, width, positions, options):
+    if _load_fast(room, piece.bare(), width, positions, options):
         return None
     sound, odd = screen(piece, width)
     if odd and _load_fast(room, _only(piece, sound), width, positions, options):

@@ -29,9 +29,14 @@ def header_line(names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
     if options.get("delimiter") == AUTO:
         raise SourceError('A file to mend has one delimiter, and the source has delimiter="auto": name the sign that its files have.')
     encoding, dialect = str(options.get("encoding", AUTO)), dialect_of(options)
-    line = dialect.delimiter.join(_field(name, dialect) for name in names)
+    line = dialect.delimiter.join(_field(name, dialect, is_first=not n) for n, name in enumerate(names))
     fields = fields_of(line, dialect)
-    if isinstance(fields, str) or [text.decode() for text, _ in fields] != list(names) or (not dialect.quote and b"\n" in line):
+    if (
+        isinstance(fields, str)
+        or [text.decode() for text, _ in fields] != list(names)
+        or dialect.may_comment(line)
+        or (not dialect.quote and b"\n" in line)
+    ):
         raise SourceError(
             f"The columns {', '.join(map(repr, names[:5]))} can't be written as a header with the delimiter {dialect.delimiter.decode()!r} "
             "and these quotes: mend the file at its origin."
@@ -39,9 +44,10 @@ def header_line(names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
     return line.decode().encode("utf-8" if encoding == AUTO else encoding) + b"\n"
 
 
-def _field(name: str, dialect: Dialect) -> bytes:
+def _field(name: str, dialect: Dialect, *, is_first: bool) -> bytes:
     text, quote = name.encode(), dialect.quote
-    if not quote or not (quote in text or dialect.delimiter in text or b"\n" in text or b"\r" in text or not text or text != text.strip()):
+    is_plain = text and text == text.strip() and not any(sign in text for sign in (quote, dialect.delimiter, b"\n", b"\r"))
+    if not quote or (is_plain and not (is_first and dialect.may_comment(text))):
         return text
     escape = dialect.escape or quote
     inside = text if escape == quote else text.replace(escape, escape * 2)

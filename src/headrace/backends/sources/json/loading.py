@@ -54,8 +54,6 @@ class OpenedJson:
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         chosen = [None if position is None else self.names[position] for position in positions]
         for piece in self._cut.pieces():
-            if not piece.records:
-                continue
             numbers, objects, odd = self._objects(piece)
             columns = [[None] * len(objects) if name is None else self._texts(name, objects) for name in chosen]
             said = "".join(f", unnest(${k + 2}::VARCHAR[]) AS t{k}" for k in range(len(columns)))

@@ -43,10 +43,8 @@ class OpenedLog:
         chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
         whole, names = literal(rf"^(?:{self._pattern})\z"), ", ".join(f"'g{n}'" for n in range(len(self._groups)))
         for piece in self._cut.pieces():
-            if not piece.records:
-                continue
             room.file.write_bytes(b"\n".join(piece.texts()))
-            lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))})"
+            lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))}) LIMIT {piece.records}"
             execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS n, line FROM ({lines})")
             try:
                 execute(
