@@ -224,8 +224,7 @@ def literal(text: str) -> str:
 
 def cast_sql(text: str, field: ContractField, options: Mapping[str, JSON]) -> str:
     """SQL that turns the VARCHAR expression `text` into the field's type: NULL where it can't. A float may come out as NaN."""
-    if field.type in ("int", "float", "Decimal"):
-        text = plain_number_sql(text, options)
+    text = plain_number_sql(text, options) if field.type in ("int", "float", "Decimal") else text
     if field.type == "str":
         return text
     if field.type == "int":

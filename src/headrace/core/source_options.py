@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from headrace.core.encodings import ENCODINGS, encoding_named
+from headrace.core.encodings import encoding_named
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
 from headrace.core.log_patterns import pattern_problem
 from headrace.core.numbers import signs_problem
+from headrace.core.option_problems import csv_problems, incoming_problems, skip_problem
 from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
-from headrace.core.sniffing import AUTO, SIGNS
+from headrace.core.sniffing import AUTO
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import DATASET, SourceOptions
 
@@ -142,7 +143,7 @@ def csv(
         "member": member,
         "max_ratio": max_ratio,
     }
-    problems = [text for text in _csv_problems(said, names) if text]
+    problems = [text for text in csv_problems(said, names) if text]
     if problems:
         raise ConfigurationError(f"csv({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("csv", location, {key: value for key, value in said.items() if value != CSV_DEFAULTS[key]}, only_new)
@@ -181,7 +182,7 @@ def json(
         "member": member,
         "max_ratio": max_ratio,
     }
-    problems = [text for text in _incoming_problems(said) if text]
+    problems = [text for text in incoming_problems(said) if text]
     if problems:
         raise ConfigurationError(f"json({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("json", location, {key: value for key, value in said.items() if value != JSON_DEFAULTS[key]}, only_new)
@@ -226,7 +227,7 @@ def logs(
         "max_ratio": max_ratio,
     }
     flaw = pattern_problem(pattern)
-    problems = [f"pattern={pattern!r}: {flaw}" if flaw else "", *_incoming_problems(said), _skip_problem(skip)]
+    problems = [f"pattern={pattern!r}: {flaw}" if flaw else "", *incoming_problems(said), skip_problem(skip)]
     if any(problems):
         raise ConfigurationError(f"logs({public(location)!r}): " + "; ".join(filter(None, problems)) + ".")
     return SourceOptions("logs", location, {key: value for key, value in said.items() if value != LOGS_DEFAULTS[key]}, only_new)
@@ -359,53 +360,3 @@ def options_for(location: str) -> SourceOptions:
         f"The format of `{public(location)}` can't be told from its name: it ends in none of {known}. "
         f"Say it: `hr.csv({public(location)!r}, delimiter=…)`, or hr.json or hr.logs.{other}"
     )
-
-
-def _csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list[str]:
-    delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
-    signs = [sign for sign in (delimiter, quote, escape, said["comment"]) if sign is not None]
-    return [
-        ""
-        if delimiter == AUTO or _is_sign(delimiter)
-        else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit, or {AUTO!r}",
-        "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
-        "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
-        "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote, escape and comment have to differ",
-        f"comment={said['comment']!r} may be the delimiter that is found: name the delimiter"
-        if delimiter == AUTO and said["comment"] in SIGNS
-        else "",
-        *_incoming_problems(said),
-        signs_problem(decimal, said["thousands"]),
-        _skip_problem(skip),
-        ""
-        if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
-        else "names has to be a list of different names",
-    ]
-
-
-def _incoming_problems(said: Mapping[str, JSON]) -> list[str]:
-    """What can't be of the options that every format of texts has."""
-    encoding, member, max_ratio = said["encoding"], said["member"], said["max_ratio"]
-    comment = said["comment"]
-    return [
-        ""
-        if comment is None or _is_sign(comment)
-        else f"comment={comment!r} has to be one ASCII character, not a line's end, a letter or a digit",
-        ""
-        if encoding in (AUTO, *ENCODINGS)
-        else f"encoding={encoding!r} is not read, only {', '.join(ENCODINGS)}: convert the file with iconv",
-        "" if member is None or (isinstance(member, str) and member) else f"member={member!r} has to be the name of a file",
-        "" if _is_count(max_ratio, 2) else f"max_ratio={max_ratio!r} has to be a whole number, 2 or more",
-    ]
-
-
-def _skip_problem(skip: JSON) -> str:
-    return "" if isinstance(skip, int) and skip >= 0 else f"skip={skip!r} has to be a number of lines, 0 or more"
-
-
-def _is_count(value: JSON, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_sign(value: JSON) -> bool:
-    return isinstance(value, str) and len(value) == 1 and value.isascii() and not value.isalnum() and value not in "\r\n\0"
