@@ -52,6 +52,53 @@ def test_edits_of_helper_module_and_body_are_seen_and_a_comment_is_not(tmp_path:
     assert run() == (122, "cached", "nothing changed")
 
 
+SOURCE = '''\
+"""A source whose contract has a validator, with a helper here."""
+from pydantic import BaseModel, field_validator
+
+import headrace as hr
+
+words = hr.Pipeline("words", schedule="@daily", start="2026-01-01")
+
+
+def ending():
+    return "!"
+
+
+class Word(BaseModel):
+    word: str
+
+    @field_validator("word")
+    @classmethod
+    def loud(cls, value):
+        return value + ending()
+
+
+words.source("said", "said.csv", contract=Word)
+'''
+
+
+def test_the_code_of_a_contracts_validators_is_seen_too(tmp_path: Path) -> None:
+    file = tmp_path / "words.py"
+    file.write_text(SOURCE)
+    (tmp_path / "said.csv").write_text("word\nhi\n")
+
+    def run() -> tuple[str, str]:
+        said = headrace("run", file, "--at", "2026-11-01", "--json", "--no-report", cwd=tmp_path)
+        assert said.code == 0, said.err
+        receipt = said.receipt("said")
+        return receipt["state"], receipt["why"]
+
+    assert run()[0] == "made"
+    assert run() == ("cached", "nothing changed")
+    file.write_text(file.read_text().replace('"!"', '"?"'))
+    assert run()[0] == "made"
+    file.write_text(file.read_text().replace("value + ending()", "value"))
+    assert run()[0] == "made"
+    file.write_text(file.read_text().replace("    word: str", "    # only a comment\n    word: str"))
+    assert run() == ("cached", "nothing changed")
+
+
 def _python(code: str, cwd: Path) -> int:
     import subprocess
     import sys

@@ -6,9 +6,10 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
+from pydantic import AfterValidator, BaseModel
 
 import headrace as hr
 from headrace.core.errors import ConfigurationError, PipelineError
@@ -315,3 +316,21 @@ def test_a_place_that_is_none_is_refused(publish: object) -> None:
         return "select * from rows_"
 
     assert "write True, or where the rows are copied to" in refused(shop)
+
+
+def test_a_contract_with_validators_is_of_files_only() -> None:
+    class Word(BaseModel):
+        word: Annotated[str, AfterValidator(str.upper)]
+
+    words = hr.Pipeline("words", schedule="@daily", start="2026-01-01")
+    words.source("said", "said.csv", contract=Word)
+    words.source("theirs", hr.dataset("others.words"), contract=Word)
+
+    @words.table(contract=Word)
+    def loud(said: str) -> str:
+        return "select * from said"
+
+    with pytest.raises(PipelineError) as caught:
+        words.graph()
+    told = sorted(problem.message.partition(";")[2] for problem in caught.value.problems)
+    assert told == [" a table's rows are made by its function: check them there.", " another pipeline's rows are taken as they are."]

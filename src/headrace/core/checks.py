@@ -24,13 +24,14 @@ _LIMITS = (("ge", "<", "is below"), ("gt", "<=", "is not above"), ("le", ">", "i
 class Breach:
     """One way to break a contract: the column, the words that follow the value (`is below 0 (ge=0)`), and when it is so.
 
-    `shown` is SQL of the value as a person reads it; None where there is no value to show.
+    `shown` is SQL of the value as a person reads it; None where there is no value to show. `because` is SQL of what else there is to say of it.
     """
 
     column: str
     words: str
     condition: str
     shown: str | None = None
+    because: str | None = None
 
     @property
     def kind(self) -> str:
@@ -42,7 +43,8 @@ class Breach:
         """SQL of the whole reason."""
         if self.shown is None:
             return literal(self.kind)
-        return f"{literal(self.column + ': ')} || {self.shown} || {literal(' ' + self.words)}"
+        because = f" || ': ' || {self.because}" if self.because else ""
+        return f"{literal(self.column + ': ')} || {self.shown} || {literal(' ' + self.words)}{because}"
 
 
 def identifier(name: str) -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Literal
+from enum import Enum
+from typing import Any, Literal
 
 from headrace.core.ports import Column, Schema
 
-__all__ = ["Contract", "ContractField", "Limit", "Value", "ValueType"]
+__all__ = ["Contract", "ContractField", "Limit", "Stage", "Validator", "Value", "ValueType"]
 
 ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime", "time", "timedelta", "UUID"]
 Limit = int | float | Decimal | date | datetime | time | timedelta
@@ -33,6 +34,21 @@ _SQL_TYPES: Mapping[ValueType, str] = {
     "timedelta": "BIGINT",  # microseconds: see core.durations
     "UUID": "VARCHAR",  # its usual text: not every engine and warehouse has a type for it
 }
+Stage = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Validator:
+    """A function of the user's that each value of a column passes through: before it is cast, as a text, or after, as the model's type.
+
+    It returns what is to stand in the value's place, and refuses it by a ValueError or an AssertionError. `members` is the Enum that an
+    after one is given members of.
+    """
+
+    name: str
+    stage: Stage
+    function: Callable[[Any], object] = field(repr=False)
+    members: type[Enum] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,7 @@ class ContractField:
 
     A value that is missing (an empty field, or a column that the file lacks) becomes `default` where `has_default`, else NULL
     where `nullable`; otherwise the record breaks the contract. `choices` are the only values allowed.
+    `validators` stand in the order in which pydantic has them; with `bounds_last` the bounds are of what they return and not of what they get.
     """
 
     name: str
@@ -61,6 +78,12 @@ class ContractField:
     max_digits: int | None = None
     decimal_places: int | None = None
     is_finite: bool = False
+    validators: tuple[Validator, ...] = ()
+    bounds_last: bool = False
+
+    def has_stage(self, stage: Stage) -> bool:
+        """Whether it has validators of a stage."""
+        return any(validator.stage == stage for validator in self.validators)
 
     @property
     def sql_type(self) -> str:
@@ -97,6 +120,9 @@ class Contract:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _told(field: ContractField) -> dict[str, object]:
-    """What differs from a bare field, as text; a constraint that is thought of later leaves old digests as they were."""
-    return {f.name: repr(getattr(field, f.name)) for f in fields(field) if getattr(field, f.name) != f.default}
+def _told(column: ContractField) -> dict[str, object]:
+    """What differs from a bare field, as text; a constraint that is thought of later leaves old digests as they were.
+
+    Of validators that is their names: what their code does is known to those who follow code.
+    """
+    return {f.name: repr(getattr(column, f.name)) for f in fields(column) if getattr(column, f.name) != f.default}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import enum
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from headrace.core.contract import Contract, ContractField, ValueType
+from headrace.core.contract import Contract, ContractField, Validator, ValueType
+from headrace.core.contract_validators import is_validator, read_validator, validators_of
 from headrace.core.errors import PipelineError, Problem, Where
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def contract_of(model: type[BaseModel], *, where: Where | None = None) -> Contra
         raise PipelineError([Problem(f"contract= takes a pydantic model (a subclass of BaseModel), got {model!r}.", where)])
     found: list[ContractField] = []
     problems = list(_model_problems(model))
+    validators = list(validators_of(model))
     for name, info in model.model_fields.items():
-        read = _read_field(name, info)
+        read = _read_field(name, info, [one for fields, one in validators if name in fields or "*" in fields])
         if isinstance(read, ContractField):
             found.append(read)
         else:
@@ -78,12 +80,14 @@ def contract_of(model: type[BaseModel], *, where: Where | None = None) -> Contra
 
 def _model_problems(model: type[BaseModel]) -> Iterator[str]:
     decorators = model.__pydantic_decorators__
-    for kind in (decorators.validators, decorators.field_validators, decorators.root_validators, decorators.model_validators):
+    for kind in (decorators.root_validators, decorators.model_validators):
         for name in kind:
             yield (
-                f"`{model.__name__}.{name}` is a validator. Contracts are checked a column at a time in the engine and would not run it: "
-                "state it with Field(ge=, gt=, le=, lt=, min_length=, max_length=, pattern=), or check it in a table."
+                f"`{model.__name__}.{name}` is a validator of whole records. Contracts are checked a column at a time, over the distinct values of each, "
+                "and would not run it: make it a field_validator of one column, or check it in a table."
             )
+    for name in decorators.validators:
+        yield f"`{model.__name__}.{name}` is a validator of pydantic 1. Write it as a field_validator."
     if model.model_config.get("extra") == "allow":
         yield f"`{model.__name__}` has extra='allow', but columns that a contract does not declare are kept out. Declare them, or leave extra alone."
     for key in ("strict", "str_strip_whitespace", "str_to_lower", "str_to_upper", "str_min_length", "str_max_length"):
@@ -91,7 +95,7 @@ def _model_problems(model: type[BaseModel]) -> Iterator[str]:
             yield f"`{model.__name__}` sets {key} in its model_config, which contracts do not follow. Say it on the fields, or in a table."
 
 
-def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
+def _read_field(name: str, info: FieldInfo, more: Sequence[object]) -> ContractField | list[str]:
     """The field, or what is wrong with it."""
     problems: list[str] = []
     kind, nullable, inner = _unwrap(info.annotation)
@@ -100,8 +104,17 @@ def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
     if value_type is None:
         return [f"{_type_name(info.annotation)} is not supported. {_SUPPORTED}."]
     said: dict[str, Any] = {}
-    for item in _flatten([*inner, *info.metadata]):
-        problems += _read_constraint(item, said)
+    validators: list[Validator] = []
+    is_last: list[bool] = []
+    members = kind if isinstance(kind, type) and issubclass(kind, enum.Enum) else None
+    for item in [*_flatten([*inner, *info.metadata]), *more]:
+        if is_validator(item):
+            problems += read_validator(item, validators, members)
+        else:
+            is_last.append(any(validator.stage == "after" for validator in validators))
+            problems += _read_constraint(item, said)
+    if len(set(is_last)) > 1:
+        problems.append("it has constraints before a validator and after it. Say them all before it, or all after it.")
     if info.default_factory is not None:
         problems.append("default_factory is not supported: a default has to be a value, equal for every record.")
     alias = name if info.validation_alias is None else info.validation_alias
@@ -128,6 +141,8 @@ def _read_field(name: str, info: FieldInfo) -> ContractField | list[str]:
         has_default=not info.is_required(),
         default=default,
         choices=choices,
+        validators=tuple(validators),
+        bounds_last=any(is_last),
         **{key: _plain(value) for key, value in said.items()},
     )
 

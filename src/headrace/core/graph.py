@@ -209,6 +209,8 @@ def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
 
 
 def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None, pipeline: str) -> Iterator[Problem]:
+    if isinstance(step, Table) or (isinstance(step, Source) and step.options.is_dataset):
+        yield from _validator_problems(step)
     if isinstance(step, Source):
         yield from source_problems(step, pipeline)
         yield from _only_new_problems(step, start)
@@ -218,6 +220,22 @@ def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None,
         yield from _model_problems(step, known)
     if isinstance(step, Predictions):
         yield from _prediction_problems(step, known)
+
+
+def _validator_problems(step: Table | Source) -> Iterator[Problem]:
+    """A table's rows are made by code already, and another pipeline's are taken as they are: validators would change neither."""
+    named = [f"`{field.name}`" for field in step.contract.fields if field.validators] if step.contract else []
+    if named:
+        what = "table" if isinstance(step, Table) else "source"
+        why = (
+            "a table's rows are made by its function: check them there"
+            if what == "table"
+            else "another pipeline's rows are taken as they are"
+        )
+        yield Problem(
+            f"{what} `{step.name}`: its contract has validators (of {', '.join(named)}), which run over files of a source only; {why}.",
+            step.where,
+        )
 
 
 def source_problems(step: Source, pipeline: str) -> Iterator[Problem]:

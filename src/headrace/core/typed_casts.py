@@ -13,7 +13,7 @@ from headrace.core.casts import cast_sql, in_range_sql, literal
 from headrace.core.contract import ContractField
 from headrace.core.ports import JSON
 
-__all__ = ["BEYOND", "Kind", "missing_sql", "text_sql", "typed_cast_sql"]
+__all__ = ["BEYOND", "Kind", "missing_sql", "text_of_sql", "text_sql", "typed_cast_sql"]
 
 # What a column holds, as far as casts tell kinds apart. Instants come as naive times in UTC, spans as microseconds, BEYOND where 64 bits hold none.
 Kind = Literal["text", "whole", "real", "exact", "truth", "day", "naive", "instant", "clock", "span", "bytes", "nested", "nothing"]
@@ -22,7 +22,7 @@ BEYOND = -(2**63)
 
 
 def text_sql(value: str, kind: Kind) -> str:
-    """SQL of a value as a text: what a field of type `str` gets, and what reasons show."""
+    """SQL of a value as a text, as reasons show it."""
     if kind == "text":
         return value
     if kind == "nested":
@@ -56,7 +56,7 @@ def typed_cast_sql(value: str, kind: Kind, field: ContractField, options: Mappin
 def _own_cast(value: str, kind: Kind, field: ContractField, zone: str, scale: int) -> str | None:
     """The cast of a value that is no text; None where there is none."""
     if field.type == "str":
-        return _to_text(value, kind)
+        return text_of_sql(value, kind)
     if field.type == "int":
         return _to_int(value, kind)
     if field.type == "float":
@@ -76,7 +76,8 @@ def _own_cast(value: str, kind: Kind, field: ContractField, zone: str, scale: in
     return None
 
 
-def _to_text(value: str, kind: Kind) -> str:
+def text_of_sql(value: str, kind: Kind) -> str:
+    """SQL of the text that a field of type `str` gets of a value: NULL where bytes are none."""
     if kind == "bytes":
         return f"TRY(decode({value}))"
     return text_sql(value, kind)

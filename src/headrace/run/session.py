@@ -124,13 +124,18 @@ class Session:
         return values
 
     def code(self, step: Step) -> CodeDigest | None:
-        """The digest of a step's own code and all that it calls; None for steps that have none."""
-        if not isinstance(step, Table | TrainedModel):
+        """The digest of a step's own code and all that it calls, of a source's the validators of its contract; None for steps that have none."""
+        if isinstance(step, Table | TrainedModel):
+            functions = [step.function]
+        else:
+            columns = step.contract.fields if isinstance(step, Source) and step.contract else ()
+            functions = [validator.function for column in columns for validator in column.validators]
+        if not functions:
             return None
         with self._lock:
             found = self._codes.get(step.name)
             if found is None:
-                found = self._codes[step.name] = self._index.digest(step.function)
+                found = self._codes[step.name] = self._index.digest_all(functions)
         return found
 
     def recipe(self, step: Step, interval: Interval) -> Recipe:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from headrace.core.errors import DataError, HeadraceError, LakeError, SourceError, StepError, TransientError
@@ -19,15 +19,24 @@ __all__ = ["call_user", "user_traceback"]
 _OWN = str(Path(__file__).parents[1])
 
 
-def call_user(step_name: str, interval: Interval, function: Callable[..., object], arguments: Mapping[str, object]) -> object:
-    """What `function(**arguments)` returns.
+def call_user(
+    step_name: str,
+    interval: Interval,
+    function: Callable[..., object],
+    arguments: Mapping[str, object],
+    *,
+    positional: Sequence[object] = (),
+    answers: tuple[type[Exception], ...] = (),
+) -> object:
+    """What `function(*positional, **arguments)` returns, or raises of the kinds that are `answers`.
 
     Raises StepError when it raises (a Polars panic, which is no Exception, too), and DataError when it is a coroutine or a
     generator: their bodies would run outside of this boundary.
     """
+    passing: tuple[type[BaseException], ...] = (HeadraceError, KeyboardInterrupt, SystemExit, *answers)
     try:
-        result = function(**arguments)
-    except (HeadraceError, KeyboardInterrupt, SystemExit):
+        result = function(*positional, **arguments)
+    except passing:
         raise
     except BaseException as error:
         raise StepError(_told(step_name, interval, function, error)) from error

@@ -30,6 +30,7 @@ from headrace.steps.intake import TAKEN, Past, take_again, take_new, taken_part,
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
 from headrace.steps.mending import MENDS, Mended, mend, mended_by, mends_part
+from headrace.steps.validating import bounded
 
 __all__ = [
     "commit_refused",
@@ -76,13 +77,13 @@ def make_source(
         files = origin.find(resolve(location, interval))
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
             again = land_again(landed, attempt, format, step.options.options)
-            made = _read(step, again, attempt, format, mended)
+            made = _read(step, interval, again, attempt, format, mended)
             return replace(made, origin={**_told_again(landed.manifest), **made.origin})
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
         landings = land(files, attempt, origin, format, step.options.options, known=known)
         check_unchanged(origin, resolve(location, interval), files)
-        made = _read(step, [landing.landed for landing in landings], attempt, format, mended)
+        made = _read(step, interval, [landing.landed for landing in landings], attempt, format, mended)
         return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **made.origin})
 
 
@@ -100,7 +101,7 @@ def make_of_landed(
     What it says of files that are taken once is copied from there.
     """
     with _named(step, interval):
-        made = _read(step, land_again(landed, attempt, format, step.options.options), attempt, format, mended)
+        made = _read(step, interval, land_again(landed, attempt, format, step.options.options), attempt, format, mended)
         taken = landed.manifest.content.part(TAKEN)
         for file in taken.files if taken else ():
             attempt.copy(file, TAKEN, layer="bronze")
@@ -130,7 +131,7 @@ def make_of_new(
             raise SourceError(
                 f'{_nothing_found(step, interval, origin, step.options.location)} If it is, and is only empty yet, declare missing="empty".'
             )
-        made = _read(step, intake.landed, attempt, format, mended)
+        made = _read(step, interval, intake.landed, attempt, format, mended)
         told = {"taken_at": now.isoformat(), **intake.origin, **made.origin}
         remarks = (*made.remarks, *intake.remarks)
         return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=remarks)
@@ -180,7 +181,7 @@ def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> boo
     return bool(marks) and all(is_named_by(public(location), uri) for uri in marks)
 
 
-def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat, mended: Mended) -> Made:
+def _read(step: Source, interval: Interval, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat, mended: Mended) -> Made:
     if not landed and step.contract is None:
         raise SourceError(
             'There is no file, and without a contract nobody knows the columns of an empty table. Declare contract= beside missing="empty".'
@@ -192,7 +193,9 @@ def _read(step: Source, landed: Sequence[Landed], attempt: Attempt, reader: Sour
         rows = attempt.file("rows", layer="silver")
         mending = mend(landed, mended, attempt, reader, step.options.options)
         files = mending.landed
-        result = reader.read(files, contract=step.contract, options=step.options.options, rows=rows, quarantine=aside)
+        result = reader.read(
+            files, contract=bounded(step.contract, step.name, interval), options=step.options.options, rows=rows, quarantine=aside
+        )
         _check_conserved(files, result)
         details = {**_details(step, landed, result), **mending.details()}
         if _is_over(step.max_rejected, result):

@@ -13,16 +13,16 @@ import duckdb
 import pytest
 from annotated_types import Interval
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     FiniteFloat,
+    PlainValidator,
     PositiveInt,
     StringConstraints,
     ValidationError,
-    field_validator,
+    model_validator,
 )
 
 from headrace.core.casts import cast_sql
@@ -137,14 +137,13 @@ def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
         made: str = Field(default_factory=str)
         other: str = Field(validation_alias=AliasChoices("a", "b"))
         strict: int = Field(strict=True)
-        changed: Annotated[int, AfterValidator(abs)]
+        changed: Annotated[int, PlainValidator(abs)]
         stripped: Annotated[str, StringConstraints(strip_whitespace=True)]
         flag: bool = Field(ge=0)
 
-        @field_validator("strict")
-        @classmethod
-        def odd(cls, value: int) -> int:
-            return value
+        @model_validator(mode="after")
+        def odd(self) -> Broken:
+            return self
 
     with pytest.raises(PipelineError) as caught:
         contract_of(Broken, where=Where("shop.py", 7))

@@ -5,8 +5,8 @@ Pure: names and text in, SQL out. The invariant: a value is in the rows only if 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from headrace.core.casts import cast_sql, failure_words, literal
 from headrace.core.checks import Breach, breaches_of, literal_of
@@ -16,7 +16,7 @@ from headrace.core.errors import SourceError, did_you_mean
 from headrace.core.ports import JSON
 from headrace.core.sniffing import AUTO
 
-__all__ = ["Layout", "find_columns", "lay_out"]
+__all__ = ["Layout", "find_columns", "lay_out", "with_validators"]
 
 _SHOWN = 60
 
@@ -35,7 +35,28 @@ class Layout:
     @property
     def casts_sql(self) -> str:
         """The values `v0`, `v1`, … from their texts `t0`, `t1`, …: by number, since a column may be called anything."""
-        return ", ".join(f"{value} AS v{n}" for n, value in enumerate(self.values))
+        validated = self.validated
+        return ", ".join(f"{f'coalesce(b{n}, {value})' if n in validated else value} AS v{n}" for n, value in enumerate(self.values))
+
+    @property
+    def validated(self) -> tuple[int, ...]:
+        """The numbers of the fields whose values pass through validators."""
+        return tuple(n for n, field in enumerate(self.contract.fields) if field.validators and self.positions[n] is not None)
+
+    @property
+    def prepared_sql(self) -> str:
+        """The texts as validators get them, and places for what they say of each: see `texts.validating`."""
+        fields = self.contract.fields
+        places = [
+            f"CAST(NULL AS {fields[n].sql_type}) AS b{n}, CAST(NULL AS INTEGER) AS w{n}, CAST(NULL AS VARCHAR) AS e{n}"
+            for n in self.validated
+        ]
+        return f"*{self._as_texts_sql}, {', '.join(places)}"
+
+    @property
+    def _as_texts_sql(self) -> str:
+        """How what is no text is replaced by its text, for validators that run before the cast."""
+        return ""
 
     @property
     def bad_sql(self) -> str:
@@ -120,8 +141,16 @@ def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list
     shown = quoted if field.type == "str" else f"left(t{n}, {_SHOWN})"
     bounds = breaches_of(field, f"v{n}", shown)
     if field.type == "float":
-        return [*found, *(Breach(b.column, b.words, f"NOT {_is_missing(n, field)} AND {b.condition}", b.shown) for b in bounds)]
-    return [*found, *bounds]
+        bounds = (replace(b, condition=f"NOT {_is_missing(n, field)} AND {b.condition}") for b in bounds)
+    return list(with_validators(n, field, [*found, *bounds], quoted))
+
+
+def with_validators(n: int, field: ContractField, breaches: Iterable[Breach], shown: str) -> Iterator[Breach]:
+    """The breaches of a field, and that a validator refused it; then nothing else is said of the value, as in pydantic."""
+    for breach in breaches:
+        yield replace(breach, condition=f"w{n} IS NULL AND {breach.condition}") if field.validators else breach
+    for number, validator in enumerate(field.validators):
+        yield Breach(field.name, f"is refused by {validator.name}", f"coalesce(w{n} = {number}, false)", shown, because=f"e{n}")
 
 
 def _is_missing(n: int, field: ContractField) -> str:

@@ -19,6 +19,7 @@ import duckdb
 
 from headrace.backends.texts.inference import infer
 from headrace.backends.texts.layout import Layout, lay_out
+from headrace.backends.texts.validating import Validating
 from headrace.core.casts import literal
 from headrace.core.checks import identifier
 from headrace.core.contract import Contract
@@ -163,6 +164,7 @@ class _Session:
     def __init__(self, room: Room) -> None:
         self.room = room
         self._execute = room.connection.execute
+        self._validating = Validating(room.connection)
 
     def begin(self, contract: Contract) -> None:
         columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in contract.schema)
@@ -221,7 +223,9 @@ class _Session:
     def _read_piece(self, file: str, piece: Loaded, layout: Layout, tally: _Tally) -> None:
         tally.slow_pieces += piece.is_slow
         with _explained(file):
-            self._execute(f"CREATE OR REPLACE TEMP TABLE typed AS SELECT *, {layout.casts_sql} FROM piece")
+            seen = self._validating.before(layout)
+            self._execute(f"CREATE OR REPLACE TEMP TABLE typed AS SELECT *, {layout.casts_sql} FROM {seen}")
+            self._validating.after(layout)
             kept = self._execute(f"INSERT INTO kept SELECT {layout.finished_sql} FROM typed WHERE NOT ({layout.bad_sql})").fetchall()[0][0]
         tally.kept += kept
         if kept < piece.records:

@@ -6,16 +6,16 @@ Pure: columns in, SQL out. The invariant: a value is in the rows only if none of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headrace.backends.texts.layout import Layout, find_columns
+from headrace.backends.texts.layout import Layout, find_columns, with_validators
 from headrace.backends.typed.columns import TypedColumn
 from headrace.core.casts import failure_words
 from headrace.core.checks import Breach, breaches_of, literal_of
 from headrace.core.contract import Contract, ContractField
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
-from headrace.core.typed_casts import Kind, missing_sql, text_sql, typed_cast_sql
+from headrace.core.typed_casts import Kind, missing_sql, text_of_sql, text_sql, typed_cast_sql
 
 __all__ = ["TypedLayout", "lay_out_typed"]
 
@@ -27,6 +27,12 @@ class TypedLayout(Layout):
     """A layout over columns `t0`, `t1`, … of any types: `missing` says of each field when it has no value."""
 
     missing: tuple[str, ...]
+    texts: Mapping[int, str]
+
+    @property
+    def _as_texts_sql(self) -> str:
+        replaced = ", ".join(f"{text} AS t{n}" for n, text in self.texts.items())
+        return f" REPLACE ({replaced})" if replaced else ""
 
     @property
     def finished_sql(self) -> str:
@@ -48,13 +54,16 @@ def lay_out_typed(columns: Sequence[TypedColumn], contract: Contract, options: M
     values: list[str] = []
     missing: list[str] = []
     breaches: list[Breach] = []
+    texts: dict[int, str] = {}
     for n, (field, column) in enumerate(zip(contract.fields, placed, strict=True)):
         value, kind = f"t{n}", column.kind if column else "nothing"
+        if column and kind != "text" and field.has_stage("before"):
+            texts[n], kind = text_of_sql(value, kind), "text"
         values.append(typed_cast_sql(value, kind, field, options, scale=column.scale if column else 0))
         missing.append(missing_sql(value, f"v{n}", kind, field))
         if column:
             breaches += _breaches(n, kind, field, options)
-    return TypedLayout(names, contract, positions, undeclared, tuple(values), tuple(breaches), tuple(missing))
+    return TypedLayout(names, contract, positions, undeclared, tuple(values), tuple(breaches), tuple(missing), texts)
 
 
 def _undeclared(columns: Sequence[TypedColumn], contract: Contract) -> tuple[str, ...]:
@@ -69,10 +78,12 @@ def _breaches(n: int, kind: Kind, field: ContractField, options: Mapping[str, JS
     text = text_sql(value, kind)
     cut = f"left({text}, {_SHOWN})"
     quoted = f"'''' || {cut} || CASE WHEN length({text}) > {_SHOWN} THEN '…' ELSE '' END || ''''"
+    found: list[Breach] = []
     if not field.nullable and not field.has_default:
-        yield Breach(field.name, "missing", missing)
+        found.append(Breach(field.name, "missing", missing))
     if field.type != "str" or kind == "bytes":
         told = options if kind == "text" else {}
-        yield Breach(field.name, failure_words(field, told), f"NOT {missing} AND v{n} IS NULL", quoted)
-    for breach in breaches_of(field, f"v{n}", quoted if field.type == "str" else cut):
-        yield Breach(breach.column, breach.words, f"NOT {missing} AND {breach.condition}", breach.shown)
+        found.append(Breach(field.name, failure_words(field, told), f"NOT {missing} AND v{n} IS NULL", quoted))
+    bounds = breaches_of(field, f"v{n}", quoted if field.type == "str" else cut)
+    found += (replace(breach, condition=f"NOT {missing} AND {breach.condition}") for breach in bounds)
+    yield from with_validators(n, field, found, quoted)

@@ -42,11 +42,19 @@ class CodeIndex:
 
     def digest(self, function: Callable[..., object]) -> CodeDigest:
         """The digest of `function` with all project code, constants and versions of libraries that it reaches."""
+        return self.digest_all([function])
+
+    def digest_all(self, functions: Sequence[Callable[..., object]]) -> CodeDigest:
+        """The digest of several functions together."""
+        for function in functions:
+            self._meet(getattr(function, "__func__", function))
+        python = Node("python", f"python {_PYTHON}", version=_PYTHON)
+        found = [self._objects.follow(one, getattr(one, "__name__", type(one).__name__), None) for one in functions]
+        return digest_graph([python, *(target for targets in found for target in targets)])
+
+    def _meet(self, function: object) -> None:
         if isinstance(function, FunctionType):
             self._modules.include(function)
             module = self._modules.of_function(function)
             if module is not None and module.namespace is not function.__globals__:
                 self.refresh()  # its file was loaded again
-        python = Node("python", f"python {_PYTHON}", version=_PYTHON)
-        name = getattr(function, "__name__", type(function).__name__)
-        return digest_graph([python, *self._objects.follow(function, name, None)])
