@@ -19,13 +19,14 @@ from headrace.core.ports import JSON
 from headrace.core.receipt import Receipt
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
-from headrace.run.execute import Job, Worked, content_of, execute_step
+from headrace.run.execute import execute_step
 from headrace.run.intake import mended_until, past_of
 from headrace.run.lineage_events import Watcher, told_lineage
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called
 from headrace.run.redaction import redacted
 from headrace.run.session import Session
+from headrace.run.work import Job, Worked, content_of
 from headrace.steps.landing import Bronze, origin_marks
 from headrace.steps.made import Made
 from headrace.steps.mending import Mended, MendedFile

@@ -1,0 +1,119 @@
+"""Collecting: the work of a source for one interval, from files as they are at their origin or from another pipeline's dataset.
+
+The invariant: what is in the lake of the same bytes is taken from there, and a commit stands where nothing of it is another.
+"""
+
+from __future__ import annotations
+
+from headrace.core.location import resolve
+from headrace.core.manifest import Manifest, digest_of
+from headrace.core.step import Source
+from headrace.lake.commit import Attempt
+from headrace.lake.lake import VanishedError
+from headrace.run.inputs import Gathered
+from headrace.run.intake import mended_until, past_of
+from headrace.run.upstream import gather_upstream
+from headrace.run.work import Job, Worked, content_of, copied, unless_equal
+from headrace.steps.datasets import take_rows
+from headrace.steps.intake import intake_in_words
+from headrace.steps.landing import Bronze, is_known_to_be, marks_of, news_in_words, origin_marks
+from headrace.steps.made import Made
+from headrace.steps.sources import make_of_new, make_source, raw_digest
+
+__all__ = ["collect"]
+
+
+def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session, step = job.session, job.step
+    assert isinstance(step, Source)
+    if step.options.is_dataset:
+        return _dataset(job, step, attempt, current)
+    if step.options.only_new:
+        return _only_new(job, step, attempt, current)
+    location = session.location(step)
+    origin = session.origin(step)
+    before = session.catalog.previous(session.dataset(step.name), job.interval)
+    is_alike = before is not None and before.content.fingerprint_parts.get("declaration") == job.recipe.declaration
+    if before is not None and is_alike and current is None and not job.is_forced:
+        now = origin.find(resolve(location, job.interval))
+        if now and is_known_to_be(now, marks_of(before)):
+            return copied(job, attempt, before, "its files are those of the interval before")
+    made = make_source(
+        step,
+        job.interval,
+        attempt=attempt,
+        origin=origin,
+        format=session.format(step),
+        location=location,
+        now=session.clock(),
+        landed=_landed(job, current),
+        known=None if step.name in session.experiment else _known(job, current, before),
+        mended=mended_until(session, step, current, before),
+    )
+    fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
+    worked = content_of(job, made, fingerprint, None)
+    if "read_again_from_version" in made.origin:
+        job.why = "its declaration changed; read again from the bytes in the lake"
+    if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
+        if origin_marks(made.origin) == marks_of(current):
+            job.state, job.why = "cached", "the files hold the same bytes"
+            return None
+        job.why = "its files were written again, with the same bytes"
+    job.why = job.why or news_in_words(made.origin)
+    return worked
+
+
+def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session = job.session
+    past = past_of(session, step, job.interval)
+    made = make_of_new(
+        step, job.interval, attempt=attempt, origin=session.origin(step), format=session.format(step), now=session.clock(), past=past
+    )
+    taken = digest_of(sorted(origin_marks(made.origin).items()))
+    fingerprint = job.recipe.fingerprint({"files": raw_digest(made), "taken": taken})
+    worked = content_of(job, made, fingerprint, None)
+    job.why = intake_in_words(made.origin) if past.own is None else "read again from the bytes in the lake"
+    if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
+        job.state, job.why = "cached", "the files hold the same bytes"
+        return None
+    return worked
+
+
+def _dataset(job: Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
+    session = job.session
+    upstream = gather_upstream(session, step, job.interval)
+
+    def make(_: str) -> Made:
+        return take_rows(
+            step,
+            job.interval,
+            attempt=attempt,
+            upstream=upstream,
+            paths=session.lake.read_paths,
+            engine=lambda: session.engine.session(work=session.work),
+        )
+
+    fingerprint = job.recipe.fingerprint({"rows": upstream.digest})
+    return unless_equal(job, attempt, current, Gathered({"rows": upstream.ref}, {}, {}), make, fingerprint=fingerprint)
+
+
+def _landed(job: Job, current: Manifest | None) -> Bronze | None:
+    """What landed for the interval, where its source was declared in another way since: the bytes need not be fetched again."""
+    found = _known(job, current, None)
+    if found is None or found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
+        return None
+    try:
+        found.paths(list(found.entries().values()))
+    except VanishedError:
+        return None
+    return found
+
+
+def _known(job: Job, current: Manifest | None, before: Manifest | None) -> Bronze | None:
+    """What is in the lake of the files of this interval, or of a snapshot's before it; to be asked of their origin anew where it is forced."""
+    assert isinstance(job.step, Source)
+    newest = current if current is not None and current.kind == "data" else None if job.step.options.is_by_interval else before
+    if job.is_forced or newest is None or newest.content.part("raw") is None:
+        return None
+    lake = job.session.lake
+    return Bronze(newest, lambda files: lake.paths_of(newest, files))
