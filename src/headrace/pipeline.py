@@ -21,6 +21,7 @@ from headrace.core.frame import frame_kind, module_imports
 from headrace.core.gate import Check, Gate
 from headrace.core.graph import Graph, problems_of
 from headrace.core.interval import Grid, parse_duration, parse_time
+from headrace.core.keys import Unique, keys_of
 from headrace.core.ports import JSON
 from headrace.core.signature import Signature, innermost, living_names, name_of, signature_of
 from headrace.core.source_options import dataset as dataset_options
@@ -100,6 +101,7 @@ class Pipeline:
         missing: Literal["fail", "empty"] = "fail",
         max_rejected: float | str = 0.05,
         wait: str | None = None,
+        unique: str | Unique | Sequence[str] | Sequence[Unique] | None = None,
         retries: int = 2,
         timeout: str | None = None,
         group: str | None = None,
@@ -110,6 +112,7 @@ class Pipeline:
         `contract` is a pydantic model of the columns. `missing="empty"` makes an interval without a file normal.
         `max_rejected` is the share (0.05, "5%") or the number (10) of rows that may break the contract before the step fails.
         `wait="2h"` is how long a run waits for a file or a dataset that is not there yet, and for a file that still grows.
+        `unique="invoice_no"` quarantines records whose key was there before in the interval; `hr.unique(…)` says it in full.
         """
         where = _caller()
         self._check_word("missing", missing, ("fail", "empty"), where)
@@ -124,6 +127,7 @@ class Pipeline:
                 missing=missing,
                 max_rejected=self._tried(lambda: _budget(max_rejected), 0.05, where),
                 wait=None if wait is None else self._tried(lambda: timedelta(seconds=_seconds(wait)), None, where),
+                unique=self._tried(lambda: keys_of(unique), (), where),
                 policy=self._policy(retries, timeout, own_process=False, group=group, where=where),
             )
         )

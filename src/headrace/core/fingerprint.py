@@ -95,7 +95,8 @@ def _declared(step: Step) -> dict[str, JSON]:
             name: value for name, value in step.options.options.items() if name != "every"
         }  # how often another makes it shapes nothing
         once = {"only_new": True} if step.options.only_new else {}
-        return {"contract": contract, "format": step.options.format, "options": options, "missing": step.missing, **once}
+        keys: dict[str, JSON] = {"unique": [one.told() for one in step.unique]} if step.unique else {}
+        return {"contract": contract, "format": step.options.format, "options": options, "missing": step.missing, **once, **keys}
     if isinstance(step, Table):
         split = step.split
         return {

@@ -15,6 +15,7 @@ from headrace.core.errors import Problem, UnknownNameError, Where, did_you_mean
 from headrace.core.gate import METRICS, Check
 from headrace.core.grouping import group_problems
 from headrace.core.interval import Grid, Interval, format_duration
+from headrace.core.keys import unknown_columns
 from headrace.core.redaction import public
 from headrace.core.source_options import dataset_name_problem
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
@@ -214,6 +215,7 @@ def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None,
     if isinstance(step, Source):
         yield from source_problems(step, pipeline)
         yield from _only_new_problems(step, start)
+        yield from _key_problems(step)
     if isinstance(step, Table):
         yield from _table_problems(step, known, start)
     if isinstance(step, TrainedModel):
@@ -275,6 +277,16 @@ def _only_new_problems(step: Source, start: datetime | None) -> Iterator[Problem
         yield Problem(f"{told}so it needs a contract=: nobody knows the columns of an interval without a new file.", step.where)
     if step.wait is not None:
         yield Problem(f"{told}so there is nothing to wait for: what comes later is in the next interval. Leave wait= out.", step.where)
+
+
+def _key_problems(step: Source) -> Iterator[Problem]:
+    columns = list(dict.fromkeys(column for key in step.unique for column in key.columns))
+    if columns and step.options.is_dataset:
+        text = f"source `{step.name}` takes the rows of `{step.options.location}` as they are, so unique= can't be told of it: tell it of that one's source"
+        yield Problem(f"{text}, or take the rows that you want in a table of its own.", step.where)
+    elif step.contract is not None:
+        for text in unknown_columns(columns, step.contract):
+            yield Problem(f"source `{step.name}`: unique names a column, and {text}", step.where)
 
 
 def _coarser(finest: timedelta, location: str) -> str:

@@ -12,6 +12,7 @@ from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered
 from headrace.run.intake import mended_until, past_of
+from headrace.run.ruling import ruled_by
 from headrace.run.upstream import gather_upstream
 from headrace.run.work import Job, Worked, content_of, copied, unless_equal
 from headrace.steps.datasets import take_rows
@@ -49,6 +50,7 @@ def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | No
         landed=_landed(job, current),
         known=None if step.name in session.experiment else _known(job, current, before),
         mended=mended_until(session, step, current, before),
+        ruled=ruled_by(session, step),
     )
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
     worked = content_of(job, made, fingerprint, None)
@@ -67,7 +69,14 @@ def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None
     session = job.session
     past = past_of(session, step, job.interval)
     made = make_of_new(
-        step, job.interval, attempt=attempt, origin=session.origin(step), format=session.format(step), now=session.clock(), past=past
+        step,
+        job.interval,
+        attempt=attempt,
+        origin=session.origin(step),
+        format=session.format(step),
+        now=session.clock(),
+        past=past,
+        ruled=ruled_by(session, step),
     )
     taken = digest_of(sorted(origin_marks(made.origin).items()))
     fingerprint = job.recipe.fingerprint({"files": raw_digest(made), "taken": taken})

@@ -25,6 +25,7 @@ from headrace.run.lineage_events import Watcher, told_lineage
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called
 from headrace.run.redaction import redacted
+from headrace.run.ruling import ruled_by
 from headrace.run.session import Session
 from headrace.run.work import Job, Worked, content_of
 from headrace.steps.landing import Bronze, origin_marks
@@ -90,7 +91,13 @@ class _Replay:
                 return None
             bronze = Bronze(current, lambda files: session.lake.paths_of(current, files))
             made = make_of_landed(
-                step, job.interval, attempt=attempt, format=session.format(step), landed=bronze, mended=self._with(mended, own)
+                step,
+                job.interval,
+                attempt=attempt,
+                format=session.format(step),
+                landed=bronze,
+                mended=self._with(mended, own),
+                ruled=ruled_by(session, step),
             )
         elif self._origins.is_refused:
             known = [file.mend for file in mended.files]
@@ -138,8 +145,13 @@ class _Replay:
         """What a run would have made that was not refused: of the origin's files, read again, which have to be those of then."""
         session, step = self._session, self._step
         origin, reader, now = session.origin(step), session.format(step), session.clock()
+        ruled = ruled_by(session, step)
         if step.options.only_new:
             past = past_of(session, step, job.interval)
-            return make_of_new(step, job.interval, attempt=attempt, origin=origin, format=reader, now=now, past=past, mended=mended)
+            return make_of_new(
+                step, job.interval, attempt=attempt, origin=origin, format=reader, now=now, past=past, mended=mended, ruled=ruled
+            )
         location = session.location(step)
-        return make_source(step, job.interval, attempt=attempt, origin=origin, format=reader, location=location, now=now, mended=mended)
+        return make_source(
+            step, job.interval, attempt=attempt, origin=origin, format=reader, location=location, now=now, mended=mended, ruled=ruled
+        )

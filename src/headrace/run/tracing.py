@@ -23,6 +23,7 @@ from headrace.lake.lake import VanishedError
 from headrace.run.session import Session
 from headrace.steps.landing import Bronze
 from headrace.steps.mending import mended_by
+from headrace.steps.sifting import kept_records
 
 __all__ = ["Place", "Trace", "traced"]
 
@@ -153,7 +154,6 @@ class _Search:
 
     def _kept_records(self, step: Source, manifest: Manifest) -> Iterator[Place]:
         """The records of a source's commit that became its rows, in their order."""
-        rejected = self._rejected(manifest)
         lake, reader = self._session.lake, self._session.format(step)
         paths = {path.name: path for path in lake.read_paths(manifest, "raw")}
         details = manifest.content.details
@@ -165,17 +165,18 @@ class _Search:
             *cast(Sequence[Mapping[str, JSON]], details.get("files", ())),
             *cast(Sequence[Mapping[str, JSON]], details.get("mended", ())),
         ]
-        for name in (str(told["name"]) for told in landed):
-            read_by = reader.mended_options(options) if name in own and isinstance(reader, MendableFormat) else options
-            for record in reader.records(paths[name], read_by):
-                if record.offset not in replaced.get(name, ()) and (name, record.line, record.offset) not in rejected:
-                    yield Place(name, record.line, record.offset, record.raw)
+        names = [str(told["name"]) for told in landed]
+        ways = {name: reader.mended_options(options) if name in own and isinstance(reader, MendableFormat) else options for name in names}
+        files = ((name, reader.records(paths[name], ways[name]), replaced.get(name, frozenset())) for name in names)
+        for name, record in kept_records(files, self._rejected(manifest)):
+            yield Place(name, record.line, record.offset, record.raw)
 
-    def _rejected(self, manifest: Manifest) -> set[tuple[str, int, int]]:
+    def _rejected(self, manifest: Manifest) -> Iterator[tuple[str, int, int]]:
+        """The places of the records in quarantine, in their order."""
         if manifest.content.part("quarantine") is None:
-            return set()
+            return iter(())
         table = cast(Any, self._session.engine.read(self._session.lake.read_paths(manifest, "quarantine"), "arrow"))
-        return set(zip(*(table.column(name).to_pylist() for name in ("file", "line", "byte_offset")), strict=True))
+        return zip(*(table.column(name).to_pylist() for name in ("file", "line", "byte_offset")), strict=True)
 
 
 def _identity(manifest: Manifest) -> tuple[str, Interval, int]:

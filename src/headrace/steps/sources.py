@@ -30,6 +30,7 @@ from headrace.steps.intake import TAKEN, Past, take_again, take_new, taken_part,
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
 from headrace.steps.mending import MENDS, Mended, mend, mended_by, mends_part
+from headrace.steps.sifting import NO_RULES, RuledBy, sifted
 from headrace.steps.validating import bounded
 
 __all__ = [
@@ -66,6 +67,7 @@ def make_source(
     landed: Bronze | None = None,
     known: Bronze | None = None,
     mended: Mended = _UNMENDED,
+    ruled: RuledBy = NO_RULES,
 ) -> Made:
     """Land a source's files of an interval and read them.
 
@@ -77,13 +79,13 @@ def make_source(
         files = origin.find(resolve(location, interval))
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
             again = land_again(landed, attempt, format, step.options.options)
-            made = _read(step, interval, again, attempt, format, mended)
+            made = _read(step, interval, again, attempt, format, mended, ruled)
             return replace(made, origin={**_told_again(landed.manifest), **made.origin})
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
         landings = land(files, attempt, origin, format, step.options.options, known=known)
         check_unchanged(origin, resolve(location, interval), files)
-        made = _read(step, interval, [landing.landed for landing in landings], attempt, format, mended)
+        made = _read(step, interval, [landing.landed for landing in landings], attempt, format, mended, ruled)
         return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **made.origin})
 
 
@@ -95,13 +97,14 @@ def make_of_landed(
     format: SourceFormat,  # noqa: A002  # the port's word
     landed: Bronze,
     mended: Mended,
+    ruled: RuledBy = NO_RULES,
 ) -> Made:
     """The same of the bytes that an earlier commit has, whatever is at the origin now, and of files that were mended since.
 
     What it says of files that are taken once is copied from there.
     """
     with _named(step, interval):
-        made = _read(step, interval, land_again(landed, attempt, format, step.options.options), attempt, format, mended)
+        made = _read(step, interval, land_again(landed, attempt, format, step.options.options), attempt, format, mended, ruled)
         taken = landed.manifest.content.part(TAKEN)
         for file in taken.files if taken else ():
             attempt.copy(file, TAKEN, layer="bronze")
@@ -120,6 +123,7 @@ def make_of_new(
     now: datetime,
     past: Past,
     mended: Mended | None = None,
+    ruled: RuledBy = NO_RULES,
 ) -> Made:
     """The same for a source that takes each file once: of what is new, or of what an earlier commit of the interval took. Nothing new is no error."""
     with _named(step, interval):
@@ -131,7 +135,7 @@ def make_of_new(
             raise SourceError(
                 f'{_nothing_found(step, interval, origin, step.options.location)} If it is, and is only empty yet, declare missing="empty".'
             )
-        made = _read(step, interval, intake.landed, attempt, format, mended)
+        made = _read(step, interval, intake.landed, attempt, format, mended, ruled)
         told = {"taken_at": now.isoformat(), **intake.origin, **made.origin}
         remarks = (*made.remarks, *intake.remarks)
         return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=remarks)
@@ -181,7 +185,9 @@ def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> boo
     return bool(marks) and all(is_named_by(public(location), uri) for uri in marks)
 
 
-def _read(step: Source, interval: Interval, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat, mended: Mended) -> Made:
+def _read(
+    step: Source, interval: Interval, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat, mended: Mended, ruled: RuledBy
+) -> Made:
     if not landed and step.contract is None:
         raise SourceError(
             'There is no file, and without a contract nobody knows the columns of an empty table. Declare contract= beside missing="empty".'
@@ -196,6 +202,7 @@ def _read(step: Source, interval: Interval, landed: Sequence[Landed], attempt: A
         result = reader.read(
             files, contract=bounded(step.contract, step.name, interval), options=step.options.options, rows=rows, quarantine=aside
         )
+        result = sifted(result, ruled, files, reader, step.options.options, rows=rows, quarantine=aside)
         _check_conserved(files, result)
         details = {**_details(step, landed, result), **mending.details()}
         if _is_over(step.max_rejected, result):

@@ -1,0 +1,224 @@
+"""Rows that share a key, found by grouping the key's columns alone, and moved with their records from the rows to the quarantine.
+
+Nothing is rewritten where none is found. It has a connection of its own with one thread, in which rows have their numbers for names, and
+spills beside the rows. The invariant: rows == rows left + rows let go of, which stand in the order in which they stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from headrace.backends.engines.duckdb.text import literal, parquet, quote
+from headrace.core.errors import DataError, did_you_mean
+from headrace.core.keys import KeptRecords, Rules, Sifted, Unique
+from headrace.core.quarantine import MOST_RAW_BYTES, QUARANTINE
+from headrace.core.records import Record
+
+__all__ = ["sift"]
+
+_MEMORY = "384MB"
+_BATCH = 2000  # records, of 64 KiB at most
+_SHOWN = 60
+_NAMED = 5
+_PLACES = pa.schema(
+    [
+        ("n", pa.int64()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("byte_offset", pa.int64()),
+        ("raw", pa.binary()),
+        ("raw_size", pa.int64()),
+    ]
+)
+
+
+def sift(rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
+    """See `Sieve`."""
+    with _connected(rows.parent) as connection:
+        sieve = _Sieve(connection, rows, quarantine, rules)
+        if not sieve.look():
+            return Sifted(sieve.count, 0)
+        sieve.compare()
+        sieve.place(records)
+        sieve.tell()
+        kept, rejected = sieve.write(files)
+        reasons, firsts = sieve.figures()
+        return Sifted(kept, rejected, reasons, firsts)
+
+
+@contextmanager
+def _connected(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with TemporaryDirectory(prefix=".keys-", dir=folder) as spill:
+        fixed: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 1,
+            "memory_limit": _MEMORY,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "python_enable_replacements": False,
+        }
+        with duckdb.connect(config=fixed) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+
+
+class _Sieve:
+    """The tables of one sifting: `keys` of all rows; `verdict`, which rows go, by what rule and because of which other row.
+
+    No table is temporary, since a second cursor reads them while the first one writes. A row's `rowid` is its number, from 0.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, rows: Path, quarantine: Path, rules: Rules) -> None:
+        self._connection, self._execute = connection, connection.execute
+        self._rows, self._quarantine, self._rules = rows, quarantine, rules
+        self._types = {str(name): str(kind) for name, kind, *_ in self._execute(f"DESCRIBE SELECT * FROM {parquet([rows])}").fetchall()}
+        self._check_columns()
+        self._keys = {column: f"k{n}" for n, column in enumerate(dict.fromkeys(c for one in rules.unique for c in one.columns))}
+        self.count = 0
+
+    def _check_columns(self) -> None:
+        for column in (column for one in self._rules.unique for column in one.columns):
+            if column not in self._types:
+                raise DataError(f"unique names `{column}`, and there is no such column. {did_you_mean(column, self._types)}")
+
+    def look(self) -> bool:
+        """Fill `verdict`; whether a row has to go."""
+        chosen = ", ".join(f"{quote(column)} AS {key}" for column, key in self._keys.items())
+        self.count = self._changed(f"CREATE TABLE keys AS SELECT {chosen} FROM {parquet([self._rows])}")
+        self._execute("CREATE TABLE verdict (n BIGINT, rule INTEGER, other BIGINT)")
+        gone = 0
+        for number, key in enumerate(self._rules.unique):
+            gone += self._find_doubles(number, key, others="" if not gone else "AND rowid NOT IN (SELECT n FROM verdict)")
+        return gone > 0
+
+    def _find_doubles(self, number: int, key: Unique, *, others: str) -> int:
+        """Rows that share a key, of those that no rule before took out."""
+        columns = [self._keys[column] for column in key.columns]
+        by, whole = ", ".join(columns), " AND ".join(f"{column} IS NOT NULL" for column in columns)
+        self._execute(
+            f"CREATE OR REPLACE TABLE shared AS SELECT {by}, min(rowid) AS first_n, max(rowid) AS last_n FROM keys "
+            f"WHERE {whole} {others} GROUP BY {by} HAVING count(*) > 1"
+        )
+        kept = {"first": "first_n", "last": "last_n", "none": "NULL"}[key.keep]
+        other = "CASE WHEN n = first_n THEN last_n ELSE first_n END" if key.keep == "none" else kept
+        return self._changed(
+            f"INSERT INTO verdict SELECT n, {number}, {other} FROM (SELECT *, keys.rowid AS n FROM keys WHERE true {others}) "
+            f"JOIN shared USING ({by}) WHERE n IS DISTINCT FROM {kept}"
+        )
+
+    def compare(self) -> None:
+        """Fill `pair`: of each row that goes, the columns in which it is another than the row because of which it goes."""
+        chosen = ", ".join(f"{quote(name)} AS c{n}" for n, name in enumerate(self._types))
+        self._execute(f"CREATE TABLE kept AS SELECT {chosen} FROM {parquet([self._rows])}")
+        pairs = ", ".join(f"CASE WHEN a.c{n} IS DISTINCT FROM b.c{n} THEN {literal(name)} END" for n, name in enumerate(self._types))
+        self._execute(
+            f"CREATE TABLE pair AS SELECT n, rule, other, list_filter([{pairs}], lambda name: name IS NOT NULL) AS differs "
+            "FROM verdict JOIN kept a ON a.rowid = n JOIN kept b ON b.rowid = other"
+        )
+
+    def place(self, records: KeptRecords) -> None:
+        """Fill `place` with where the records are of rows that go, and of those that they are compared with; raw bytes only of the former."""
+        columns = ", ".join(
+            f"{field.name} {kind}" for field, kind in zip(_PLACES, ("BIGINT", "VARCHAR", "BIGINT", "BIGINT", "BLOB", "BIGINT"), strict=True)
+        )
+        self._execute(f"CREATE TABLE place ({columns})")
+        with self._connection.cursor() as wanted, self._connection.cursor() as known:
+            wanted.execute(
+                "SELECT n, bool_or(goes) FROM (SELECT n, true AS goes FROM verdict UNION ALL SELECT other, false FROM verdict) GROUP BY n ORDER BY n"
+            )
+            known.execute(f"SELECT file, line, byte_offset FROM {parquet([self._quarantine])}")
+            batch: list[tuple[object, ...]] = []
+            for found in _found(_rows_of(wanted), records((file, line, offset) for file, line, offset in _rows_of(known))):
+                batch.append(found)
+                if len(batch) == _BATCH:
+                    self._add(batch)
+                    batch = []
+            self._add(batch)
+
+    def _add(self, batch: Sequence[tuple[object, ...]]) -> None:
+        arrays = [pa.array(values, field.type) for values, field in zip(zip(*batch, strict=True), _PLACES, strict=True)] if batch else []
+        if arrays:
+            self._connection.register("batch", pa.Table.from_arrays(arrays, schema=_PLACES))
+            self._execute("INSERT INTO place SELECT * FROM batch")
+            self._connection.unregister("batch")
+
+    def tell(self) -> None:
+        """Fill `rejected`: a row of the quarantine, and the kind of its reason, for each row that goes."""
+        columns = ", ".join(f"{column.name} {column.type}" for column in QUARANTINE)
+        self._execute(f"CREATE TABLE rejected ({columns}, n BIGINT, kind VARCHAR)")
+        for number, key in enumerate(self._rules.unique):
+            names = ", ".join(map(literal, key.columns))
+            kind = f"CASE WHEN len(differs) > 0 THEN {literal(key.kind(differs=True))} ELSE {literal(key.kind(differs=False))} END"
+            self._execute(
+                f"INSERT INTO rejected SELECT own.file, own.line, own.byte_offset, [{names}], [{self._reason(key)}], own.raw, own.raw_size, pair.n, {kind} "
+                f"FROM pair JOIN keys ON keys.rowid = pair.n JOIN place own ON own.n = pair.n JOIN place kin ON kin.n = other WHERE rule = {number}"
+            )
+
+    def _reason(self, key: Unique) -> str:
+        """SQL of a reason, over `keys`, `pair` and `kin`, the place of the other record."""
+        values = [self._shown(column) for column in key.columns]
+        together = " || ', ' || ".join(values)
+        value = together if len(values) == 1 else f"'(' || {together} || ')'"
+        fate = "not kept either" if key.keep == "none" else "kept"
+        named = f"array_to_string(differs[:{_NAMED}], ', ') || CASE WHEN len(differs) > {_NAMED} THEN ', …' ELSE '' END"
+        likeness = f"CASE WHEN len(differs) = 0 THEN 'is equal' ELSE 'differs in ' || {named} END"
+        where = f"kin.file || ':' || kin.line || ', which was {fate} and ' || {likeness}"
+        return f"{literal(key.called + ': ')} || {value} || ' is not unique: it is also in ' || {where}"
+
+    def _shown(self, column: str) -> str:
+        text = f"CAST({self._keys[column]} AS VARCHAR)"
+        cut = f"left({text}, {_SHOWN}) || CASE WHEN length({text}) > {_SHOWN} THEN '…' ELSE '' END"
+        return f"'''' || {cut} || ''''" if self._types[column] == "VARCHAR" else cut
+
+    def write(self, files: Sequence[str]) -> tuple[int, int]:
+        """Put the rows that are left and the quarantine in the places of what was there; how many rows are left, and were let go of."""
+        self._execute("DELETE FROM kept WHERE rowid IN (SELECT n FROM verdict)")
+        columns = ", ".join(column.name for column in QUARANTINE)
+        self._execute("CREATE TABLE file AS SELECT unnest($1::VARCHAR[]) AS file, unnest(range(len($1))) AS number", [list(files)])
+        own = ", ".join(f"c{n} AS {quote(name)}" for n, name in enumerate(self._types))
+        self._replace(self._rows, f"SELECT {own} FROM kept")
+        self._replace(
+            self._quarantine,
+            f"SELECT {columns} FROM (SELECT {columns} FROM {parquet([self._quarantine])} UNION ALL SELECT {columns} FROM rejected) "
+            "LEFT JOIN file USING (file) ORDER BY number, line, byte_offset",
+        )
+        return self._counted(f"SELECT count(*) FROM {parquet([self._rows])}"), self._counted("SELECT count(*) FROM rejected")
+
+    def _replace(self, path: Path, query: str) -> None:
+        aside = path.with_name(f"{path.name}.sifted")
+        self._execute(f"COPY ({query}) TO {literal(str(aside))} (FORMAT parquet, COMPRESSION zstd)")
+        aside.replace(path)
+
+    def figures(self) -> tuple[dict[str, int], dict[str, tuple[str, Record]]]:
+        found = self._execute(
+            "SELECT kind, count(*), arg_min(file, n), arg_min(line, n), arg_min(byte_offset, n), arg_min(raw, n) FROM rejected GROUP BY kind ORDER BY 2 DESC, 1"
+        ).fetchall()
+        firsts = {kind: (file, Record(line, offset, raw)) for kind, _, file, line, offset, raw in found}
+        return {kind: count for kind, count, *_ in found}, firsts
+
+    def _changed(self, sql: str) -> int:
+        return self._counted(sql)
+
+    def _counted(self, sql: str) -> int:
+        return int(self._execute(sql).fetchall()[0][0])
+
+
+def _rows_of(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while batch := cursor.fetchmany(_BATCH):
+        yield from batch
+
+
+def _found(wanted: Iterator[tuple[Any, ...]], records: Iterator[tuple[str, Record]]) -> Iterator[tuple[object, ...]]:
+    """The places of the rows that are wanted, whose numbers come in order."""
+    numbered = enumerate(records)
+    for number, goes in wanted:
+        for n, (file, record) in numbered:
+            if n == number:
+                yield n, file, record.line, record.offset, record.raw[:MOST_RAW_BYTES] if goes else None, len(record.raw)
+                break

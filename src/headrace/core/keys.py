@@ -1,0 +1,134 @@
+"""Keys of a source's rows: which columns tell a row from all others, and which records are let go of where they don't.
+
+Pure. What is found and moved to quarantine is an engine's work (`Sieve`); here is what is declared, and the words of a reason. The
+invariant: a kind of reason, by which reasons are counted, holds no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+from headrace.core.contract import Contract
+from headrace.core.errors import ConfigurationError, did_you_mean
+from headrace.core.ports import JSON
+from headrace.core.records import Record
+
+__all__ = ["KeptRecords", "Place", "Rules", "Sieve", "Sifted", "Unique", "keys_of", "unique", "unknown_columns"]
+
+Keep = Literal["first", "last", "none"]
+
+Place = tuple[str, int, int]
+"""A record as the quarantine names it: its file, line and byte offset."""
+
+KeptRecords = Callable[[Iterator[Place]], Iterator[tuple[str, Record]]]
+"""The records that became rows, in the order of the rows, each with its file; given the places of those that did not, in order."""
+
+
+@dataclass(frozen=True)
+class Unique:
+    """Columns whose values, taken together, no two rows of an interval share. A row with a NULL in one of them shares it with none."""
+
+    columns: tuple[str, ...]
+    keep: Keep = "first"
+
+    @property
+    def called(self) -> str:
+        return ", ".join(self.columns)
+
+    def kind(self, *, differs: bool) -> str:
+        """What records that share a key are counted by."""
+        other = "a record with the same key that differs" if differs else "an equal record"
+        return (
+            f"{self.called}: is not unique, and {other} was kept"
+            if self.keep != "none"
+            else f"{self.called}: is not unique: {other} is there"
+        )
+
+    def told(self) -> dict[str, JSON]:
+        """What shapes rows of it, for a fingerprint."""
+        return {"columns": list(self.columns), "keep": self.keep}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is asked of rows that kept their contract."""
+
+    unique: tuple[Unique, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """What was let go of. `kept` rows are left; `reasons` counts those let go of by kind, and `firsts` has the first record of each kind."""
+
+    kept: int
+    rejected: int
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+    firsts: Mapping[str, tuple[str, Record]] = field(default_factory=dict[str, tuple[str, Record]])
+
+
+@runtime_checkable
+class Sieve(Protocol):
+    """An engine that finds the rows which break a rule."""
+
+    def sift(self, rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
+        """Move rows that break a rule from a source's `rows` to its `quarantine`; both are written again where there are any.
+
+        `files` are those of the source, in their order, which both keep. DataError for a column that is not there.
+        """
+        ...
+
+
+def unique(*columns: str, keep: Keep = "first") -> Unique:
+    """A key of a source's rows: no two rows of an interval have the same values in these columns.
+
+    Of records that do, the first is kept, in the order of the files and of their records; the others go to quarantine, and each reason says
+    where the record that was kept is, and in which columns it differs. `keep="last"` keeps the last, `keep="none"` none of them. As in SQL, a
+    NULL is equal to nothing.
+
+    >>> unique("invoice_no", "stock_code", keep="last").called
+    'invoice_no, stock_code'
+    """
+    if not columns or not all(columns):
+        raise ConfigurationError('unique() names the columns of a key: unique("invoice_no"), or unique("invoice_no", "stock_code").')
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"unique({', '.join(map(repr, columns))}) names `{twice}` twice.")
+    if keep not in get_args(Keep):
+        raise ConfigurationError(f"unique(keep={keep!r}) is not known. {did_you_mean(str(keep), get_args(Keep))}")
+    return Unique(columns, keep)
+
+
+def keys_of(declared: str | Unique | Sequence[str] | Sequence[Unique] | None) -> tuple[Unique, ...]:
+    """What `unique=` was given, as keys: one column, the columns of one key, or keys.
+
+    >>> keys_of(["country", "city"]) == (unique("country", "city"),)
+    True
+    """
+    if declared is None:
+        return ()
+    if isinstance(declared, Unique):
+        return (declared,)
+    if isinstance(declared, str):
+        return (unique(declared),)
+    listed = list(declared) if isinstance(declared, list | tuple) else []
+    keys = tuple(one for one in listed if isinstance(one, Unique))
+    columns = [one for one in listed if isinstance(one, str)]
+    if len(keys) == len(listed) and keys:
+        return keys
+    if len(columns) == len(listed) and columns:
+        return (unique(*columns),)
+    raise ConfigurationError(f'unique={declared!r}: write a column, the columns of one key, or hr.unique("invoice_no", keep="last").')
+
+
+def unknown_columns(columns: Sequence[str], contract: Contract) -> Iterator[str]:
+    """What is wrong with the columns that a contract does not have."""
+    names = {field.name: field for field in contract.fields}
+    aliases = {field.alias: field.name for field in contract.fields}
+    for column in columns:
+        if column in names:
+            continue
+        known = f"That is `{aliases[column]}` from the contract on." if column in aliases else did_you_mean(column, names)
+        yield f"the contract `{contract.name}` has no field `{column}`. {known}"
