@@ -10,8 +10,9 @@ from pathlib import Path
 
 from headrace.config import Config
 from headrace.core.errors import ConfigurationError, did_you_mean, nearest_name
-from headrace.core.graph import Graph, source_problems
+from headrace.core.graph import Graph
 from headrace.core.source_options import dataset_name_problem, options_for
+from headrace.core.source_problems import source_problems
 from headrace.core.step import Predictions, Source, Step, Table, is_published
 
 __all__ = ["placed"]

@@ -12,9 +12,9 @@ from declared import DAILY, HOURLY, days, graph, model, predictions, problems, p
 
 from headrace.core.errors import UnknownNameError
 from headrace.core.gate import METRICS, Gate, at_least, at_most, no_worse
-from headrace.core.graph import template_length
 from headrace.core.interval import Grid, Interval, parse_time
 from headrace.core.location import resolve
+from headrace.core.source_problems import template_length
 from headrace.core.split import by_key, by_time
 from headrace.core.step import Input
 
