@@ -121,3 +121,30 @@ def test_what_was_never_made_or_is_no_source_is_said(headrace: Headrace, folder:
     table = headrace("contract", "shop.py", "one")
     assert table.code == 2
     assert "`one` is a table: only a source reads files" in table.err
+
+
+def test_columns_that_changed_are_accepted_by_the_command_that_the_error_says(headrace: Headrace, folder: Path) -> None:
+    (folder / "shop.py").write_text(
+        'import headrace as hr\n\nshop = hr.Pipeline("shop", schedule="@daily", start="2026-05-01")\n'
+        'shop.source("sales", "{start:%Y-%m-%d}.csv")\n'
+    )
+    (folder / "2026-05-01.csv").write_text("id,price\n1,2\n")
+    (folder / "2026-05-02.csv").write_text("price,id\n2.5,1\n")
+    assert headrace("run", "shop.py", "--at", "2026-05-01", "--no-report").code == 0
+    refused = headrace("run", "shop.py", "--at", "2026-05-02", "--no-report")
+    assert refused.code == 1
+    (command,) = [line.split() for line in refused.err.splitlines() if line.startswith("  headrace ")]
+    done = headrace(*command[1:], "--json")
+    assert done.code == 0
+    assert done.document == {
+        "source": "sales",
+        "accepted": True,
+        "since": "2026-05-02",
+        "columns": [["price", "DOUBLE"], ["id", "BIGINT"]],
+        "changes": [{"change": "changed", "recorded": ["price", "BIGINT"], "found": ["price", "DOUBLE"]}],
+    }
+    assert headrace("run", "shop.py", "--at", "2026-05-02", "--no-report").code == 0
+    assert "there is nothing to accept" in headrace(*command[1:]).out
+    assert "# Columns: recorded is what" in headrace("contract", "shop.py", "sales").out
+    assert headrace("contract", "shop.py", "sales", "--since", "2026-05-01").code == 2
+    assert "_columns" not in headrace("ls", "shop.py").out

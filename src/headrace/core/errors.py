@@ -7,6 +7,7 @@
     ├── UnknownNameError (LookupError)       a step, dataset, part, interval or version that is not there
     ├── NotReadyError (LookupError)          an input that has not been made yet
     ├── SourceError (ValueError)             a raw file that is missing, or not what it claims to be
+    │   ├── ColumnsChangedError              columns that are not those that are recorded of a source without contract
     │   └── TooManyRejectedError             more rows quarantined than the step allows
     ├── DataError (ValueError)               rows that a table or a model cannot work with
     ├── StepError (RuntimeError)             the user's own code raised; the cause is chained
@@ -32,6 +33,7 @@ from pathlib import Path
 
 __all__ = [
     "ClosedQuestionError",
+    "ColumnsChangedError",
     "ConfigurationError",
     "DamageError",
     "DataError",
@@ -114,6 +116,10 @@ class NotReadyError(HeadraceError, LookupError):
 
 class SourceError(HeadraceError, ValueError):
     """A raw file that is missing, or that is not what it claims to be. Nothing of it was committed as data."""
+
+
+class ColumnsChangedError(SourceError):
+    """The columns of a source without contract are not those that are recorded of it, and nobody has accepted that yet."""
 
 
 class TooManyRejectedError(SourceError):

@@ -6,7 +6,7 @@ A flavour is one class in one file under `backends/<port>/` that satisfies a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -155,8 +155,8 @@ class Landed:
 class ReadResult:
     """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked.
 
-    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each. `read_as` says of
-    each file, by name, what was decided about how it is to be read, and why.
+    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each. `read_as` says of each
+    file, by name, how it was read, and why. `own` are the columns that files without a contract show, whatever they were read by.
     """
 
     rows_read: int
@@ -168,6 +168,7 @@ class ReadResult:
     examples: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
     read_as: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
+    own: Schema = ()
 
 
 class SourceFormat(Protocol):
@@ -179,9 +180,16 @@ class SourceFormat(Protocol):
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords: ...
 
     def read(
-        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+        self,
+        files: Sequence[Landed],
+        *,
+        contract: Contract | None,
+        options: Mapping[str, JSON],
+        rows: Path,
+        quarantine: Path,
+        recorded: Contract | None = None,
     ) -> ReadResult:
-        """Write the typed rows and the quarantine of all `files` as Parquet. SourceError when a file is not what it claims to be."""
+        """Write the typed rows and the quarantine of all `files` as Parquet: by a contract, else by what is `recorded`, else as they show."""
         ...
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
@@ -388,8 +396,3 @@ class Tracker(Protocol):
     """An experiment tracker. `send` is at least once: the same note may come again and must not make a second run."""
 
     def send(self, notes: Sequence[RunNote]) -> None: ...
-
-
-# ---------------------------------------------------------------- progress
-
-Progress = Callable[[Mapping[str, JSON]], None]

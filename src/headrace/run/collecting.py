@@ -5,6 +5,7 @@ The invariant: what is in the lake of the same bytes is taken from there, and a 
 
 from __future__ import annotations
 
+from headrace.core.contract import Contract
 from headrace.core.location import resolve
 from headrace.core.manifest import Manifest, digest_of
 from headrace.core.step import Source
@@ -12,6 +13,7 @@ from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered
 from headrace.run.intake import mended_until, past_of
+from headrace.run.recorded import is_read_otherwise, made_by_record, record_of
 from headrace.run.ruling import ruled_by
 from headrace.run.upstream import gather_upstream
 from headrace.run.work import Job, Worked, content_of, copied, unless_equal
@@ -19,7 +21,7 @@ from headrace.steps.datasets import take_rows
 from headrace.steps.intake import intake_in_words
 from headrace.steps.landing import Bronze, is_known_to_be, marks_of, news_in_words, origin_marks
 from headrace.steps.made import Made
-from headrace.steps.sources import make_of_new, make_source, raw_digest
+from headrace.steps.sources import make_of_new, make_source, source_inputs
 
 __all__ = ["collect"]
 
@@ -31,31 +33,17 @@ def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | No
         return _dataset(job, step, attempt, current)
     if step.options.only_new:
         return _only_new(job, step, attempt, current)
-    location = session.location(step)
-    origin = session.origin(step)
     before = session.catalog.previous(session.dataset(step.name), job.interval)
-    is_alike = before is not None and before.content.fingerprint_parts.get("declaration") == job.recipe.declaration
-    if before is not None and is_alike and current is None and not job.is_forced:
-        now = origin.find(resolve(location, job.interval))
+    if before is not None and current is None and not job.is_forced and _is_read_alike(job, step, before):
+        now = session.origin(step).find(resolve(session.location(step), job.interval))
         if now and is_known_to_be(now, marks_of(before)):
             return copied(job, attempt, before, "its files are those of the interval before")
-    made = make_source(
-        step,
-        job.interval,
-        attempt=attempt,
-        origin=origin,
-        format=session.format(step),
-        location=location,
-        now=session.clock(),
-        landed=_landed(job, current),
-        known=None if step.name in session.experiment else _known(job, current, before),
-        mended=mended_until(session, step, current, before),
-        ruled=ruled_by(session, step),
-    )
-    fingerprint = job.recipe.fingerprint({"files": raw_digest(made)})
+    made = made_by_record(session, step, job.interval, attempt, lambda recorded: _read(job, attempt, current, before, recorded))
+    fingerprint = job.recipe.fingerprint(source_inputs(made))
     worked = content_of(job, made, fingerprint, None)
     if "read_again_from_version" in made.origin:
-        job.why = "its declaration changed; read again from the bytes in the lake"
+        is_declared_alike = current is None or current.content.fingerprint_parts.get("declaration") == job.recipe.declaration
+        job.why = f"its {'accepted columns' if is_declared_alike else 'declaration'} changed; read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
         if origin_marks(made.origin) == marks_of(current):
             job.state, job.why = "cached", "the files hold the same bytes"
@@ -63,6 +51,33 @@ def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | No
         job.why = "its files were written again, with the same bytes"
     job.why = job.why or news_in_words(made.origin)
     return worked
+
+
+def _read(job: Job, attempt: Attempt, current: Manifest | None, before: Manifest | None, recorded: Contract | None) -> Made:
+    session, step = job.session, job.step
+    assert isinstance(step, Source)
+    return make_source(
+        step,
+        job.interval,
+        attempt=attempt,
+        origin=session.origin(step),
+        format=session.format(step),
+        location=session.location(step),
+        now=session.clock(),
+        landed=_landed(job, current),
+        known=None if step.name in session.experiment else _known(job, current, before),
+        mended=mended_until(session, step, current, before),
+        ruled=ruled_by(session, step),
+        recorded=recorded,
+    )
+
+
+def _is_read_alike(job: Job, step: Source, before: Manifest) -> bool:
+    """Whether the interval before was read as this one would be."""
+    if before.content.fingerprint_parts.get("declaration") != job.recipe.declaration:
+        return False
+    record = record_of(job.session, step, job.interval)
+    return record is None or before.content.columns == record.contract.schema
 
 
 def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
@@ -79,7 +94,7 @@ def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None
         ruled=ruled_by(session, step),
     )
     taken = digest_of(sorted(origin_marks(made.origin).items()))
-    fingerprint = job.recipe.fingerprint({"files": raw_digest(made), "taken": taken})
+    fingerprint = job.recipe.fingerprint({**source_inputs(made), "taken": taken})
     worked = content_of(job, made, fingerprint, None)
     job.why = intake_in_words(made.origin) if past.own is None else "read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
@@ -107,9 +122,14 @@ def _dataset(job: Job, step: Source, attempt: Attempt, current: Manifest | None)
 
 
 def _landed(job: Job, current: Manifest | None) -> Bronze | None:
-    """What landed for the interval, where its source was declared in another way since: the bytes need not be fetched again."""
+    """What landed for the interval, where its source is declared or read in another way since: the bytes need not be fetched again."""
     found = _known(job, current, None)
-    if found is None or found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration:
+    if found is None:
+        return None
+    assert isinstance(job.step, Source)
+    if found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration and not is_read_otherwise(
+        record_of(job.session, job.step, job.interval), found.manifest
+    ):
         return None
     try:
         found.paths(list(found.entries().values()))

@@ -17,6 +17,7 @@ from headrace.core.manifest import Manifest
 from headrace.core.ports import JSON, Column
 from headrace.core.step import Source
 from headrace.run.quarantined import safe_text, source_called
+from headrace.run.recorded import record_of
 from headrace.run.session import Session
 from headrace.run.starter.choices import names_for
 from headrace.run.starter.text import call, literal
@@ -41,11 +42,14 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 @dataclass(frozen=True)
 class Draft:
-    """A class of pydantic as text, the version that it was drafted from, and how the files of that were read, a line each."""
+    """A class of pydantic as text, the version that it was drafted from, how the files of that were read, a line each, and what is
+    recorded of its columns, in words.
+    """
 
     manifest: Manifest
     text: str
     read_as: tuple[str, ...]
+    recorded: str = ""
 
 
 def draft(session: Session, source: str, at: str | None) -> Draft:
@@ -54,7 +58,9 @@ def draft(session: Session, source: str, at: str | None) -> Draft:
     manifest = _made(session, source, at)
     columns = manifest.content.columns
     missing = _missing(session, manifest, columns)
-    return Draft(manifest, "\n".join(_class(step, columns, missing)) + "\n", tuple(_read_as(manifest.content.details)))
+    record = record_of(session, step, manifest.interval)
+    text = "\n".join(_class(step, columns, missing)) + "\n"
+    return Draft(manifest, text, tuple(_read_as(manifest.content.details)), f"recorded is {record}" if record else "")
 
 
 def _made(session: Session, source: str, at: str | None) -> Manifest:

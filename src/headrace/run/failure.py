@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from headrace.core.errors import ConfigurationError, PipelineError, UnknownNameError, is_transient
+from headrace.core.errors import ColumnsChangedError, ConfigurationError, PipelineError, UnknownNameError, is_transient
 from headrace.core.interval import Interval
 from headrace.core.ports import JSON
 from headrace.run.past import backfill_command
@@ -64,6 +64,8 @@ def _fix(error: BaseException, step: str, file: Path, run: Interval | None, sess
     again = "then clear the task"
     if turn is not None and turn.past and session is not None:
         return f"{backfill_command(session, turn.past)}, {again}."
+    if isinstance(error, ColumnsChangedError):
+        return f"accept the columns, by the command above, or mend the files at their origin, {again}."
     if is_transient(error):
         return "it is tried again by itself while it has retries left; after that, clear the task."
     if run is None or session is None or isinstance(error, ConfigurationError | PipelineError | UnknownNameError):

@@ -20,6 +20,7 @@ from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
 from headrace.run.publishing import unpublished
+from headrace.run.recorded import Record, has_accepted, is_read_otherwise, record_of
 from headrace.run.session import Session
 from headrace.run.upstream import upstream_changes
 from headrace.steps.landing import is_known_to_be, marks_of
@@ -48,6 +49,7 @@ class _Look:
     targets: frozenset[Pair]
     seen: dict[Pair, Seen] = field(default_factory=dict[Pair, Seen])
     known: dict[tuple[str, Interval], int] = field(default_factory=dict[tuple[str, Interval], int])
+    accepted: dict[str, bool] = field(default_factory=dict[str, bool])  # sources of which a person accepted other columns once
     out_of_reach: dict[str, str] = field(default_factory=dict[str, str])  # sources whose origin did not answer: it is not asked again
 
 
@@ -216,6 +218,8 @@ def _moved(look: _Look, read: Input, intervals: Sequence[Interval], ref: InputRe
 
 def _source_changes(look: _Look, step: Source, interval: Interval, manifest: Manifest) -> list[str]:
     session = look.session
+    if is_read_otherwise(_record(look, step, interval), manifest):
+        return ["its accepted columns changed"]
     if step.options.only_new or (look.request.is_backfill and not step.options.is_by_interval):
         return []  # what an interval took stays, and a backfill leaves snapshots alone
     if step.name in look.out_of_reach:
@@ -234,6 +238,13 @@ def _source_changes(look: _Look, step: Source, interval: Interval, manifest: Man
     if {file.uri: file.mark for file in files} == before:
         return [f"{told} {is_are} read again: nothing tells whether {'they' if len(files) != 1 else 'it'} changed"]
     return [f"{told} {is_are} new or changed"]
+
+
+def _record(look: _Look, step: Source, interval: Interval) -> Record | None:
+    """What is recorded for an interval, where anybody accepted anything at all of the source: that is asked once."""
+    if step.name not in look.accepted:
+        look.accepted[step.name] = has_accepted(look.session, step)
+    return record_of(look.session, step, interval) if look.accepted[step.name] else None
 
 
 def _promotion(session: Session, step: Promotion, interval: Interval) -> tuple[int | None, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from headrace.core.contract import Contract
 from headrace.core.errors import ConfigurationError, HeadraceError, SourceError, TooManyRejectedError
 from headrace.core.manifest import Manifest, digest_of, time_text
 from headrace.core.mending import Mend
@@ -24,6 +25,7 @@ from headrace.run.intake import mended_until, past_of
 from headrace.run.lineage_events import Watcher, told_lineage
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called
+from headrace.run.recorded import made_by_record
 from headrace.run.redaction import redacted
 from headrace.run.ruling import ruled_by
 from headrace.run.session import Session
@@ -31,7 +33,7 @@ from headrace.run.work import Job, Worked, content_of
 from headrace.steps.landing import Bronze, origin_marks
 from headrace.steps.made import Made
 from headrace.steps.mending import Mended, MendedFile
-from headrace.steps.sources import make_of_landed, make_of_new, make_source, raw_digest
+from headrace.steps.sources import make_of_landed, make_of_new, make_source, source_inputs
 
 __all__ = ["replay"]
 
@@ -90,26 +92,34 @@ class _Replay:
                 job.state, job.why = "cached", "it was replayed before"
                 return None
             bronze = Bronze(current, lambda files: session.lake.paths_of(current, files))
-            made = make_of_landed(
-                step,
-                job.interval,
-                attempt=attempt,
-                format=session.format(step),
-                landed=bronze,
-                mended=self._with(mended, own),
-                ruled=ruled_by(session, step),
-            )
+            reader, together = session.format(step), self._with(mended, own)
+
+            def make(recorded: Contract | None) -> Made:
+                return make_of_landed(
+                    step,
+                    job.interval,
+                    attempt=attempt,
+                    format=reader,
+                    landed=bronze,
+                    mended=together,
+                    ruled=ruled_by(session, step),
+                    recorded=recorded,
+                )
         elif self._origins.is_refused:
             known = [file.mend for file in mended.files]
             own = self._own(known, {name: digest for one in known for name, digest in one.files.items()} | dict(self._origins.files))
-            made = self._of_refused(job, attempt, self._with(mended, own))
+            together = self._with(mended, own)
+
+            def make(recorded: Contract | None) -> Made:
+                return self._of_refused(job, attempt, together, recorded)
         else:
             raise SourceError(
                 f"`{self.path}` mends records of {self._origins.dataset} version {self._origins.version}, whose raw files are not those of the "
                 f"interval any more. Export them again: headrace quarantine FILE {step.name} --at {job.interval.label} --export …"
             )
+        made = made_by_record(session, step, job.interval, attempt, make)
         made = replace(made, details={**made.details, "replayed_from": self._origins.as_json()})
-        inputs = {"files": raw_digest(made)}
+        inputs = source_inputs(made)
         if step.options.only_new:
             inputs["taken"] = digest_of(sorted(origin_marks(made.origin).items()))
         worked = content_of(job, made, job.recipe.fingerprint(inputs), None)
@@ -141,7 +151,7 @@ class _Replay:
         }
         return Mended([*mended.files, own], [*mended.told, now])
 
-    def _of_refused(self, job: Job, attempt: Attempt, mended: Mended) -> Made:
+    def _of_refused(self, job: Job, attempt: Attempt, mended: Mended, recorded: Contract | None) -> Made:
         """What a run would have made that was not refused: of the origin's files, read again, which have to be those of then."""
         session, step = self._session, self._step
         origin, reader, now = session.origin(step), session.format(step), session.clock()
@@ -153,5 +163,14 @@ class _Replay:
             )
         location = session.location(step)
         return make_source(
-            step, job.interval, attempt=attempt, origin=origin, format=reader, location=location, now=now, mended=mended, ruled=ruled
+            step,
+            job.interval,
+            attempt=attempt,
+            origin=origin,
+            format=reader,
+            location=location,
+            now=now,
+            mended=mended,
+            ruled=ruled,
+            recorded=recorded,
         )

@@ -15,6 +15,7 @@ __all__ = ["Made"]
 class Made:
     """The parts of one attempt and the figures that its manifest and receipt tell.
 
+    `columns` is the digest of those that a source without contract was read by, where its files do not show them by themselves.
     `details` enters the manifest's content and must be equal for equal work; `origin` is told in the receipt section only
     (times, places, marks), `remarks` by the receipt of the run that made it.
     """
@@ -29,3 +30,4 @@ class Made:
     rows_quarantined: int = 0
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    columns: str = ""

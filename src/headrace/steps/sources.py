@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
 
+from headrace.core.contract import Contract
 from headrace.core.errors import HeadraceError, SourceError, TooManyRejectedError, TransientError
 from headrace.core.interval import Grid, Interval
 from headrace.core.location import interval_of, is_named_by, pattern_of, resolve
@@ -41,6 +42,7 @@ __all__ = [
     "nearest",
     "raw_digest",
     "resolve",
+    "source_inputs",
 ]
 
 
@@ -68,8 +70,9 @@ def make_source(
     known: Bronze | None = None,
     mended: Mended = _UNMENDED,
     ruled: RuledBy = NO_RULES,
+    recorded: Contract | None = None,
 ) -> Made:
-    """Land a source's files of an interval and read them.
+    """Land a source's files of an interval and read them, without a contract by the columns that are recorded, if there are any.
 
     Given what `landed` before, the rows are made of those bytes again when the files at the origin are the same or are gone. Those that
     are as they are `known` from an earlier commit are copied from there. Raises SourceError when there are none (unless `missing="empty"`) or when one is not what it claims to be, TransientError when one
@@ -79,13 +82,13 @@ def make_source(
         files = origin.find(resolve(location, interval))
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
             again = land_again(landed, attempt, format, step.options.options)
-            made = _read(step, interval, again, attempt, format, mended, ruled)
+            made = _read(step, interval, again, attempt, format, mended, ruled, recorded)
             return replace(made, origin={**_told_again(landed.manifest), **made.origin})
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
         landings = land(files, attempt, origin, format, step.options.options, known=known)
         check_unchanged(origin, resolve(location, interval), files)
-        made = _read(step, interval, [landing.landed for landing in landings], attempt, format, mended, ruled)
+        made = _read(step, interval, [landing.landed for landing in landings], attempt, format, mended, ruled, recorded)
         return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **made.origin})
 
 
@@ -98,13 +101,14 @@ def make_of_landed(
     landed: Bronze,
     mended: Mended,
     ruled: RuledBy = NO_RULES,
+    recorded: Contract | None = None,
 ) -> Made:
     """The same of the bytes that an earlier commit has, whatever is at the origin now, and of files that were mended since.
 
     What it says of files that are taken once is copied from there.
     """
     with _named(step, interval):
-        made = _read(step, interval, land_again(landed, attempt, format, step.options.options), attempt, format, mended, ruled)
+        made = _read(step, interval, land_again(landed, attempt, format, step.options.options), attempt, format, mended, ruled, recorded)
         taken = landed.manifest.content.part(TAKEN)
         for file in taken.files if taken else ():
             attempt.copy(file, TAKEN, layer="bronze")
@@ -156,6 +160,11 @@ def raw_digest(made: Made) -> str:
     return digest_of([[file.name, file.sha256] for file in files])
 
 
+def source_inputs(made: Made) -> dict[str, str]:
+    """What a source was made of, for its fingerprint: the raw files, and the columns where the files alone do not tell them."""
+    return {"files": raw_digest(made), **({"columns": made.columns} if made.columns else {})}
+
+
 def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError, *, after: int = 0) -> Manifest | None:
     """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep.
 
@@ -186,11 +195,19 @@ def _is_landed(files: Sequence[RawFile], before: Manifest, location: str) -> boo
 
 
 def _read(
-    step: Source, interval: Interval, landed: Sequence[Landed], attempt: Attempt, reader: SourceFormat, mended: Mended, ruled: RuledBy
+    step: Source,
+    interval: Interval,
+    landed: Sequence[Landed],
+    attempt: Attempt,
+    reader: SourceFormat,
+    mended: Mended,
+    ruled: RuledBy,
+    recorded: Contract | None = None,
 ) -> Made:
-    if not landed and step.contract is None:
+    if not landed and step.contract is None and recorded is None:
         raise SourceError(
-            'There is no file, and without a contract nobody knows the columns of an empty table. Declare contract= beside missing="empty".'
+            "There is no file, and nobody knows the columns of an empty table before one was read. "
+            'Run an interval that has files first, or declare contract= beside missing="empty".'
         )
     with ExitStack() as stack:
         folder = mkdtemp(prefix="headrace-quarantine-")
@@ -199,10 +216,10 @@ def _read(
         rows = attempt.file("rows", layer="silver")
         mending = mend(landed, mended, attempt, reader, step.options.options)
         files = mending.landed
-        result = reader.read(
-            files, contract=bounded(step.contract, step.name, interval), options=step.options.options, rows=rows, quarantine=aside
-        )
-        result = sifted(result, ruled, files, reader, step.options.options, rows=rows, quarantine=aside)
+        contract = bounded(step.contract, step.name, interval) or (None if landed else recorded)
+        options = step.options.options
+        result = reader.read(files, contract=contract, options=options, rows=rows, quarantine=aside, recorded=recorded)
+        result = sifted(result, ruled, files, reader, options, rows=rows, quarantine=aside)
         _check_conserved(files, result)
         details = {**_details(step, landed, result), **mending.details()}
         if _is_over(step.max_rejected, result):
@@ -219,7 +236,13 @@ def _read(
             notes=result.notes,
             origin=mending.origin(),
             remarks=mending.remarks(),
+            columns="" if step.contract else _told_columns(result),
         )
+
+
+def _told_columns(result: ReadResult) -> str:
+    """Empty where the files show their columns by themselves, as they do in any commit of before columns were recorded."""
+    return "" if result.own == result.schema else digest_of([[column.name, column.type] for column in result.schema])
 
 
 def _check_conserved(landed: Sequence[Landed], result: ReadResult) -> None:

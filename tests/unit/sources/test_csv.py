@@ -273,7 +273,7 @@ def test_files_of_different_columns_need_a_contract(tmp_path: Path) -> None:
     paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
     paths[0].write_text("a,b\n1,2\n")
     paths[1].write_text("a,c\n1,2\n")
-    with pytest.raises(SourceError, match=r"The files have different columns \(b, c\)"):
+    with pytest.raises(SourceError, match=r"The files have different columns \(b, c\): `2.csv` lacks `b`, and has `c` besides\."):
         read(paths, tmp_path)
 
 

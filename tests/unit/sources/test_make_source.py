@@ -203,7 +203,7 @@ def test_a_missing_file_may_be_declared_normal(bench: Bench) -> None:
 
 
 def test_an_empty_interval_needs_a_contract_to_have_columns(bench: Bench) -> None:
-    with pytest.raises(SourceError, match=r'Declare contract= beside missing="empty"'):
+    with pytest.raises(SourceError, match=r'declare contract= beside missing="empty"'):
         bench.make(missing="empty", contract=None)
 
 

@@ -150,7 +150,9 @@ def test_files_of_different_types_need_a_contract(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.parquet"
         path.write_bytes(written(table))
         files.append(Landed(str(path), path, "", 0, 1))
-    with pytest.raises(SourceError, match=r"different columns \(id\), or columns of different types. Give the source a contract"):
+    with pytest.raises(
+        SourceError, match=r"different types: `id` is int in `a.parquet` and str in `b.parquet`. Give the source a contract"
+    ):
         open_parquet().read(files, contract=None, options={}, rows=tmp_path / "rows", quarantine=tmp_path / "quarantine")
 
 

@@ -7,12 +7,13 @@ contract keeps every record that has as many fields as the header.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 import duckdb
 
 from headrace.core.casts import cast_sql
-from headrace.core.contract import Contract, ContractField, ValueType
+from headrace.core.columns import Found, uneven
+from headrace.core.contract import ContractField, ValueType
 from headrace.core.errors import SourceError
 from headrace.core.numbers import plain_number_sql
 from headrace.core.ports import JSON
@@ -32,11 +33,17 @@ _OF_TEXTS: tuple[ValueType, ...] = ("date", "datetime")
 
 
 def infer(
-    connection: duckdb.DuckDBPyConnection, pieces: Iterator[tuple[str, ...]], quoted: Container[str], options: Mapping[str, JSON]
-) -> Contract:
-    """A contract of optional columns. For each item of `pieces` the table `piece` holds texts of the columns that the item names.
+    connection: duckdb.DuckDBPyConnection,
+    pieces: Iterator[tuple[str, ...]],
+    quoted: Container[str],
+    options: Mapping[str, JSON],
+    *,
+    headers: Callable[[], Mapping[str, Sequence[str]]],
+) -> tuple[Found, ...]:
+    """The columns, all optional. For each item of `pieces` the table `piece` holds texts of the columns that the item names.
 
-    When all have been seen, `quoted` names the columns that hold no numbers and truth values, however they look. Raises SourceError when files have different columns.
+    When all have been seen, `quoted` names the columns that hold no numbers and truth values, however they look. Raises SourceError when files
+    have different columns: `headers` tells those of each then.
     """
     by = _forms_by(options)
     names: tuple[str, ...] | None = None
@@ -46,10 +53,7 @@ def infer(
         if names is None:
             names, fitting, has_text = found, [list(_FORMS) for _ in found], [False] * len(found)
         if set(found) != set(names):
-            odd = ", ".join(sorted(set(found) ^ set(names)))
-            raise SourceError(
-                f"The files have different columns ({odd}). Give the source a contract, in which a column that may be absent has a default."
-            )
+            raise SourceError(uneven(headers()))
         if not names:
             continue
         places = [found.index(name) for name in names]
@@ -64,11 +68,11 @@ def infer(
         raise SourceError(
             f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract, or names=[…] and skip=1."
         )
-    columns: list[tuple[str, ValueType]] = [
-        (name, next((form for form in forms if seen and (name not in quoted or form in _OF_TEXTS)), "str"))
+    columns: list[tuple[str, ValueType, bool]] = [
+        (name, next((form for form in forms if seen and (name not in quoted or form in _OF_TEXTS)), "str"), seen)
         for name, forms, seen in zip(names, fitting, has_text, strict=True)
     ]
-    return Contract("inferred", tuple(ContractField(name, name, type_, nullable=True) for name, type_ in columns))
+    return tuple(Found(name, ContractField(name, name, type_, nullable=True), has_values=seen) for name, type_, seen in columns)
 
 
 def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:

@@ -22,9 +22,10 @@ from headrace.backends.texts.layout import Layout, lay_out
 from headrace.backends.texts.validating import Validating
 from headrace.core.casts import literal
 from headrace.core.checks import identifier
+from headrace.core.columns import Found, columns_to_read
 from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
-from headrace.core.ports import JSON, Landed, ReadResult
+from headrace.core.ports import JSON, Landed, ReadResult, Schema
 from headrace.core.quarantine import MOST_RAW_BYTES, QUARANTINE
 from headrace.core.records import Record
 
@@ -104,6 +105,7 @@ def read_texts(
     options: Mapping[str, JSON],
     rows: Path,
     quarantine: Path,
+    recorded: Contract | None = None,
     lay: Callable[[AnyOpened, Contract, str], Layout] | None = None,
 ) -> ReadResult:
     """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records.
@@ -113,10 +115,11 @@ def read_texts(
     with opened_room(rows.parent) as room:
         session = _Session(room)
         notes: list[str] = []
+        own: Schema = ()
         if contract is None:
-            quoted: set[str] = set()
-            texts = (names for file in files for names in session.texts(file, open_file(file), quoted))
-            contract = infer(session.room.connection, texts, quoted, options)
+            found = _columns(session, files, open_file, options)
+            own = columns_to_read(found, None, options).schema
+            contract = columns_to_read(found, recorded, options)
         session.begin(contract)
         tally = _Tally()
         for file in files:
@@ -140,6 +143,7 @@ def read_texts(
             examples=tally.examples,
             notes=tuple(notes),
             read_as=tally.read_as,
+            own=own,
         )
 
 
@@ -156,6 +160,15 @@ def opened_room(folder: Path) -> Iterator[Room]:
         with duckdb.connect(config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield Room(connection, Path(work) / "piece.txt")
+
+
+def _columns(
+    session: _Session, files: Sequence[Landed], open_file: Callable[[Landed], AnyOpened], options: Mapping[str, JSON]
+) -> tuple[Found, ...]:
+    """The columns that files without a contract show, from all of their texts."""
+    quoted: set[str] = set()
+    texts = (names for file in files for names in session.texts(file, open_file(file), quoted))
+    return infer(session.room.connection, texts, quoted, options, headers=lambda: {file.name: open_file(file).names for file in files})
 
 
 class _Session:

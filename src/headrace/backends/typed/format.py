@@ -32,14 +32,21 @@ class TypedFormat:
         return self.count(file_name)
 
     def read(
-        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+        self,
+        files: Sequence[Landed],
+        *,
+        contract: Contract | None,
+        options: Mapping[str, JSON],
+        rows: Path,
+        quarantine: Path,
+        recorded: Contract | None = None,
     ) -> ReadResult:
         from headrace.backends.typed.reading import read_typed
 
         def opened(file: Landed) -> TypedFile:
             return self.open_file(file.path, file.name)
 
-        return read_typed(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+        return read_typed(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         from headrace.backends.typed.reading import typed_records

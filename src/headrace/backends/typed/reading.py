@@ -11,7 +11,7 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,8 @@ from headrace.backends.texts.reading import Loaded, Room, read_texts
 from headrace.backends.typed.columns import TypedColumn, columns_of, inferred, settled
 from headrace.backends.typed.layout import TypedLayout, lay_out_typed
 from headrace.core.casts import literal
-from headrace.core.contract import Contract, ContractField
+from headrace.core.columns import Found, columns_to_read, difference, joined
+from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed, ReadResult
 from headrace.core.records import Record
@@ -79,6 +80,26 @@ class _Opened:
     def quoted(self) -> tuple[str, ...]:
         return ()
 
+    def shown(self, recorded: Contract | None) -> list[Found]:
+        """The columns as the file has them. Those that do not fit what is recorded by their types are looked at for values."""
+        nulls = {field.name for field in self._opened.schema if pa.types.is_null(field.type)}
+        own = [column for column in self.columns if column.parent is None]
+        found = [Found(column.name, inferred(column), has_values=column.name not in nulls) for column in own]
+        told = difference(recorded, found, None) if recorded else None
+        suspects = {change.now.name for change in told.changes if change.kind == "changed" and change.now} if told else set[str]()
+        having = self._having_values(suspects) if suspects else set[str]()
+        return [replace(one, has_values=one.name in having) if one.name in suspects else one for one in found]
+
+    def _having_values(self, names: Container[str]) -> set[str]:
+        """Those of some columns that have a value in any record; NaN is none."""
+        having: set[str] = set()
+        for batch in self._opened.batches():
+            for name, column in zip(batch.records.schema.names, batch.records.columns, strict=True):
+                if name in names and name not in having:
+                    missing = pa.compute.is_null(settled(column), nan_is_null=True)
+                    having.update([name] if pa.compute.any(pa.compute.invert(missing)).as_py() else [])
+        return having
+
     def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
         chosen = [None if position is None else self.columns[position] for position in positions]
         texts = "".join(f", {self._sql(column)} AS t{n}" for n, column in enumerate(chosen))
@@ -109,6 +130,7 @@ def read_typed(
     options: Mapping[str, JSON],
     rows: Path,
     quarantine: Path,
+    recorded: Contract | None = None,
 ) -> ReadResult:
     """As `SourceFormat.read` says. Without a contract the columns have the files' own types."""
 
@@ -118,8 +140,12 @@ def read_typed(
     def lay(file: _Opened, contract: Contract, name: str) -> TypedLayout:
         return lay_out_typed(file.columns, contract, options, file=name)
 
-    own = contract or _contract_of([opened(file).columns for file in files])
-    return read_texts(files, opened, contract=own, options=options, rows=rows, quarantine=quarantine, lay=lay)
+    if contract is not None:
+        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, lay=lay)
+    found = _found({file.name: opened(file) for file in files}, recorded)
+    own, by = columns_to_read(found, None, None), columns_to_read(found, recorded, None)
+    result = read_texts(files, opened, contract=by, options=options, rows=rows, quarantine=quarantine, lay=lay)
+    return replace(result, own=own.schema)
 
 
 def typed_records(file: TypedFile) -> Iterator[Record]:
@@ -128,28 +154,19 @@ def typed_records(file: TypedFile) -> Iterator[Record]:
         yield from _places_in(batch)(range(1, batch.records.num_rows + 1)).values()
 
 
-def _contract_of(files: Sequence[Sequence[TypedColumn]]) -> Contract:
-    """The files' own types, as a contract of optional columns."""
-    contracts: list[dict[str, ContractField]] = []
-    for columns in files:
-        fields = [field for column in columns if column.parent is None and (field := inferred(column))]
-        contracts.append({field.name: field for field in fields})
-    first = contracts[0] if contracts else {}
-    for other in contracts[1:]:
-        odd = sorted(name for name in first.keys() | other.keys() if first.get(name) != other.get(name))
-        if odd:
-            raise SourceError(
-                f"The files have different columns ({', '.join(odd)}), or columns of different types. Give the source a contract."
-            )
-    folded = [name.casefold() for name in first]
-    twins = [name for name in first if folded.count(name.casefold()) > 1]
+def _found(files: Mapping[str, _Opened], recorded: Contract | None) -> tuple[Found, ...]:
+    """The columns that the files have, all optional, of their own types. SourceError for files that can't be read as one."""
+    found = joined({name: file.shown(recorded) for name, file in files.items()}, None)
+    read = [column.name for column in found if column.field]
+    folded = [name.casefold() for name in read]
+    twins = [name for name in read if folded.count(name.casefold()) > 1]
     if twins:
         raise SourceError(
             f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract with aliases."
         )
-    if not first:
+    if not read and not recorded:
         raise SourceError("The files have no column whose type a contract can hold. Give the source a contract.")
-    return Contract("inferred", tuple(first.values()))
+    return found
 
 
 # ---------------------------------------------------------------- texts that are none

@@ -26,7 +26,14 @@ class CsvFormat:
         return Counter(file_name, options)
 
     def read(
-        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+        self,
+        files: Sequence[Landed],
+        *,
+        contract: Contract | None,
+        options: Mapping[str, JSON],
+        rows: Path,
+        quarantine: Path,
+        recorded: Contract | None = None,
     ) -> ReadResult:
         from headrace.backends.sources.csv.loading import OpenedCsv
         from headrace.backends.texts.reading import read_texts
@@ -34,7 +41,7 @@ class CsvFormat:
         def opened(file: Landed) -> OpenedCsv:
             return OpenedCsv(file, mended_options(options) if file.is_mended else options, has_contract=contract is not None)
 
-        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         for piece in cut(path, options, name=path.name).pieces:

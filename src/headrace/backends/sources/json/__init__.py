@@ -27,7 +27,14 @@ class JsonFormat:
         return counter_of(file_name, options)
 
     def read(
-        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+        self,
+        files: Sequence[Landed],
+        *,
+        contract: Contract | None,
+        options: Mapping[str, JSON],
+        rows: Path,
+        quarantine: Path,
+        recorded: Contract | None = None,
     ) -> ReadResult:
         from headrace.backends.sources.json.loading import OpenedJson
         from headrace.backends.texts.reading import read_texts
@@ -46,7 +53,7 @@ class JsonFormat:
         def opened(file: Landed) -> OpenedJson:
             return OpenedJson(file, options_of(file), [field.alias for field in contract.fields] if contract else keys(file))
 
-        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine)
+        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         return records_of(path, "JSON Lines", options)

@@ -26,7 +26,14 @@ class LogsFormat:
         return LineCounter(file_name, "log", options)
 
     def read(
-        self, files: Sequence[Landed], *, contract: Contract | None, options: Mapping[str, JSON], rows: Path, quarantine: Path
+        self,
+        files: Sequence[Landed],
+        *,
+        contract: Contract | None,
+        options: Mapping[str, JSON],
+        rows: Path,
+        quarantine: Path,
+        recorded: Contract | None = None,
     ) -> ReadResult:
         from headrace.backends.sources.logs.loading import OpenedLog
         from headrace.backends.texts.reading import read_texts
@@ -37,7 +44,7 @@ class LogsFormat:
         def opened(file: Landed) -> OpenedLog:
             return OpenedLog(file, pattern.text, lines_to_mend(known) if file.is_mended else known)
 
-        return read_texts(files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine)
+        return read_texts(files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine, recorded=recorded)
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         return records_of(path, "log", options)
