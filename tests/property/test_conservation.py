@@ -16,7 +16,8 @@ from pyarrow import parquet
 
 from headrace.backends.sources.csv import open as open_csv
 from headrace.backends.sources.csv.loading import load_exactly, load_piece, screen
-from headrace.backends.texts.reading import Room, opened_room
+from headrace.backends.texts.opened import settled
+from headrace.backends.texts.room import Room, opened_room
 from headrace.core.contract import Contract, ContractField
 from headrace.core.dialect import Dialect
 from headrace.core.errors import SourceError
@@ -198,7 +199,7 @@ def test_both_ways_of_reading_a_piece_give_the_same_texts(
         return
     positions = tuple(range(width))
     for piece in found:
-        load_piece(room, piece, width, positions, options)
+        settled(room, load_piece(room, positions, piece=piece, width=width, options=options))
         taken = room.connection.execute("SELECT * FROM piece ORDER BY n").fetchall()
         sound, odd = screen(piece, width)
         load_exactly(room, dialect, sound, positions, options)

@@ -154,6 +154,10 @@ class Piece:
             at = _REST_AND_ENDS.match(self.data, at.end())
         return at.end() if at else 0
 
+    def lines(self) -> list[bytes]:
+        """The bytes of each record, and of each line that is none, with their ends."""
+        return _split(self.data, self.dialect)
+
     @property
     def _is_plain(self) -> bool:
         """Whether each record is one line."""

@@ -63,16 +63,34 @@ class Layout:
         return " OR ".join(f"({breach.condition})" for breach in self.breaches) or "false"
 
     @property
-    def finished_sql(self) -> str:
+    def finished_sql(self) -> tuple[str, ...]:
         """The values with their defaults, in the contract's order."""
-        return ", ".join(_finished(n, field) for n, field in enumerate(self.contract.fields))
+        return tuple(_finished(n, field) for n, field in enumerate(self.contract.fields))
+
+    @property
+    def broken_sql(self) -> str:
+        """The breaches of a row by their numbers, as a list; NULL for a row that has none."""
+        numbers = ", ".join(f"CASE WHEN {breach.condition} THEN {n}::UINTEGER END" for n, breach in enumerate(self.breaches))
+        found = f"list_filter(CAST([{numbers}] AS UINTEGER[]), lambda b: b IS NOT NULL)"
+        return f"CASE WHEN {self.bad_sql} THEN {found} END"
 
     @property
     def reasons_sql(self) -> str:
-        """The reasons of a bad row and the column of each, as two lists."""
-        broken = [f"CASE WHEN {b.condition} THEN {{'c': {literal(b.column)}, 'r': {b.sql}}} END" for b in self.breaches]
-        found = f"list_filter(CAST([{', '.join(broken)}] AS STRUCT(c VARCHAR, r VARCHAR)[]), lambda b: b IS NOT NULL)"
-        return f"list_transform({found}, lambda b: b.c) AS columns, list_transform({found}, lambda b: b.r) AS reasons"
+        """The reasons of a row whose breaches are the list `broken`. Mostly that is one, which is looked up, and the others are not asked."""
+        if not self.breaches:
+            return "CAST(NULL AS VARCHAR[])"
+        first = " ".join(f"WHEN {n} THEN {breach.sql}" for n, breach in enumerate(self.breaches))
+        each = ", ".join(f"CASE WHEN {breach.condition} THEN {breach.sql} END" for breach in self.breaches)
+        several = f"list_filter([{each}], lambda b: b IS NOT NULL)"
+        return f"CASE WHEN broken IS NOT NULL THEN CASE WHEN len(broken) = 1 THEN [CASE broken[1] {first} END] ELSE {several} END END"
+
+    @property
+    def columns_sql(self) -> str:
+        """The columns of the breaches in the list `broken`."""
+        if not self.breaches:
+            return "CAST([] AS VARCHAR[])"
+        names = f"[{', '.join(literal(breach.column) for breach in self.breaches)}]"
+        return f"list_transform(broken, lambda b: {names}[b + 1])"
 
 
 def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JSON], *, file: str, has_header: bool = True) -> Layout:

@@ -35,9 +35,9 @@ class TypedLayout(Layout):
         return f" REPLACE ({replaced})" if replaced else ""
 
     @property
-    def finished_sql(self) -> str:
+    def finished_sql(self) -> tuple[str, ...]:
         """The values with their defaults, in the contract's order."""
-        return ", ".join(
+        return tuple(
             f"CASE WHEN {missing} THEN {literal_of(field.default, field.sql_type)} ELSE v{n} END"
             for n, (field, missing) in enumerate(zip(self.contract.fields, self.missing, strict=True))
         )

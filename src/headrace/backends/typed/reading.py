@@ -13,12 +13,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
-from headrace.backends.texts.reading import Loaded, Room, read_texts
+from headrace.backends.texts.opened import Loaded, Unread
+from headrace.backends.texts.reading import read_texts
+from headrace.backends.texts.room import Room
 from headrace.backends.typed.columns import TypedColumn, columns_of, inferred, settled
 from headrace.backends.typed.layout import TypedLayout, lay_out_typed
 from headrace.core.casts import literal
@@ -100,19 +103,26 @@ class _Opened:
                     having.update([name] if pa.compute.any(pa.compute.invert(missing)).as_py() else [])
         return having
 
-    def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
+        return {}
+
+    def pieces(self) -> Iterator[Unread]:
+        for batch in self._opened.batches():
+            yield Unread(batch.records.nbytes, partial(self._load, batch=batch))
+
+    def _load(self, room: Room, positions: Sequence[int | None], *, batch: Batch) -> Loaded:
         chosen = [None if position is None else self.columns[position] for position in positions]
         texts = "".join(f", {self._sql(column)} AS t{n}" for n, column in enumerate(chosen))
-        for batch in self._opened.batches():
-            odd = {**_not_utf8(batch.records, self._file.name), **batch.odd}
-            numbers = pa.array([n for n in range(1, batch.records.num_rows + 1) if n not in odd], pa.int64())
-            sound = batch.records.take(pa.compute.subtract(numbers, 1)) if odd else batch.records
-            arrays = [numbers, *map(settled, sound.columns)]
-            table = pa.Table.from_arrays(arrays, names=["n", *(f"c{n}" for n in range(len(arrays) - 1))])
-            room.connection.register("batch", table)
-            room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{texts} FROM batch").fetchall()
-            room.connection.unregister("batch")
-            yield Loaded(batch.records.num_rows, odd, _places_in(batch))
+        odd = {**_not_utf8(batch.records, self._file.name), **batch.odd}
+        numbers = pa.array([n for n in range(1, batch.records.num_rows + 1) if n not in odd], pa.int64())
+        sound = batch.records.take(pa.compute.subtract(numbers, 1)) if odd else batch.records
+        arrays = [numbers, *map(settled, sound.columns)]
+        table = pa.Table.from_arrays(arrays, names=["n", *(f"c{n}" for n in range(len(arrays) - 1))])
+        room.connection.register("batch", table)
+        room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{texts} FROM batch").fetchall()
+        room.connection.unregister("batch")
+        return Loaded(batch.records.num_rows, odd, _places_in(batch))
 
     def _sql(self, column: TypedColumn | None) -> str:
         if column is None:

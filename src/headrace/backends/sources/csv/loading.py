@@ -7,12 +7,14 @@ invariant: each record of a piece is in the table once, or said to be odd.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from headrace.backends.sources.csv.landing import cut
-from headrace.backends.texts.reading import Loaded, Room
+from headrace.backends.texts.opened import Loaded, Unread
+from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
@@ -25,11 +27,11 @@ __all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
 
 
 class OpenedCsv:
-    """One file that is about to be read: see `headrace.backends.texts.reading.Opened`."""
+    """One file that is about to be read: see `headrace.backends.texts.opened.Opened`."""
 
     def __init__(self, file: Landed, options: Mapping[str, JSON], *, has_contract: bool) -> None:
         self._cut = cut(file.path, options, name=file.name)
-        self._options = options
+        self._options, self._delimiter = options, ""
         if not has_contract:
             _check_delimiter(self._cut.names, options, file.name)
 
@@ -45,29 +47,42 @@ class OpenedCsv:
     def quoted(self) -> tuple[str, ...]:
         return ()
 
-    def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
-        for piece in self._cut.pieces:
-            odd = load_piece(room, piece, len(self.names), positions, self._options)
-            yield Loaded(piece.records, odd or {}, piece.places, is_slow=odd is not None, read_as=self._read_as(piece))
-
-    def _read_as(self, piece: Piece) -> dict[str, JSON]:
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
         """How the file's bytes were read, and its dialect as it was said or found."""
         told, said = self._cut.read_as, self._options.get("delimiter")
         because = told.get("because")
         why = "the first records" if said == AUTO else "said" if said else "the default"
         return {
             **told,
-            "delimiter": piece.dialect.delimiter.decode(),
+            "delimiter": self._delimiter,
             "header": "names" if self._options.get("names") else "first line",
-            **({"comments": self._cut.comments} if piece.dialect.comment else {}),
+            **({"comments": self._cut.comments} if self._options.get("comment") else {}),
             "because": {**(because if isinstance(because, Mapping) else {}), "delimiter": why},
         }
 
+    def pieces(self) -> Iterator[Unread]:
+        for piece in self._cut.pieces:
+            self._delimiter = piece.dialect.delimiter.decode()
+            yield Unread(len(piece.data), partial(load_piece, piece=piece, width=len(self.names), options=self._options))
 
-def load_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str] | None:
-    """Fill `piece` with the texts of a piece: None when DuckDB read every record, else what is wrong with those that are left out."""
-    if _load_fast(room, piece.bare(), width, positions, options):
-        return None
+
+def load_piece(room: Room, positions: Sequence[int | None], *, piece: Piece, width: int, options: Mapping[str, JSON]) -> Loaded:
+    """The texts of a piece: as DuckDB reads them where that may be proven, else split here."""
+
+    def exactly() -> Loaded:
+        odd = _split_piece(room, piece, width, positions, options)
+        return Loaded(piece.records, odd, piece, is_slow=True)
+
+    bare = piece.bare()
+    if not bare.is_even(width):
+        return exactly()
+    room.file.write_bytes(bare.data)
+    return Loaded(piece.records, {}, piece, relation=f"({_texts_sql(room, bare, width, positions, options)})", exactly=exactly)
+
+
+def _split_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str]:
+    """Fill `piece` with the texts of a piece, and say what is wrong with the records that are left out."""
     sound, odd = screen(piece, width)
     if odd and _load_fast(room, _only(piece, sound), width, positions, options):
         room.connection.execute(
@@ -101,16 +116,18 @@ def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | N
     if not piece.is_even(width):
         return False
     room.file.write_bytes(piece.data)
-    texts = ["CAST(NULL AS VARCHAR)" if position is None else f"c{position}" for position in positions]
-    chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
-    scan = _scan_sql(room.file, piece.dialect, width, _null_words(options))
+    texts = _texts_sql(room, piece, width, positions, options)
     try:
-        loaded = room.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE piece AS SELECT row_number() OVER () AS n{chosen} FROM {scan}"
-        ).fetchall()
+        loaded = room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS {texts}").fetchall()
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return False
     return bool(loaded[0][0] == piece.records)
+
+
+def _texts_sql(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> str:
+    texts = ["CAST(NULL AS VARCHAR)" if position is None else f"c{position}" for position in positions]
+    chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
+    return f"SELECT row_number() OVER () AS n{chosen} FROM {_scan_sql(room.file, piece.dialect, width, _null_words(options))}"
 
 
 def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:

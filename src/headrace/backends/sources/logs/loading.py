@@ -6,21 +6,24 @@ The invariant: each line of a piece is in the table, or said not to match.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import duckdb
 
 from headrace.backends.texts.lines import CutLines
-from headrace.backends.texts.reading import Loaded, Room
+from headrace.backends.texts.opened import Loaded, Unread
+from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
 from headrace.core.errors import SourceError
 from headrace.core.log_patterns import groups_of
 from headrace.core.ports import JSON, Landed
+from headrace.core.records import Piece
 
 __all__ = ["OpenedLog"]
 
 
 class OpenedLog:
-    """One file that is about to be read: see `headrace.backends.texts.reading.Opened`."""
+    """One file that is about to be read: see `headrace.backends.texts.opened.Opened`."""
 
     def __init__(self, file: Landed, pattern: str, options: Mapping[str, JSON]) -> None:
         self._pattern, self._cut = pattern, CutLines(file.path, "log", options, name=file.name)
@@ -36,26 +39,33 @@ class OpenedLog:
     def quoted(self) -> tuple[str, ...]:
         return ()
 
-    def load(self, room: Room, positions: Sequence[int | None]) -> Iterator[Loaded]:
+    @property
+    def read_as(self) -> Mapping[str, JSON]:
+        return self._cut.read_as
+
+    def pieces(self) -> Iterator[Unread]:
+        for piece in self._cut.pieces():
+            yield Unread(len(piece.data), partial(self._load, piece=piece))
+
+    def _load(self, room: Room, positions: Sequence[int | None], *, piece: Piece) -> Loaded:
         execute = room.connection.execute
         places = [n for n, name in enumerate(self._groups) if name]
         texts = ["CAST(NULL AS VARCHAR)" if position is None else self._text(places[position]) for position in positions]
         chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
         whole, names = literal(rf"^(?:{self._pattern})\z"), ", ".join(f"'g{n}'" for n in range(len(self._groups)))
-        for piece in self._cut.pieces():
-            room.file.write_bytes(b"\n".join(piece.texts()))
-            lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))}) LIMIT {piece.records}"
-            execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS n, line FROM ({lines})")
-            try:
-                execute(
-                    f"CREATE OR REPLACE TEMP TABLE matched AS SELECT n, regexp_extract(line, {whole}, [{names}]) AS m FROM lines WHERE regexp_matches(line, {whole})"
-                )
-            except duckdb.InvalidInputException as error:
-                raise _refused(self._pattern, error) from error
-            execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{chosen} FROM matched ORDER BY n")
-            lost = execute("SELECT n FROM lines WHERE n NOT IN (SELECT n FROM piece) ORDER BY n").fetchall()
-            odd = dict.fromkeys((n for (n,) in lost), "line does not match the pattern")
-            yield Loaded(piece.records, odd, piece.places, read_as=self._cut.read_as)
+        room.file.write_bytes(b"\n".join(piece.texts()))
+        lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))}) LIMIT {piece.records}"
+        execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS n, line FROM ({lines})")
+        try:
+            execute(
+                f"CREATE OR REPLACE TEMP TABLE matched AS SELECT n, regexp_extract(line, {whole}, [{names}]) AS m FROM lines WHERE regexp_matches(line, {whole})"
+            )
+        except duckdb.InvalidInputException as error:
+            raise _refused(self._pattern, error) from error
+        execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{chosen} FROM matched ORDER BY n")
+        lost = execute("SELECT n FROM lines WHERE n NOT IN (SELECT n FROM piece) ORDER BY n").fetchall()
+        odd = dict.fromkeys((n for (n,) in lost), "line does not match the pattern")
+        return Loaded(piece.records, odd, piece)
 
     def _text(self, group: int) -> str:
         """A group's text; NULL where it is empty or a word for nothing."""
