@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headrace.core.gate import at_most as at_most
     from headrace.core.gate import no_worse as no_worse
     from headrace.core.interval import Interval as Interval
+    from headrace.core.keys import references as references
     from headrace.core.keys import unique as unique
     from headrace.core.receipt import Receipt as Receipt
     from headrace.core.source_options import avro as avro
@@ -53,6 +54,7 @@ _HOMES = {
     "no_worse": "headrace.core.gate",
     "open_lake": "headrace.run.reading",
     "parquet": "headrace.core.source_options",
+    "references": "headrace.core.keys",
     "unique": "headrace.core.keys",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "no_worse",
     "open_lake",
     "parquet",
+    "references",
     "unique",
 ]
 

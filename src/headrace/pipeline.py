@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from headrace.core.contract import Contract
 from headrace.core.contract_models import contract_of
@@ -21,7 +21,8 @@ from headrace.core.frame import frame_kind, module_imports
 from headrace.core.gate import Check, Gate
 from headrace.core.graph import Graph, problems_of
 from headrace.core.interval import Grid, parse_duration, parse_time
-from headrace.core.keys import Unique, keys_of
+from headrace.core.keys import Reference as KeyReference
+from headrace.core.keys import Referenced, Unique, keys_of
 from headrace.core.ports import JSON
 from headrace.core.signature import Signature, innermost, living_names, name_of, signature_of
 from headrace.core.source_options import dataset as dataset_options
@@ -102,6 +103,7 @@ class Pipeline:
         max_rejected: float | str = 0.05,
         wait: str | None = None,
         unique: str | Unique | Sequence[str] | Sequence[Unique] | None = None,
+        references: Mapping[str, Reference | Referenced] | None = None,
         retries: int = 2,
         timeout: str | None = None,
         group: str | None = None,
@@ -113,10 +115,12 @@ class Pipeline:
         `max_rejected` is the share (0.05, "5%") or the number (10) of rows that may break the contract before the step fails.
         `wait="2h"` is how long a run waits for a file or a dataset that is not there yet, and for a file that still grows.
         `unique="invoice_no"` quarantines records whose key was there before in the interval; `hr.unique(…)` says it in full.
+        `references={"customer_id": customers}` quarantines records whose value is not in that column of another dataset: see `hr.references`.
         """
         where = _caller()
         self._check_word("missing", missing, ("fail", "empty"), where)
         declared = self._tried(lambda: _options_of(location), SourceOptions("csv", str(location)), where)
+        referred = [self._referred(column, given, where) for column, given in (references or {}).items()]
         self._add(
             Source(
                 name=name,
@@ -128,6 +132,8 @@ class Pipeline:
                 max_rejected=self._tried(lambda: _budget(max_rejected), 0.05, where),
                 wait=None if wait is None else self._tried(lambda: timedelta(seconds=_seconds(wait)), None, where),
                 unique=self._tried(lambda: keys_of(unique), (), where),
+                references=tuple(reference for reference, _ in referred),
+                inputs=tuple(read for _, read in referred),
                 policy=self._policy(retries, timeout, own_process=False, group=group, where=where),
             )
         )
@@ -361,7 +367,9 @@ class Pipeline:
         known = {step.name: step for step in steps}
         linked: list[Step] = []
         for step in steps:
-            if isinstance(step, Table):
+            if isinstance(step, Source) and step.references:
+                step = _referring(step, known)
+            if isinstance(step, Table | Source):
                 step = replace(step, inputs=tuple(_reaching(i, step.grid, known.get(i.dataset)) for i in step.inputs))
             if isinstance(step, TrainedModel):
                 data = known.get(step.data)
@@ -462,6 +470,21 @@ class Pipeline:
             return name_of(reference)
         return found
 
+    def _referred(self, column: str, given: Reference | Referenced, where: Where) -> tuple[KeyReference, Input]:
+        """What a source's column refers to, and what is read for it. A dataset of another pipeline has its full name."""
+        asked = given if isinstance(given, Referenced) else Referenced(given)
+        named = asked.dataset
+        if isinstance(named, SourceOptions) and named.is_dataset:
+            named = named.location
+        dataset = (
+            str(named)
+            if isinstance(named, str | Dataset)
+            else self._tried(lambda: self._reference(cast(Reference, named), where), "", where)
+        )
+        dataset = dataset.removeprefix(f"{self.name}.")
+        reach = None if asked.history is None else self._tried(lambda: _reach(str(asked.history)), None, where)
+        return KeyReference(column, dataset, asked.column or column), Input(column, dataset, reach=reach)
+
     def _imports(self, function: UserFunction) -> Mapping[str, str]:
         """What the names in a function's module stand for, as its text says, TYPE_CHECKING blocks included; in a notebook, as they are now."""
         file = innermost(function).__code__.co_filename
@@ -485,6 +508,14 @@ def _options_of(location: object) -> SourceOptions:
         return options_for(location)
     name = getattr(location, "__name__", None) or repr(location)
     raise ConfigurationError(f"`{name}` says not where a source lies: write a path, hr.csv(…), or hr.dataset('pipeline.{name}').")
+
+
+def _referring(step: Source, known: Mapping[str, Step]) -> Source:
+    """A source that refers to another pipeline's dataset by its full name, by the name under which this pipeline takes it."""
+    taken = {one.options.location: name for name, one in known.items() if isinstance(one, Source) and one.options.is_dataset}
+    references = tuple(replace(one, dataset=taken.get(one.dataset, one.dataset)) for one in step.references)
+    inputs = tuple(replace(read, dataset=one.dataset) for read, one in zip(step.inputs, references, strict=True))
+    return replace(step, references=references, inputs=inputs)
 
 
 def _gridded(step: Step, known: Mapping[str, Step]) -> Step:

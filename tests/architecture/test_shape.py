@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "headrace"
 FILES = sorted(SOURCE.rglob("*.py"))
 LONGEST = 400
-LONGER = {"pipeline.py": 560}  # one class with its overloads and docstrings
+LONGER = {"pipeline.py": 600}  # one class with its overloads and docstrings
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 LEFTOVERS = re.compile("|".join([r"\bTO" + "DO\\b", r"\bFIX" + "ME\\b", "/wo" + "rk/", "/ro" + "ot/", "/tmp/" + "h[r0-9]/"]))
 TEXTS = {".py", ".md", ".toml", ".css", ".html", ".yml", ".yaml", ".cfg", ".txt", ""}

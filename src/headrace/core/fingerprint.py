@@ -96,6 +96,9 @@ def _declared(step: Step) -> dict[str, JSON]:
         }  # how often another makes it shapes nothing
         once = {"only_new": True} if step.options.only_new else {}
         keys: dict[str, JSON] = {"unique": [one.told() for one in step.unique]} if step.unique else {}
+        if step.references:
+            reads: list[JSON] = [[str(i.reach), i.is_newest, i.is_within] for i in step.inputs]
+            keys["references"] = [{**one.told(), "reads": read} for one, read in zip(step.references, reads, strict=True)]
         return {"contract": contract, "format": step.options.format, "options": options, "missing": step.missing, **once, **keys}
     if isinstance(step, Table):
         split = step.split

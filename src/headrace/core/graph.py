@@ -184,6 +184,8 @@ def _input_problems(step: Step, known: Mapping[str, Step]) -> Iterator[Problem]:
         found = known.get(read.dataset)
         if isinstance(step, Predictions) and read.parameter == "model":
             continue
+        if isinstance(step, Source):
+            continue  # key_problems tells of it
         if found is None:
             datasets = [n for n, s in known.items() if isinstance(s, Source | Table | Predictions)]
             yield Problem(
@@ -204,7 +206,7 @@ def _own_problems(step: Step, known: Mapping[str, Step], start: datetime | None,
     if isinstance(step, Source):
         yield from source_problems(step, pipeline)
         yield from only_new_problems(step, start)
-        yield from key_problems(step)
+        yield from key_problems(step, known, start, pipeline)
     if isinstance(step, Table):
         yield from _table_problems(step, known, start)
     if isinstance(step, TrainedModel):

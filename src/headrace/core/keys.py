@@ -1,4 +1,4 @@
-"""Keys of a source's rows: which columns tell a row from all others, and which records are let go of where they don't.
+"""Keys of a source's rows: which columns tell a row from all others, which name a row of another dataset, and what is let go of where they don't.
 
 Pure. What is found and moved to quarantine is an engine's work (`Sieve`); here is what is declared, and the words of a reason. The
 invariant: a kind of reason, by which reasons are counted, holds no value.
@@ -16,7 +16,22 @@ from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.ports import JSON
 from headrace.core.records import Record
 
-__all__ = ["KeptRecords", "Place", "Rules", "Sieve", "Sifted", "Unique", "keys_of", "unique", "unknown_columns"]
+__all__ = [
+    "KeptRecords",
+    "Place",
+    "Reference",
+    "Referenced",
+    "Referred",
+    "Rules",
+    "Sieve",
+    "Sifted",
+    "Unique",
+    "are_comparable",
+    "keys_of",
+    "references",
+    "unique",
+    "unknown_columns",
+]
 
 Keep = Literal["first", "last", "none"]
 
@@ -53,10 +68,55 @@ class Unique:
 
 
 @dataclass(frozen=True)
+class Referenced:
+    """What a column refers to: `dataset` as the user named it, and the column there; None is one of the same name."""
+
+    dataset: object
+    column: str | None = None
+    history: str | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A column whose values are among those of a column of another dataset. A NULL refers to nothing."""
+
+    column: str
+    dataset: str
+    field: str
+
+    def told(self) -> dict[str, JSON]:
+        return {"column": self.column, "dataset": self.dataset, "field": self.field}
+
+
+@dataclass(frozen=True)
+class Referred:
+    """A reference for one interval: `called` is the dataset's full name, and `files` have its rows."""
+
+    reference: Reference
+    called: str
+    files: tuple[Path, ...]
+
+    @property
+    def words(self) -> str:
+        return f"is not in {self.called}.{self.reference.field}"
+
+    @property
+    def kind(self) -> str:
+        return f"{self.reference.column}: {self.words}"
+
+
+@dataclass(frozen=True)
 class Rules:
-    """What is asked of rows that kept their contract."""
+    """What is asked of rows that kept their contract: a row that refers to nothing holds no key."""
 
     unique: tuple[Unique, ...] = ()
+    references: tuple[Referred, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that they speak of, each once."""
+        keys = [column for key in self.unique for column in key.columns]
+        return tuple(dict.fromkeys([*(one.reference.column for one in self.references), *keys]))
 
 
 @dataclass(frozen=True)
@@ -101,6 +161,18 @@ def unique(*columns: str, keep: Keep = "first") -> Unique:
     return Unique(columns, keep)
 
 
+def references(dataset: object, column: str | None = None, *, history: str | None = None) -> Referenced:
+    """What a column of a source refers to: a dataset of the pipeline, by what declared it or by its name, and a column there.
+
+    `source(…, references={"customer_id": hr.references(customers, "id")})` puts records into quarantine whose `customer_id` is not among the
+    ids of the customers: the rows that a table of the source's interval would read of them. The column has the same name unless it is told.
+    With `history="30d"` it is those of the last 30 days.
+    """
+    if column == "":
+        raise ConfigurationError('references() names a dataset and a column of it: references(customers, "id").')
+    return Referenced(dataset, column, history)
+
+
 def keys_of(declared: str | Unique | Sequence[str] | Sequence[Unique] | None) -> tuple[Unique, ...]:
     """What `unique=` was given, as keys: one column, the columns of one key, or keys.
 
@@ -132,3 +204,26 @@ def unknown_columns(columns: Sequence[str], contract: Contract) -> Iterator[str]
             continue
         known = f"That is `{aliases[column]}` from the contract on." if column in aliases else did_you_mean(column, names)
         yield f"the contract `{contract.name}` has no field `{column}`. {known}"
+
+
+def are_comparable(one: str, other: str) -> bool:
+    """Whether values of two columns can be equal, by their DuckDB types.
+
+    >>> are_comparable("BIGINT", "DECIMAL(18,2)"), are_comparable("BIGINT", "VARCHAR")
+    (True, False)
+    """
+    return _sort(one) == _sort(other)
+
+
+def _sort(kind: str) -> str:
+    name = kind.partition("(")[0]
+    return next((sort for sort, names in _SORTS.items() if name in names), kind)
+
+
+_SORTS: Mapping[str, tuple[str, ...]] = {
+    "number": (
+        *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+        *("FLOAT", "DOUBLE", "DECIMAL"),
+    ),
+    "moment": ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
+}

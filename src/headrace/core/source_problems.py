@@ -6,18 +6,19 @@ Pure; the graph asks, before anything runs. The invariant: a problem says what, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from headrace.core.errors import Problem
+from headrace.core.errors import Problem, did_you_mean
 from headrace.core.interval import format_duration
-from headrace.core.keys import unknown_columns
+from headrace.core.keys import Reference, are_comparable, unknown_columns
 from headrace.core.redaction import public
 from headrace.core.source_options import dataset_name_problem
-from headrace.core.step import Source
+from headrace.core.step import Predictions, Source, Step, Table
 
 __all__ = ["key_problems", "only_new_problems", "source_problems", "template_length"]
 
+_ROWS = (Source, Table, Predictions)
 _MONTH = timedelta(days=28)  # the shortest
 _FINEST = (
     ("SMfTRrXcs", timedelta(minutes=1)),
@@ -68,14 +69,59 @@ def only_new_problems(step: Source, start: datetime | None) -> Iterator[Problem]
         yield Problem(f"{told}so there is nothing to wait for: what comes later is in the next interval. Leave wait= out.", step.where)
 
 
-def key_problems(step: Source) -> Iterator[Problem]:
-    columns = list(dict.fromkeys(column for key in step.unique for column in key.columns))
-    if columns and step.options.is_dataset:
-        text = f"source `{step.name}` takes the rows of `{step.options.location}` as they are, so unique= can't be told of it: tell it of that one's source"
+def key_problems(step: Source, known: Mapping[str, Step], start: datetime | None, pipeline: str) -> Iterator[Problem]:
+    """What is wrong with its keys, and with what its columns refer to."""
+    told = "unique" if step.unique else "references"
+    if step.options.is_dataset and (step.unique or step.references):
+        text = f"source `{step.name}` takes the rows of `{step.options.location}` as they are, so {told}= can't be told of it: tell it of that one's source"
         yield Problem(f"{text}, or take the rows that you want in a table of its own.", step.where)
-    elif step.contract is not None:
-        for text in unknown_columns(columns, step.contract):
-            yield Problem(f"source `{step.name}`: unique names a column, and {text}", step.where)
+        return
+    columns = dict.fromkeys(column for key in step.unique for column in key.columns)
+    for what, named in (("unique", columns), ("references", dict.fromkeys(one.column for one in step.references))):
+        for text in unknown_columns(list(named), step.contract) if step.contract else ():
+            yield Problem(f"source `{step.name}`: {what} names a column, and {text}", step.where)
+    reaches = {(read.dataset, read.reach) for read in step.inputs}
+    if len(reaches) > len({dataset for dataset, _ in reaches}):
+        yield Problem(
+            f"source `{step.name}` refers to one dataset with two lengths of history. Give all of its references to it the longer one.",
+            step.where,
+        )
+    for reference, read in zip(step.references, step.inputs, strict=True):
+        for text in _reference_problems(step, reference, known, pipeline):
+            yield Problem(f"source `{step.name}`: `{reference.column}` refers to `{reference.dataset}`, {text}", step.where)
+        data = known.get(read.dataset)
+        if read.reach and start is None:
+            yield Problem(
+                f'source `{step.name}` refers to history, so the pipeline needs a start=: Pipeline(…, start="2026-01-01").', step.where
+            )
+        elif read.reach and data is not None and read.reach[0] - read.reach[1] < data.grid.nominal:
+            asked = format_duration(read.reach[0] - read.reach[1])
+            text = f"source `{step.name}` refers to {asked} of history of `{read.dataset}`, which has one interval every {data.grid.label}"
+            yield Problem(f"{text}: none would ever fit in. Make it longer, or leave it out.", step.where)
+
+
+def _reference_problems(step: Source, reference: Reference, known: Mapping[str, Step], pipeline: str) -> Iterator[str]:
+    data = known.get(reference.dataset)
+    _, _, dataset = reference.dataset.partition(".")
+    if data is None and dataset:
+        yield f"which is another pipeline's. Take it first, and refer to that: {dataset} = {pipeline}.source({dataset!r}, hr.dataset({reference.dataset!r}))."
+    elif data is None:
+        yield f"but no step or source makes it. {did_you_mean(reference.dataset, [n for n, s in known.items() if isinstance(s, _ROWS)])}"
+    elif data.name == step.name:
+        yield "which is itself: a source refers to what is made before it. Look for such rows in a table."
+    elif not isinstance(data, _ROWS):
+        yield f"which is a {data.kind} and has no rows to refer to ({data.where})."
+    elif isinstance(data, Source | Table) and data.contract is not None:
+        yield from (f"and {text}" for text in unknown_columns([reference.field], data.contract))
+        yield from _other_types(step, reference, data)
+
+
+def _other_types(step: Source, reference: Reference, data: Source | Table) -> Iterator[str]:
+    """What is said where no value of the one column is ever equal to one of the other."""
+    types = [{column.name: column.type for column in one.contract.schema} if one.contract else {} for one in (step, data)]
+    own, other = types[0].get(reference.column), types[1].get(reference.field)
+    if own and other and not are_comparable(own, other):
+        yield f"whose column `{reference.field}` is a {other}, and `{reference.column}` is a {own}: no value of the one is ever equal to one of the other."
 
 
 def template_length(location: str) -> timedelta | None:

@@ -15,7 +15,7 @@ from headrace.core.contract import Contract
 from headrace.core.errors import Where
 from headrace.core.gate import Gate
 from headrace.core.interval import Grid
-from headrace.core.keys import Unique
+from headrace.core.keys import Reference, Unique
 from headrace.core.ports import JSON, FrameKind
 from headrace.core.split import Split
 
@@ -117,7 +117,7 @@ class Source:
     """Raw files, landed unchanged in bronze and read into typed rows; or a dataset of another pipeline, whose rows are taken as they are.
 
     `wait` is how long a run waits for what is not there yet; None is not at all. Rows that share a key of `unique` are told apart from the
-    others after the contract.
+    others after the contract, and so are rows whose values of `references` are not in the datasets that these name, which are the `inputs`.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Source:
     max_rejected: float | int = 0.05
     wait: timedelta | None = None
     unique: tuple[Unique, ...] = ()
+    references: tuple[Reference, ...] = ()
     policy: Policy = Policy()
     kind: Kind = "source"
     inputs: tuple[Input, ...] = ()

@@ -14,7 +14,7 @@ from headrace.lake.lake import VanishedError
 from headrace.run.inputs import Gathered
 from headrace.run.intake import mended_until, past_of
 from headrace.run.recorded import is_read_otherwise, made_by_record, record_of
-from headrace.run.ruling import ruled_by
+from headrace.run.ruling import Ruling, ruling_of
 from headrace.run.upstream import gather_upstream
 from headrace.run.work import Job, Worked, content_of, copied, unless_equal
 from headrace.steps.datasets import take_rows
@@ -33,17 +33,19 @@ def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | No
         return _dataset(job, step, attempt, current)
     if step.options.only_new:
         return _only_new(job, step, attempt, current)
+    ruling = ruling_of(session, step, job.interval)
     before = session.catalog.previous(session.dataset(step.name), job.interval)
-    if before is not None and current is None and not job.is_forced and _is_read_alike(job, step, before):
+    if before is not None and current is None and not job.is_forced and _is_read_alike(job, step, before) and ruling.is_of(before):
         now = session.origin(step).find(resolve(session.location(step), job.interval))
         if now and is_known_to_be(now, marks_of(before)):
-            return copied(job, attempt, before, "its files are those of the interval before")
-    made = made_by_record(session, step, job.interval, attempt, lambda recorded: _read(job, attempt, current, before, recorded))
-    fingerprint = job.recipe.fingerprint(source_inputs(made))
-    worked = content_of(job, made, fingerprint, None)
+            return copied(job, attempt, before, "its files are those of the interval before", ruling.inputs)
+    made = made_by_record(session, step, job.interval, attempt, lambda recorded: _read(job, attempt, current, before, ruling, recorded))
+    fingerprint = job.recipe.fingerprint({**source_inputs(made), **ruling.digests()})
+    worked = content_of(job, made, fingerprint, ruling.inputs)
     if "read_again_from_version" in made.origin:
         is_declared_alike = current is None or current.content.fingerprint_parts.get("declaration") == job.recipe.declaration
-        job.why = f"its {'accepted columns' if is_declared_alike else 'declaration'} changed; read again from the bytes in the lake"
+        what = "its declaration" if not is_declared_alike else "its accepted columns" if ruling.is_of(current) else "what it refers to"
+        job.why = f"{what} changed; read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
         if origin_marks(made.origin) == marks_of(current):
             job.state, job.why = "cached", "the files hold the same bytes"
@@ -53,7 +55,7 @@ def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | No
     return worked
 
 
-def _read(job: Job, attempt: Attempt, current: Manifest | None, before: Manifest | None, recorded: Contract | None) -> Made:
+def _read(job: Job, attempt: Attempt, current: Manifest | None, before: Manifest | None, ruling: Ruling, recorded: Contract | None) -> Made:
     session, step = job.session, job.step
     assert isinstance(step, Source)
     return make_source(
@@ -64,10 +66,10 @@ def _read(job: Job, attempt: Attempt, current: Manifest | None, before: Manifest
         format=session.format(step),
         location=session.location(step),
         now=session.clock(),
-        landed=_landed(job, current),
+        landed=_landed(job, current, ruling),
         known=None if step.name in session.experiment else _known(job, current, before),
         mended=mended_until(session, step, current, before),
-        ruled=ruled_by(session, step),
+        ruled=ruling.by,
         recorded=recorded,
     )
 
@@ -82,6 +84,7 @@ def _is_read_alike(job: Job, step: Source, before: Manifest) -> bool:
 
 def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None) -> Worked | None:
     session = job.session
+    ruling = ruling_of(session, step, job.interval)
     past = past_of(session, step, job.interval)
     made = make_of_new(
         step,
@@ -91,11 +94,11 @@ def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None
         format=session.format(step),
         now=session.clock(),
         past=past,
-        ruled=ruled_by(session, step),
+        ruled=ruling.by,
     )
     taken = digest_of(sorted(origin_marks(made.origin).items()))
-    fingerprint = job.recipe.fingerprint({**source_inputs(made), "taken": taken})
-    worked = content_of(job, made, fingerprint, None)
+    fingerprint = job.recipe.fingerprint({**source_inputs(made), "taken": taken, **ruling.digests()})
+    worked = content_of(job, made, fingerprint, ruling.inputs)
     job.why = intake_in_words(made.origin) if past.own is None else "read again from the bytes in the lake"
     if current is not None and current.kind == "data" and current.content.fingerprint == fingerprint:
         job.state, job.why = "cached", "the files hold the same bytes"
@@ -121,14 +124,17 @@ def _dataset(job: Job, step: Source, attempt: Attempt, current: Manifest | None)
     return unless_equal(job, attempt, current, Gathered({"rows": upstream.ref}, {}, {}), make, fingerprint=fingerprint)
 
 
-def _landed(job: Job, current: Manifest | None) -> Bronze | None:
-    """What landed for the interval, where its source is declared or read in another way since: the bytes need not be fetched again."""
+def _landed(job: Job, current: Manifest | None, ruling: Ruling) -> Bronze | None:
+    """What landed for the interval, where its source is declared or read in another way since, or refers to other rows: the bytes need not be fetched again."""
     found = _known(job, current, None)
     if found is None:
         return None
     assert isinstance(job.step, Source)
-    if found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration and not is_read_otherwise(
-        record_of(job.session, job.step, job.interval), found.manifest
+    is_declared_alike = found.manifest.content.fingerprint_parts.get("declaration") == job.recipe.declaration
+    if (
+        is_declared_alike
+        and ruling.is_of(found.manifest)
+        and not is_read_otherwise(record_of(job.session, job.step, job.interval), found.manifest)
     ):
         return None
     try:

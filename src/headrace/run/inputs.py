@@ -56,12 +56,11 @@ def gather(session: Session, step: Step, interval: Interval, *, without: Sequenc
 def missing_inputs(session: Session, step: Step, interval: Interval) -> list[Pair]:
     """What `gather` would not find: the pairs that a step reads and that are not made. Which model was promoted is no such pair.
 
-    Of a source that takes each file once, the interval before.
+    Of a source that takes each file once, the interval before as well.
     """
     before = session.graph.before(step, interval)
-    if before is not None:
-        return [(step.name, before)] if _is_missing(session.catalog.newest(step.name, before)) else []
-    return [
+    own = [(step.name, before)] if before is not None and _is_missing(session.catalog.newest(step.name, before)) else []
+    return own + [
         (read.dataset, wanted)
         for read, intervals in session.graph.reads(step, interval)
         if not isinstance(session.graph.steps[read.dataset], Promotion)

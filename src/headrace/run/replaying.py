@@ -27,7 +27,7 @@ from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called
 from headrace.run.recorded import made_by_record
 from headrace.run.redaction import redacted
-from headrace.run.ruling import ruled_by
+from headrace.run.ruling import Ruling, ruling_of
 from headrace.run.session import Session
 from headrace.run.work import Job, Worked, content_of
 from headrace.steps.landing import Bronze, origin_marks
@@ -84,6 +84,7 @@ class _Replay:
 
     def __call__(self, job: Job, attempt: Attempt, current: Manifest | None) -> Worked | None:
         session, step = self._session, self._step
+        ruling = ruling_of(session, step, job.interval)
         before = None if step.options.is_by_interval else session.catalog.previous(step.name, job.interval)
         mended = mended_until(session, step, current, before)
         if current is not None and current.kind == "data" and self._is_of(current):
@@ -102,7 +103,7 @@ class _Replay:
                     format=reader,
                     landed=bronze,
                     mended=together,
-                    ruled=ruled_by(session, step),
+                    ruled=ruling.by,
                     recorded=recorded,
                 )
         elif self._origins.is_refused:
@@ -111,7 +112,7 @@ class _Replay:
             together = self._with(mended, own)
 
             def make(recorded: Contract | None) -> Made:
-                return self._of_refused(job, attempt, together, recorded)
+                return self._of_refused(job, attempt, together, ruling, recorded)
         else:
             raise SourceError(
                 f"`{self.path}` mends records of {self._origins.dataset} version {self._origins.version}, whose raw files are not those of the "
@@ -119,10 +120,10 @@ class _Replay:
             )
         made = made_by_record(session, step, job.interval, attempt, make)
         made = replace(made, details={**made.details, "replayed_from": self._origins.as_json()})
-        inputs = source_inputs(made)
+        inputs = {**source_inputs(made), **ruling.digests()}
         if step.options.only_new:
             inputs["taken"] = digest_of(sorted(origin_marks(made.origin).items()))
-        worked = content_of(job, made, job.recipe.fingerprint(inputs), None)
+        worked = content_of(job, made, job.recipe.fingerprint(inputs), ruling.inputs)
         changed = sum(1 for _ in own.mend.places)
         job.why = f"{changed} mended record{'s' if changed != 1 else ''} of {len(self._origins.records)} put in their places"
         return worked
@@ -151,11 +152,11 @@ class _Replay:
         }
         return Mended([*mended.files, own], [*mended.told, now])
 
-    def _of_refused(self, job: Job, attempt: Attempt, mended: Mended, recorded: Contract | None) -> Made:
+    def _of_refused(self, job: Job, attempt: Attempt, mended: Mended, ruling: Ruling, recorded: Contract | None) -> Made:
         """What a run would have made that was not refused: of the origin's files, read again, which have to be those of then."""
         session, step = self._session, self._step
         origin, reader, now = session.origin(step), session.format(step), session.clock()
-        ruled = ruled_by(session, step)
+        ruled = ruling.by
         if step.options.only_new:
             past = past_of(session, step, job.interval)
             return make_of_new(

@@ -98,7 +98,9 @@ def test_columns_are_found_without_a_contract_and_one_that_is_not_there_is_refus
     lab = Lab(customers(tmp_path, contract=None, unique="CustomerID"))
     lab.run(DAY)
     assert len(lab.read("customers", DAY)) == 1
-    with pytest.raises(SourceError, match=r"unique names `CustomerId`, and there is no such column. Did you mean `CustomerID`"):
+    with pytest.raises(
+        SourceError, match=r"unique or references names `CustomerId`, and there is no such column. Did you mean `CustomerID`"
+    ):
         Lab(customers(tmp_path, contract=None, unique="CustomerId")).run(DAY)
 
 

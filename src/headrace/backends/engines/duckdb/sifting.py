@@ -1,4 +1,4 @@
-"""Rows that share a key, found by grouping the key's columns alone, and moved with their records from the rows to the quarantine.
+"""Rows that share a key or refer to nothing, found by the columns of keys alone, and moved with their records from the rows to the quarantine.
 
 Nothing is rewritten where none is found. It has a connection of its own with one thread, in which rows have their numbers for names, and
 spills beside the rows. The invariant: rows == rows left + rows let go of, which stand in the order in which they stood.
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from headrace.backends.engines.duckdb.text import literal, parquet, quote
 from headrace.core.errors import DataError, did_you_mean
-from headrace.core.keys import KeptRecords, Rules, Sifted, Unique
+from headrace.core.keys import KeptRecords, Referred, Rules, Sifted, Unique, are_comparable
 from headrace.core.quarantine import MOST_RAW_BYTES, QUARANTINE
 from headrace.core.records import Record
 
@@ -45,7 +45,6 @@ def sift(rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], re
         sieve = _Sieve(connection, rows, quarantine, rules)
         if not sieve.look():
             return Sifted(sieve.count, 0)
-        sieve.compare()
         sieve.place(records)
         sieve.tell()
         kept, rejected = sieve.write(files)
@@ -77,25 +76,41 @@ class _Sieve:
     def __init__(self, connection: duckdb.DuckDBPyConnection, rows: Path, quarantine: Path, rules: Rules) -> None:
         self._connection, self._execute = connection, connection.execute
         self._rows, self._quarantine, self._rules = rows, quarantine, rules
-        self._types = {str(name): str(kind) for name, kind, *_ in self._execute(f"DESCRIBE SELECT * FROM {parquet([rows])}").fetchall()}
-        self._check_columns()
-        self._keys = {column: f"k{n}" for n, column in enumerate(dict.fromkeys(c for one in rules.unique for c in one.columns))}
-        self.count = 0
-
-    def _check_columns(self) -> None:
-        for column in (column for one in self._rules.unique for column in one.columns):
+        self._types = self._columns_of([rows])
+        for column in rules.columns:
             if column not in self._types:
-                raise DataError(f"unique names `{column}`, and there is no such column. {did_you_mean(column, self._types)}")
+                raise DataError(f"unique or references names `{column}`, and there is no such column. {did_you_mean(column, self._types)}")
+        self._keys = {column: f"k{n}" for n, column in enumerate(rules.columns)}
+        self.count = 0
 
     def look(self) -> bool:
         """Fill `verdict`; whether a row has to go."""
         chosen = ", ".join(f"{quote(column)} AS {key}" for column, key in self._keys.items())
-        self.count = self._changed(f"CREATE TABLE keys AS SELECT {chosen} FROM {parquet([self._rows])}")
+        self.count = self._counted(f"CREATE TABLE keys AS SELECT {chosen} FROM {parquet([self._rows])}")
         self._execute("CREATE TABLE verdict (n BIGINT, rule INTEGER, other BIGINT)")
-        gone = 0
-        for number, key in enumerate(self._rules.unique):
-            gone += self._find_doubles(number, key, others="" if not gone else "AND rowid NOT IN (SELECT n FROM verdict)")
+        gone = sum(self._find_strangers(number, one) for number, one in enumerate(self._rules.references))
+        for number, key in enumerate(self._rules.unique, len(self._rules.references)):
+            gone += self._find_doubles(number, key, others="AND rowid NOT IN (SELECT n FROM verdict)" if gone else "")
         return gone > 0
+
+    def _find_strangers(self, number: int, one: Referred) -> int:
+        """Rows that refer to what is not there."""
+        column, field = one.reference.column, one.reference.field
+        types = self._columns_of(one.files) if one.files else {field: self._types[column]}
+        if field not in types:
+            raise DataError(
+                f"references says that `{column}` is in {one.called}.{field}, and there is no such column. {did_you_mean(field, types)}"
+            )
+        if not are_comparable(self._types[column], types[field]):
+            raise DataError(
+                f"`{column}` is a {self._types[column]}, and {one.called}.{field}, which it refers to, is a {types[field]}: no value of the one is "
+                "ever equal to one of the other. Give both the same type in their contracts."
+            )
+        known = f"SELECT {quote(field)} AS known FROM {parquet(one.files)}" if one.files else "SELECT NULL AS known WHERE false"
+        return self._counted(
+            f"INSERT INTO verdict SELECT keys.rowid, {number}, NULL FROM keys ANTI JOIN ({known}) ON {self._keys[column]} = known "
+            f"WHERE {self._keys[column]} IS NOT NULL"
+        )
 
     def _find_doubles(self, number: int, key: Unique, *, others: str) -> int:
         """Rows that share a key, of those that no rule before took out."""
@@ -107,19 +122,9 @@ class _Sieve:
         )
         kept = {"first": "first_n", "last": "last_n", "none": "NULL"}[key.keep]
         other = "CASE WHEN n = first_n THEN last_n ELSE first_n END" if key.keep == "none" else kept
-        return self._changed(
+        return self._counted(
             f"INSERT INTO verdict SELECT n, {number}, {other} FROM (SELECT *, keys.rowid AS n FROM keys WHERE true {others}) "
             f"JOIN shared USING ({by}) WHERE n IS DISTINCT FROM {kept}"
-        )
-
-    def compare(self) -> None:
-        """Fill `pair`: of each row that goes, the columns in which it is another than the row because of which it goes."""
-        chosen = ", ".join(f"{quote(name)} AS c{n}" for n, name in enumerate(self._types))
-        self._execute(f"CREATE TABLE kept AS SELECT {chosen} FROM {parquet([self._rows])}")
-        pairs = ", ".join(f"CASE WHEN a.c{n} IS DISTINCT FROM b.c{n} THEN {literal(name)} END" for n, name in enumerate(self._types))
-        self._execute(
-            f"CREATE TABLE pair AS SELECT n, rule, other, list_filter([{pairs}], lambda name: name IS NOT NULL) AS differs "
-            "FROM verdict JOIN kept a ON a.rowid = n JOIN kept b ON b.rowid = other"
         )
 
     def place(self, records: KeptRecords) -> None:
@@ -130,7 +135,7 @@ class _Sieve:
         self._execute(f"CREATE TABLE place ({columns})")
         with self._connection.cursor() as wanted, self._connection.cursor() as known:
             wanted.execute(
-                "SELECT n, bool_or(goes) FROM (SELECT n, true AS goes FROM verdict UNION ALL SELECT other, false FROM verdict) GROUP BY n ORDER BY n"
+                "SELECT n, bool_or(goes) FROM (SELECT n, true AS goes FROM verdict UNION ALL SELECT other, false FROM verdict WHERE other IS NOT NULL) GROUP BY n ORDER BY n"
             )
             known.execute(f"SELECT file, line, byte_offset FROM {parquet([self._quarantine])}")
             batch: list[tuple[object, ...]] = []
@@ -149,16 +154,33 @@ class _Sieve:
             self._connection.unregister("batch")
 
     def tell(self) -> None:
-        """Fill `rejected`: a row of the quarantine, and the kind of its reason, for each row that goes."""
-        columns = ", ".join(f"{column.name} {column.type}" for column in QUARANTINE)
-        self._execute(f"CREATE TABLE rejected ({columns}, n BIGINT, kind VARCHAR)")
-        for number, key in enumerate(self._rules.unique):
-            names = ", ".join(map(literal, key.columns))
-            kind = f"CASE WHEN len(differs) > 0 THEN {literal(key.kind(differs=True))} ELSE {literal(key.kind(differs=False))} END"
+        """Fill `told` with the reasons of each row that goes, one for each rule that it breaks."""
+        chosen = ", ".join(f"{quote(name)} AS c{n}" for n, name in enumerate(self._types))
+        self._execute(f"CREATE TABLE kept AS SELECT {chosen} FROM {parquet([self._rows])}")
+        self._execute("CREATE TABLE told (n BIGINT, rule INTEGER, columns VARCHAR[], reason VARCHAR, kind VARCHAR)")
+        for number, one in enumerate(self._rules.references):
+            column = one.reference.column
+            reason = f"{literal(column + ': ')} || {self._shown(column)} || {literal(' ' + one.words)}"
             self._execute(
-                f"INSERT INTO rejected SELECT own.file, own.line, own.byte_offset, [{names}], [{self._reason(key)}], own.raw, own.raw_size, pair.n, {kind} "
-                f"FROM pair JOIN keys ON keys.rowid = pair.n JOIN place own ON own.n = pair.n JOIN place kin ON kin.n = other WHERE rule = {number}"
+                f"INSERT INTO told SELECT n, rule, [{literal(column)}], {reason}, {literal(one.kind)} FROM verdict JOIN keys ON keys.rowid = n "
+                f"WHERE rule = {number}"
             )
+        for number, key in enumerate(self._rules.unique, len(self._rules.references)):
+            self._tell_doubles(number, key)
+
+    def _tell_doubles(self, number: int, key: Unique) -> None:
+        """The reasons of rows that share a key: of each, the columns in which it is another than the row because of which it goes."""
+        pairs = ", ".join(f"CASE WHEN a.c{n} IS DISTINCT FROM b.c{n} THEN {literal(name)} END" for n, name in enumerate(self._types))
+        self._execute(
+            f"CREATE OR REPLACE TABLE pair AS SELECT n, other, list_filter([{pairs}], lambda name: name IS NOT NULL) AS differs "
+            f"FROM verdict JOIN kept a ON a.rowid = n JOIN kept b ON b.rowid = other WHERE rule = {number}"
+        )
+        names = ", ".join(map(literal, key.columns))
+        kind = f"CASE WHEN len(differs) > 0 THEN {literal(key.kind(differs=True))} ELSE {literal(key.kind(differs=False))} END"
+        self._execute(
+            f"INSERT INTO told SELECT pair.n, {number}, [{names}], {self._reason(key)}, {kind} "
+            "FROM pair JOIN keys ON keys.rowid = pair.n JOIN place kin ON kin.n = other"
+        )
 
     def _reason(self, key: Unique) -> str:
         """SQL of a reason, over `keys`, `pair` and `kin`, the place of the other record."""
@@ -179,10 +201,14 @@ class _Sieve:
     def write(self, files: Sequence[str]) -> tuple[int, int]:
         """Put the rows that are left and the quarantine in the places of what was there; how many rows are left, and were let go of."""
         self._execute("DELETE FROM kept WHERE rowid IN (SELECT n FROM verdict)")
-        columns = ", ".join(column.name for column in QUARANTINE)
         self._execute("CREATE TABLE file AS SELECT unnest($1::VARCHAR[]) AS file, unnest(range(len($1))) AS number", [list(files)])
+        self._execute(
+            "CREATE TABLE rejected AS SELECT file, line, byte_offset, columns, reasons, raw, raw_size FROM place JOIN (SELECT n, "
+            "flatten(list(columns ORDER BY rule)) AS columns, list(reason ORDER BY rule) AS reasons FROM told GROUP BY n) USING (n)"
+        )
         own = ", ".join(f"c{n} AS {quote(name)}" for n, name in enumerate(self._types))
         self._replace(self._rows, f"SELECT {own} FROM kept")
+        columns = ", ".join(column.name for column in QUARANTINE)
         self._replace(
             self._quarantine,
             f"SELECT {columns} FROM (SELECT {columns} FROM {parquet([self._quarantine])} UNION ALL SELECT {columns} FROM rejected) "
@@ -196,14 +222,16 @@ class _Sieve:
         aside.replace(path)
 
     def figures(self) -> tuple[dict[str, int], dict[str, tuple[str, Record]]]:
+        """How many rows broke each rule, by kind of reason, and the first record of each."""
         found = self._execute(
-            "SELECT kind, count(*), arg_min(file, n), arg_min(line, n), arg_min(byte_offset, n), arg_min(raw, n) FROM rejected GROUP BY kind ORDER BY 2 DESC, 1"
+            "SELECT kind, records, file, line, byte_offset, raw FROM (SELECT kind, count(*) AS records, min(n) AS n FROM told GROUP BY kind) "
+            "JOIN place USING (n) ORDER BY 2 DESC, 1"
         ).fetchall()
         firsts = {kind: (file, Record(line, offset, raw)) for kind, _, file, line, offset, raw in found}
         return {kind: count for kind, count, *_ in found}, firsts
 
-    def _changed(self, sql: str) -> int:
-        return self._counted(sql)
+    def _columns_of(self, files: Sequence[Path]) -> dict[str, str]:
+        return {str(name): str(kind) for name, kind, *_ in self._execute(f"DESCRIBE SELECT * FROM {parquet(files)}").fetchall()}
 
     def _counted(self, sql: str) -> int:
         return int(self._execute(sql).fetchall()[0][0])
