@@ -12,10 +12,10 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from headrace.core.casts import literal
-from headrace.core.contract import Contract, ContractField, Limit, Value
+from headrace.core.contract import ContractField, Limit, Value
 from headrace.core.durations import microseconds
 
-__all__ = ["Breach", "breaches_of", "identifier", "literal_of", "typed_breaches"]
+__all__ = ["Breach", "breaches_of", "identifier", "literal_of"]
 
 _LIMITS = (("ge", "<", "is below"), ("gt", "<=", "is not above"), ("le", ">", "is above"), ("lt", ">=", "is not below"))
 
@@ -25,6 +25,7 @@ class Breach:
     """One way to break a contract: the column, the words that follow the value (`is below 0 (ge=0)`), and when it is so.
 
     `shown` is SQL of the value as a person reads it; None where there is no value to show. `because` is SQL of what else there is to say of it.
+    Of a part of a column `path` says which, without its place in a list, and `whole` is SQL of the whole reason.
     """
 
     column: str
@@ -32,15 +33,19 @@ class Breach:
     condition: str
     shown: str | None = None
     because: str | None = None
+    path: str = ""
+    whole: str | None = None
 
     @property
     def kind(self) -> str:
         """The reason without the value: what reasons are counted by."""
-        return f"{self.column}: {self.words}"
+        return f"{self.path or self.column}: {self.words}"
 
     @property
     def sql(self) -> str:
         """SQL of the whole reason."""
+        if self.whole is not None:
+            return self.whole
         if self.shown is None:
             return literal(self.kind)
         because = f" || ': ' || {self.because}" if self.because else ""
@@ -54,8 +59,8 @@ def identifier(name: str) -> str:
 
 def literal_of(value: Value, sql_type: str) -> str:
     """A value as SQL of a type."""
-    if value is None:
-        return f"CAST(NULL AS {sql_type})"
+    if value is None or value == ():
+        return f"CAST({'NULL' if value is None else '[]'} AS {sql_type})"
     if isinstance(value, timedelta):
         value = microseconds(value)
     text = value.isoformat() if isinstance(value, date | time) else str(value)
@@ -100,15 +105,3 @@ def _leaves_a_rest(field: ContractField, value: str) -> str:
         least = f"abs(CAST({value} AS DOUBLE)) / 1e9"
         return f"{rest} > {least} AND abs({rest} - {of}) > {least}"
     return f"{value} % {literal_of(step, 'DECIMAL(38,9)' if isinstance(step, Decimal) else 'BIGINT')} <> 0"
-
-
-def typed_breaches(contract: Contract) -> tuple[Breach, ...]:
-    """All that rows which are typed already can break, over columns named as in the contract: for tables that declare one."""
-    found: list[Breach] = []
-    for field, column in zip(contract.fields, contract.schema, strict=True):
-        value = identifier(field.name)
-        if not column.nullable:
-            found.append(Breach(field.name, "missing", f"{value} IS NULL"))
-        shown = f"CAST({f'to_microseconds({value})' if field.type == 'timedelta' else value} AS VARCHAR)"
-        found += breaches_of(field, value, f"'''' || {shown} || ''''" if field.type == "str" else shown)
-    return tuple(found)

@@ -17,13 +17,14 @@ from typing import Any, Literal
 
 from headrace.core.ports import Column, Schema
 
-__all__ = ["Contract", "ContractField", "Limit", "Stage", "Validator", "Value", "ValueType"]
+__all__ = ["Contract", "ContractField", "FieldType", "Limit", "Stage", "Validator", "Value", "ValueType"]
 
 ValueType = Literal["str", "int", "float", "bool", "Decimal", "date", "datetime", "time", "timedelta", "UUID"]
+FieldType = Literal[ValueType, "list", "model"]
 Limit = int | float | Decimal | date | datetime | time | timedelta
-Value = None | bool | int | float | str | Decimal | date | datetime | time | timedelta
+Value = None | bool | int | float | str | Decimal | date | datetime | time | timedelta | tuple[()]
 
-_SQL_TYPES: Mapping[ValueType, str] = {
+_SQL_TYPES: Mapping[FieldType, str] = {
     "str": "VARCHAR",
     "int": "BIGINT",
     "float": "DOUBLE",
@@ -57,12 +58,13 @@ class ContractField:
 
     A value that is missing (an empty field, or a column that the file lacks) becomes `default` where `has_default`, else NULL
     where `nullable`; otherwise the record breaks the contract. `choices` are the only values allowed.
+    A list has elements like `item`, a model the fields `inner`; `()` is the default that is an empty list.
     `validators` stand in the order in which pydantic has them; with `bounds_last` the bounds are of what they return and not of what they get.
     """
 
     name: str
     alias: str
-    type: ValueType
+    type: FieldType
     nullable: bool = False
     has_default: bool = False
     default: Value = None
@@ -80,6 +82,12 @@ class ContractField:
     is_finite: bool = False
     validators: tuple[Validator, ...] = ()
     bounds_last: bool = False
+    item: ContractField | None = None
+    inner: tuple[ContractField, ...] = ()
+
+    @property
+    def is_nested(self) -> bool:
+        return self.item is not None or bool(self.inner)
 
     def has_stage(self, stage: Stage) -> bool:
         """Whether it has validators of a stage."""
@@ -88,6 +96,10 @@ class ContractField:
     @property
     def sql_type(self) -> str:
         """The column's DuckDB type."""
+        if self.item:
+            return f"{self.item.sql_type}[]"
+        if self.inner:
+            return f"STRUCT({', '.join(f'{_quoted(one.name)} {one.sql_type}' for one in self.inner)})"
         if self.type != "Decimal":
             return _SQL_TYPES[self.type]
         return f"DECIMAL({self.precision},{self.scale})"
@@ -125,4 +137,17 @@ def _told(column: ContractField) -> dict[str, object]:
 
     Of validators that is their names: what their code does is known to those who follow code.
     """
-    return {f.name: repr(getattr(column, f.name)) for f in fields(column) if getattr(column, f.name) != f.default}
+    return {f.name: _shown(getattr(column, f.name)) for f in fields(column) if getattr(column, f.name) != f.default}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, ContractField):
+        return _told(value)
+    if isinstance(value, tuple) and value and isinstance(value[0], ContractField):
+        return [_shown(one) for one in value]
+    return repr(value)
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'

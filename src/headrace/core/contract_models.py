@@ -10,12 +10,13 @@ import enum
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from headrace.core.contract import Contract, ContractField, Validator, ValueType
+from headrace.core.contract import Contract, ContractField, FieldType, Validator, ValueType
 from headrace.core.contract_validators import is_validator, read_validator, validators_of
 from headrace.core.errors import PipelineError, Problem, Where
 
@@ -37,7 +38,8 @@ _TYPES: Mapping[object, ValueType] = {
     timedelta: "timedelta",
     UUID: "UUID",
 }
-_SUPPORTED = "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`"
+_SUPPORTED = "Supported: list, models, str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`"
+_NO_VALIDATORS = "validators are run over whole columns of single values: not over lists, models and what is in them."
 _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places")
 
 
@@ -56,11 +58,19 @@ def contract_of(model: type[BaseModel], *, where: Where | None = None) -> Contra
 
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise PipelineError([Problem(f"contract= takes a pydantic model (a subclass of BaseModel), got {model!r}.", where)])
+    found, problems = _read_model(model, ())
+    if problems:
+        raise PipelineError([Problem(text, where) for text in problems])
+    return Contract(model.__name__, tuple(found), forbids_others=model.model_config.get("extra") == "forbid")
+
+
+def _read_model(model: type[BaseModel], around: tuple[type, ...]) -> tuple[list[ContractField], list[str]]:
+    """The fields of a model, which is in those that are `around` it, and what is wrong with it."""
     found: list[ContractField] = []
     problems = list(_model_problems(model))
     validators = list(validators_of(model))
     for name, info in model.model_fields.items():
-        read = _read_field(name, info, [one for fields, one in validators if name in fields or "*" in fields])
+        read = _read_field(name, info, [one for fields, one in validators if name in fields or "*" in fields], (*around, model))
         if isinstance(read, ContractField):
             found.append(read)
         else:
@@ -73,9 +83,13 @@ def contract_of(model: type[BaseModel], *, where: Where | None = None) -> Contra
     ]
     if not model.model_fields:
         problems.append(f"`{model.__name__}` declares no fields, so it says nothing of any column.")
-    if problems:
-        raise PipelineError([Problem(text, where) for text in problems])
-    return Contract(model.__name__, tuple(found), forbids_others=model.model_config.get("extra") == "forbid")
+    if around and model.model_config.get("extra") == "forbid":
+        problems.append(
+            f"`{model.__name__}` has extra='forbid', which is for the columns of a file; what else an object inside has is left out."
+        )
+    if around:
+        problems += [f"`{model.__name__}.{one.name}`: {_NO_VALIDATORS}" for one in found if one.validators]
+    return found, problems
 
 
 def _model_problems(model: type[BaseModel]) -> Iterator[str]:
@@ -95,19 +109,43 @@ def _model_problems(model: type[BaseModel]) -> Iterator[str]:
             yield f"`{model.__name__}` sets {key} in its model_config, which contracts do not follow. Say it on the fields, or in a table."
 
 
-def _read_field(name: str, info: FieldInfo, more: Sequence[object]) -> ContractField | list[str]:
+def _read_field(name: str, info: FieldInfo, more: Sequence[object], around: tuple[type, ...]) -> ContractField | list[str]:
     """The field, or what is wrong with it."""
-    problems: list[str] = []
-    kind, nullable, inner = _unwrap(info.annotation)
+    read = _read_type(info.annotation, info.metadata, more, around)
+    problems = [*read] if isinstance(read, list) else []
+    makes_empty = info.default_factory is list and isinstance(read, ContractField) and read.item is not None
+    if info.default_factory is not None and not makes_empty:
+        problems.append("default_factory is not supported, but for list: a default has to be a value, equal for every record.")
+    alias = name if info.validation_alias is None else info.validation_alias
+    if not isinstance(alias, str):
+        problems.append(f"{type(alias).__name__} is not supported as an alias. Give the one name that the column has in the file.")
+    default = None if info.is_required() else () if makes_empty else _plain(info.get_default())
+    if isinstance(read, ContractField) and read.is_nested and default not in (None, (), []):
+        problems.append("the default of a list is None or an empty one, and of a model None.")
+    if isinstance(read, list) or problems:
+        return problems
+    default = () if default == [] else default
+    return replace(read, name=name, alias=str(alias), has_default=not info.is_required(), default=default)
+
+
+def _read_type(
+    annotation: object, metadata: Sequence[object], more: Sequence[object], around: tuple[type, ...]
+) -> ContractField | list[str]:
+    """A field without a name for a type and what is said of it, or what is wrong with them. `more` are validators of the model."""
+    kind, nullable, said_inside = _unwrap(annotation)
+    nested = _read_nested(kind, around)
+    if isinstance(nested, list):
+        return nested
     choices = _choices(kind)
-    value_type = _TYPES.get(type(choices[0]) if choices else kind)
+    value_type = nested.type if nested else _TYPES.get(type(choices[0]) if choices else kind)
     if value_type is None:
-        return [f"{_type_name(info.annotation)} is not supported. {_SUPPORTED}."]
+        return [f"{_type_name(annotation)} is not supported. {_SUPPORTED}."]
+    problems: list[str] = []
     said: dict[str, Any] = {}
     validators: list[Validator] = []
     is_last: list[bool] = []
     members = kind if isinstance(kind, type) and issubclass(kind, enum.Enum) else None
-    for item in [*_flatten([*inner, *info.metadata]), *more]:
+    for item in [*_flatten([*said_inside, *metadata]), *more]:
         if is_validator(item):
             problems += read_validator(item, validators, members)
         else:
@@ -115,36 +153,48 @@ def _read_field(name: str, info: FieldInfo, more: Sequence[object]) -> ContractF
             problems += _read_constraint(item, said)
     if len(set(is_last)) > 1:
         problems.append("it has constraints before a validator and after it. Say them all before it, or all after it.")
-    if info.default_factory is not None:
-        problems.append("default_factory is not supported: a default has to be a value, equal for every record.")
-    alias = name if info.validation_alias is None else info.validation_alias
-    if not isinstance(alias, str):
-        problems.append(f"{type(alias).__name__} is not supported as an alias. Give the one name that the column has in the file.")
-    if "multiple_of" in said and value_type not in ("int", "float", "Decimal"):
-        problems.append(f"multiple_of is for numbers, and the column is a {value_type}.")
-    if value_type in ("str", "bool", "UUID") and any(key in said for key in ("ge", "gt", "le", "lt")):
-        problems.append(f"ge, gt, le and lt are for numbers and times, and the column is a {value_type}.")
-    if value_type != "str" and any(key in said for key in ("min_length", "max_length", "pattern")):
-        problems.append(f"min_length, max_length and pattern are for texts, and the column is a {value_type}.")
-    if ("max_digits" in said and "decimal_places" not in said) or said.get("max_digits", 0) > 38:
-        problems.append(
-            "max_digits needs decimal_places beside it, and is 38 at most: the column is a DECIMAL(max_digits, decimal_places)."
-        )
+    if nested and validators:
+        problems.append(_NO_VALIDATORS)
+    problems += _misplaced(value_type, said)
     if problems:
         return problems
-    default = None if info.is_required() else _plain(info.get_default())
-    return ContractField(
-        name,
-        str(alias),
-        value_type,
-        nullable=nullable,
-        has_default=not info.is_required(),
-        default=default,
-        choices=choices,
-        validators=tuple(validators),
-        bounds_last=any(is_last),
-        **{key: _plain(value) for key, value in said.items()},
-    )
+    read = nested or ContractField("", "", value_type, choices=choices, validators=tuple(validators), bounds_last=any(is_last))
+    return replace(read, nullable=nullable, **{key: _plain(value) for key, value in said.items()})
+
+
+def _read_nested(kind: object, around: tuple[type, ...]) -> ContractField | list[str] | None:
+    """The field of a list or a model, or what is wrong with what is in it; None for any other type."""
+    from pydantic import BaseModel
+
+    if get_origin(kind) is list:
+        item = _read_type(get_args(kind)[0], (), (), around)
+        if isinstance(item, list):
+            return [f"in its list, {text}" for text in item]
+        return ["in its list, " + _NO_VALIDATORS] if item.validators else ContractField("", "", "list", item=item)
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return None
+    if kind in around:
+        return [f"`{kind.__name__}` is inside itself, and a column has as many levels in every record."]
+    inner, problems = _read_model(kind, around)
+    return [f"in its model, {text}" for text in problems] or ContractField("", "", "model", inner=tuple(inner))
+
+
+def _misplaced(value_type: FieldType, said: Mapping[str, object]) -> Iterator[str]:
+    """What is said of a type that it can't be said of."""
+    if "multiple_of" in said and value_type not in ("int", "float", "Decimal"):
+        yield f"multiple_of is for numbers, and the column is a {value_type}."
+    if value_type in ("str", "bool", "UUID", "list", "model") and any(key in said for key in ("ge", "gt", "le", "lt")):
+        yield f"ge, gt, le and lt are for numbers and times, and the column is a {value_type}."
+    if value_type == "list" and "pattern" in said:
+        yield "pattern is for texts, and the column is a list."
+    if value_type not in ("str", "list") and any(key in said for key in ("min_length", "max_length", "pattern")):
+        yield f"min_length, max_length and pattern are for texts (and lengths for lists), and the column is a {value_type}."
+    if ("max_digits" in said and "decimal_places" not in said) or _is_above(said.get("max_digits"), 38):
+        yield ("max_digits needs decimal_places beside it, and is 38 at most: the column is a DECIMAL(max_digits, decimal_places).")
+
+
+def _is_above(value: object, most: int) -> bool:
+    return isinstance(value, int) and value > most
 
 
 def _unwrap(annotation: object) -> tuple[object, bool, list[object]]:

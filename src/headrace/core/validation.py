@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
-from headrace.core.contract import ContractField, Stage, Value, ValueType
+from headrace.core.contract import ContractField, FieldType, Stage, Value
 from headrace.core.durations import microseconds
 from headrace.core.errors import HeadraceError, SourceError
 
@@ -21,7 +21,7 @@ __all__ = ["Verdict", "stored_text", "verdict_of"]
 
 _LONGEST = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TAKEN: Mapping[ValueType, tuple[type, ...]] = {
+_TAKEN: Mapping[FieldType, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
     "float": (int, float),

@@ -230,6 +230,21 @@ def test_a_duration_is_kept_in_microseconds(write: Writer) -> None:
         write("select interval 1 month as lasts", contract=contract)
 
 
+def test_a_table_may_hold_lists_and_models(write: Writer) -> None:
+    item = ContractField("", "", "model", inner=(ContractField("sku", "sku", "str"), ContractField("order", "order", "int", ge=0)))
+    contract = Contract("Basket", (ContractField("items", "items", "list", item=item, max_length=2),))
+    sql = "select [{'sku': sku, 'order': 1::bigint}, {'sku': 'b', 'order': n::bigint}] as items from (values ($sku, $n)) t(sku, n)"
+    written = write(sql, contract=contract, values={"sku": "a", "n": 2})
+    assert written.schema == (Column("items", 'STRUCT(sku VARCHAR, "order" BIGINT)[]'),)
+    assert write([], contract=contract).schema == written.schema
+    with pytest.raises(DataError, match=r"`items\[\].sku` missing in 1 of 1 rows, such as items\[0\].sku: missing"):
+        write(sql, contract=contract, values={"sku": None, "n": 2})
+    with pytest.raises(DataError, match=r"`items\[\].order` is below 0 \(ge=0\) in 1 of 1 rows, such as items\[1\].order: -2 is below 0"):
+        write(sql, contract=contract, values={"sku": "a", "n": -2})
+    with pytest.raises(DataError, match=r"`items` is INTEGER\[\], the contract says STRUCT\(sku VARCHAR, \"order\" BIGINT\)\[\]: cast it"):
+        write("select [1] as items", contract=contract)
+
+
 @pytest.mark.parametrize(
     ("sql", "found"),
     [

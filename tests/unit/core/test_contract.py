@@ -130,7 +130,7 @@ def test_bounds_are_found_wherever_pydantic_takes_them(annotation: object, expec
 
 def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
     class Broken(BaseModel):
-        tags: list[str]
+        tags: set[str]
         either: int | str
         code: Literal[1, "2"]
         triple: str = Field(multiple_of=3)
@@ -150,8 +150,8 @@ def test_all_that_would_not_be_checked_is_listed_at_once() -> None:
     named = [problem.message.split("`")[1] for problem in caught.value.problems]
     assert named == [f"Broken.{name}" for name in ("odd", *Broken.model_fields)]
     assert str(caught.value.problems[1]) == (
-        "shop.py:7: `Broken.tags`: list[str] is not supported. "
-        "Supported: str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`."
+        "shop.py:7: `Broken.tags`: set[str] is not supported. "
+        "Supported: list, models, str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, Literal or Enum of texts, of whole numbers or of truth values, each also `| None`."
     )
 
 
@@ -170,7 +170,7 @@ def test_a_setting_of_the_model_that_would_not_be_followed_is_refused() -> None:
         ({"a": int, "A": int}, "another field differs from it only in case"),
         ({"a": Annotated[Decimal, Field(max_digits=5)]}, "max_digits needs decimal_places beside it"),
         ({"a": Annotated[Decimal, Field(max_digits=39, decimal_places=2)]}, "is 38 at most"),
-        ({"a": Annotated[int, Field(min_length=2)]}, "are for texts, and the column is a int"),
+        ({"a": Annotated[int, Field(min_length=2)]}, "are for texts .*, and the column is a int"),
     ],
 )
 def test_what_a_column_cannot_carry_is_refused(annotations: dict[str, object], message: str) -> None:

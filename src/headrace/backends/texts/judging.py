@@ -130,13 +130,13 @@ class _Desk:
         return Verdict(*found, rejected, frozenset(left_out.values()), loaded.is_slow, reasons, examples)
 
     def _type(self, number: int, layout: Layout, loaded: Loaded) -> int:
-        cast = self._validated(layout, loaded) if layout.validated else f"(SELECT *, {layout.casts_sql} FROM {loaded.relation})"
+        cast = self._prepared(layout, loaded) if layout.is_prepared else f"(SELECT *, {layout.casts_sql} FROM {loaded.relation})"
         finished = "".join(f", {value}" for value in layout.finished_sql)
         checked = f"SELECT *, {layout.broken_sql} AS broken FROM {cast}"
         return self._count(f"INSERT INTO judged SELECT $1, n{finished}, broken, {layout.reasons_sql} FROM ({checked})", number)
 
-    def _validated(self, layout: Layout, loaded: Loaded) -> str:
-        """Cast what validators have seen, and show them the values."""
+    def _prepared(self, layout: Layout, loaded: Loaded) -> str:
+        """Cast what validators have seen and JSON that was taken apart, and show validators the values."""
         if loaded.relation != "piece":
             self._execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT * FROM {loaded.relation}")
         seen = self._validating.before(layout)

@@ -13,6 +13,8 @@ from headrace.core.checks import Breach, breaches_of, literal_of
 from headrace.core.contract import Contract, ContractField
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.errors import SourceError, did_you_mean
+from headrace.core.nested_casts import finish_sql, pair_sql, raw_type
+from headrace.core.nested_checks import nested_breaches
 from headrace.core.ports import JSON
 from headrace.core.sniffing import AUTO
 
@@ -44,14 +46,30 @@ class Layout:
         return tuple(n for n, field in enumerate(self.contract.fields) if field.validators and self.positions[n] is not None)
 
     @property
+    def is_prepared(self) -> bool:
+        """Whether the contract asks for more than casts of texts."""
+        return bool(self.validated or self.shaped)
+
+    @property
     def prepared_sql(self) -> str:
-        """The texts as validators get them, and places for what they say of each: see `texts.validating`."""
+        """The texts as validators get them, and places for what they say of each, and for shapes: see `texts.validating` and `texts.shaping`."""
         fields = self.contract.fields
         places = [
             f"CAST(NULL AS {fields[n].sql_type}) AS b{n}, CAST(NULL AS INTEGER) AS w{n}, CAST(NULL AS VARCHAR) AS e{n}"
             for n in self.validated
         ]
+        places += [f"CAST(NULL AS {raw_type(fields[n])}) AS s{n}" for n in self.shaped]
         return f"*{self._as_texts_sql}, {', '.join(places)}"
+
+    @property
+    def shaped(self) -> tuple[int, ...]:
+        """The numbers of the fields that are lists or models, from texts of JSON."""
+        return tuple(n for n, field in enumerate(self.contract.fields) if field.is_nested and self.positions[n] is not None)
+
+    @property
+    def updates_nested(self) -> bool:
+        """Whether validators may take away a value that is a list or a struct in the file."""
+        return False
 
     @property
     def _as_texts_sql(self) -> str:
@@ -105,7 +123,7 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
     if undeclared and contract.forbids_others:
         raise SourceError(f"`{file}` has columns that the contract `{contract.name}` forbids (extra='forbid'): {', '.join(undeclared)}.")
     values = tuple(
-        f"CAST(NULL AS {field.sql_type})" if position is None else cast_sql(f"t{n}", field, options)
+        _value(n, field, options, is_there=position is not None)
         for n, (field, position) in enumerate(zip(contract.fields, positions, strict=True))
     )
     breaches = tuple(
@@ -115,6 +133,12 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
         for breach in _breaches(n, field, options)
     )
     return Layout(names, contract, positions, undeclared, values, breaches)
+
+
+def _value(n: int, field: ContractField, options: Mapping[str, JSON], *, is_there: bool) -> str:
+    if field.is_nested:
+        return pair_sql(f"s{n}" if is_there else f"CAST(NULL AS {raw_type(field)})", field, None, options)
+    return cast_sql(f"t{n}", field, options) if is_there else f"CAST(NULL AS {field.sql_type})"
 
 
 def find_columns(
@@ -150,6 +174,8 @@ def _advice(names: tuple[str, ...], lacking: list[str], contract: Contract, opti
 
 
 def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list[Breach]:
+    if field.is_nested:
+        return list(nested_breaches(f"v{n}", field, options))
     found: list[Breach] = []
     quoted = f"'''' || left(t{n}, {_SHOWN}) || CASE WHEN length(t{n}) > {_SHOWN} THEN '…' ELSE '' END || ''''"
     if not field.nullable and not field.has_default:
@@ -182,5 +208,7 @@ def _is_missing(n: int, field: ContractField) -> str:
 
 
 def _finished(n: int, field: ContractField) -> str:
+    if field.is_nested:
+        return finish_sql(f"v{n}", field)
     default = literal_of(field.default, field.sql_type)
     return f"CASE WHEN {_is_missing(n, field)} THEN {default} ELSE v{n} END"

@@ -11,6 +11,7 @@ from itertools import islice
 import duckdb
 
 from headrace.backends.texts.layout import Layout
+from headrace.backends.texts.shaping import put_shapes
 from headrace.core.contract import ContractField, Stage
 from headrace.core.validation import Verdict, stored_text, verdict_of
 
@@ -22,22 +23,24 @@ _BATCH = 10_000
 
 
 class Validating:
-    """Runs the validators of one reading. What they said of short values is kept for the pieces to come, up to a number of them."""
+    """Runs the validators of one task. What they said of short values is kept for the pieces to come, up to a number of them."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._execute = connection.execute
         self._known: dict[tuple[str, Stage, object], Verdict] = {}
 
     def before(self, layout: Layout) -> str:
-        """The table to cast from: `piece`, or where the contract has validators a copy of it in which they have seen the texts."""
-        if not layout.validated:
-            return "piece"
+        """The table to cast from: a copy of `piece` in which validators have seen the texts, and JSON has a shape."""
         self._execute(f"CREATE OR REPLACE TEMP TABLE prepared AS SELECT {layout.prepared_sql} FROM piece")
         for n in layout.validated:
             field = layout.contract.fields[n]
             if field.has_stage("before"):
                 is_given = f"t{n} IS NOT NULL{'' if field.type == 'str' else f' AND t{n} <> {chr(39) * 2}'}"
                 self._see("prepared", n, field, "before", f"t{n}", is_given)
+        for n in layout.shaped:
+            put_shapes(self._execute, "prepared", n, layout.contract.fields[n])
+        if layout.shaped:
+            self._in_order("prepared")
         return "prepared"
 
     def after(self, layout: Layout) -> None:
@@ -47,6 +50,12 @@ class Validating:
             if field.has_stage("after"):
                 is_bad = " OR ".join(f"({b.condition})" for b in layout.breaches if b.column == field.name) if not field.bounds_last else ""
                 self._see("typed", n, field, "after", f"v{n}", f"v{n} IS NOT NULL AND w{n} IS NULL AND NOT ({is_bad or 'false'})")
+        if layout.updates_nested:
+            self._in_order("typed")
+
+    def _in_order(self, table: str) -> None:
+        """DuckDB puts a row whose list or struct is updated at the end."""
+        self._execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {table} ORDER BY n")
 
     def _see(self, table: str, n: int, field: ContractField, stage: Stage, value: str, is_given: str) -> None:
         is_number = "NOT isnan(v)" if field.type == "float" and stage == "after" else "true"

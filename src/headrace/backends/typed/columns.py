@@ -7,7 +7,7 @@ for the nanoseconds of a time, a time of day or a duration, which are cut as tho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pyarrow import types
 
 from headrace.core.casts import literal
 from headrace.core.contract import ContractField, ValueType
+from headrace.core.nested_casts import Form
 from headrace.core.typed_casts import BEYOND, Kind
 
 __all__ = ["TypedColumn", "columns_of", "inferred", "kind_of", "settled"]
@@ -34,6 +35,7 @@ class TypedColumn:
     scale: int = 0
     precision: int = 0
     parent: str | None = None
+    form: Form = field(default=Form("nothing"))
 
 
 def columns_of(schema: pa.Schema) -> tuple[TypedColumn, ...]:
@@ -111,7 +113,33 @@ def settled(array: pa.Array) -> pa.Array:
         return array.cast(pa.time64("us"), safe=False)
     if types.is_duration(type_):
         return _span(array, type_.unit)
+    if kind_of(type_) == "nested" and not types.is_map(type_):
+        return _with_settled_parts(array)
     return pa.nulls(len(array)) if kind_of(type_) == "nothing" else array
+
+
+def _with_settled_parts(array: pa.Array) -> pa.Array:
+    """A list or a struct with all that is in it as DuckDB can read it."""
+    type_ = array.type
+    if types.is_struct(type_):
+        parts = [settled(array.field(n)) for n in range(type_.num_fields)]
+        fields = [pa.field(own.name, part.type) for own, part in zip(type_, parts, strict=True)]
+        return pa.StructArray.from_arrays(parts, fields=fields, mask=array.is_null()) if fields else array
+    if types.is_fixed_size_list(type_):
+        array = array.cast(pa.list_(type_.value_type))
+    kind = pa.LargeListArray if types.is_large_list(array.type) else pa.ListArray
+    offsets = pc.subtract(array.offsets, array.offsets[0])
+    return kind.from_arrays(offsets, settled(array.values.slice(array.offsets[0].as_py(), offsets[-1].as_py())), mask=array.is_null())
+
+
+def _form_of(type_: pa.DataType) -> Form:
+    """What a type holds, as casts tell it."""
+    kind = kind_of(type_)
+    if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
+        return Form(kind, item=_form_of(type_.value_type))
+    if types.is_struct(type_):
+        return Form(kind, inner=tuple((own.name, _form_of(own.type)) for own in type_))
+    return Form(kind, scale=type_.scale if kind == "exact" else 0)
 
 
 def _time(array: pa.Array, unit: str) -> pa.Array:
@@ -147,7 +175,7 @@ def _between(numbers: pa.Array, most: int) -> pa.Array:
 def _with_fields(name: str, type_: pa.DataType, sql: str, parent: str | None) -> Iterator[TypedColumn]:
     kind = kind_of(type_)
     scale, precision = (type_.scale, type_.precision) if kind == "exact" else (0, 0)
-    yield TypedColumn(name, kind, sql, scale, precision, parent)
+    yield TypedColumn(name, kind, sql, scale, precision, parent, _form_of(type_))
     if types.is_struct(type_):
         for field in type_:
             yield from _with_fields(f"{name}.{field.name}", field.type, f"struct_extract({sql}, {literal(field.name)})", parent or name)

@@ -14,6 +14,8 @@ from headrace.core.casts import failure_words
 from headrace.core.checks import Breach, breaches_of, literal_of
 from headrace.core.contract import Contract, ContractField
 from headrace.core.errors import SourceError
+from headrace.core.nested_casts import Form, finish_sql, pair_sql, raw_type
+from headrace.core.nested_checks import nested_breaches
 from headrace.core.ports import JSON
 from headrace.core.typed_casts import Kind, missing_sql, text_of_sql, text_sql, typed_cast_sql
 
@@ -28,6 +30,16 @@ class TypedLayout(Layout):
 
     missing: tuple[str, ...]
     texts: Mapping[int, str]
+    of_texts: frozenset[int]
+    nested: frozenset[int]
+
+    @property
+    def shaped(self) -> tuple[int, ...]:
+        return tuple(n for n in super().shaped if n in self.of_texts)
+
+    @property
+    def updates_nested(self) -> bool:
+        return any(n in self.nested for n in self.validated)
 
     @property
     def _as_texts_sql(self) -> str:
@@ -38,7 +50,9 @@ class TypedLayout(Layout):
     def finished_sql(self) -> tuple[str, ...]:
         """The values with their defaults, in the contract's order."""
         return tuple(
-            f"CASE WHEN {missing} THEN {literal_of(field.default, field.sql_type)} ELSE v{n} END"
+            finish_sql(f"v{n}", field)
+            if field.is_nested
+            else f"CASE WHEN {missing} THEN {literal_of(field.default, field.sql_type)} ELSE v{n} END"
             for n, (field, missing) in enumerate(zip(self.contract.fields, self.missing, strict=True))
         )
 
@@ -59,11 +73,46 @@ def lay_out_typed(columns: Sequence[TypedColumn], contract: Contract, options: M
         value, kind = f"t{n}", column.kind if column else "nothing"
         if column and kind != "text" and field.has_stage("before"):
             texts[n], kind = text_of_sql(value, kind), "text"
+        if field.is_nested:
+            values.append(_pair(n, field, column, options, file))
+            missing.append(f"{value} IS NULL")
+            breaches += nested_breaches(f"v{n}", field, options) if column else ()
+            continue
         values.append(typed_cast_sql(value, kind, field, options, scale=column.scale if column else 0))
         missing.append(missing_sql(value, f"v{n}", kind, field))
         if column:
             breaches += _breaches(n, kind, field, options)
-    return TypedLayout(names, contract, positions, undeclared, tuple(values), tuple(breaches), tuple(missing), texts)
+    of_texts = frozenset(n for n, column in enumerate(placed) if column and column.kind == "text")
+    nested = frozenset(n for n, column in enumerate(placed) if column and column.kind == "nested")
+    return TypedLayout(names, contract, positions, undeclared, tuple(values), tuple(breaches), tuple(missing), texts, of_texts, nested)
+
+
+def _pair(n: int, field: ContractField, column: TypedColumn | None, options: Mapping[str, JSON], file: str) -> str:
+    """The twin of a list or a model, from the file's own or from a text of JSON."""
+    if column is None:
+        return pair_sql(f"CAST(NULL AS {raw_type(field)})", field, None, options)
+    if column.kind == "text":
+        return pair_sql(f"s{n}", field, None, options)
+    lacking = list(_lacking(field, column.form, field.alias))
+    if lacking:
+        raise SourceError(
+            f"Every record of `{file}` lacks {', '.join(f'`{path}`' for path in lacking)}, which the contract asks for. "
+            "Say the name in the file with Field(alias=…), or give the field a default."
+        )
+    return pair_sql(f"t{n}", field, column.form, options)
+
+
+def _lacking(field: ContractField, form: Form, path: str) -> Iterator[str]:
+    """The paths that a contract asks for inside a value and that no value of this form has."""
+    if field.item and form.item:
+        yield from _lacking(field.item, form.item, f"{path}[]")
+    if field.inner and form.inner is not None:
+        forms = dict(form.inner)
+        for one in field.inner:
+            if one.alias in forms:
+                yield from _lacking(one, forms[one.alias], f"{path}.{one.alias}")
+            elif not one.has_default:
+                yield f"{path}.{one.alias}"
 
 
 def _undeclared(columns: Sequence[TypedColumn], contract: Contract) -> tuple[str, ...]:

@@ -230,6 +230,8 @@ def _values(column: pa.Array) -> list[object]:
         wide = pa.types.is_large_string(column.type)
         raw: list[bytes | None] = column.view(pa.large_binary() if wide else pa.binary()).to_pylist()
         return [None if text is None else text.decode("utf-8", "backslashreplace") for text in raw]
+    if pa.types.is_duration(column.type):
+        return _python(column)
     if pa.types.is_timestamp(column.type) and column.type.tz:
         return [f"{value.isoformat()}Z" if isinstance(value, datetime) else value for value in _python(settled(column))]
     return _python(settled(column))

@@ -19,11 +19,11 @@ from headrace.backends.engines.duckdb.binding import Query
 from headrace.backends.engines.duckdb.names import SIDE, check_names
 from headrace.backends.engines.duckdb.splitting import GAP, side_of, split_columns
 from headrace.backends.engines.duckdb.text import FLOATS, listed, literal, parquet, quote, stored_type
-from headrace.core.checks import typed_breaches
 from headrace.core.contract import Contract
 from headrace.core.errors import DataError, did_you_mean
 from headrace.core.ports import Column, Schema, WriteOrder, Written
 from headrace.core.split import Split
+from headrace.core.table_checks import typed_breaches
 
 __all__ = ["write"]
 
@@ -60,7 +60,7 @@ class _Copied:
 
 def write(cursor: duckdb.DuckDBPyConnection, query: Query, columns: Sequence[tuple[str, str]], order: WriteOrder, *, work: Path) -> Written:
     """Evaluate a query with these columns into the files of an order, its text on lines of its own; see `EngineSession.write`."""
-    plan = _planned(columns, query, order)
+    plan = _planned(cursor, columns, query, order)
     if order.split is None:
         path = order.paths["rows"]
         copied = _copy(cursor, plan.query, _in_order(cursor, plan, order), path, _FORMAT)
@@ -72,9 +72,9 @@ def write(cursor: duckdb.DuckDBPyConnection, query: Query, columns: Sequence[tup
 # ---------------------------------------------------------------- columns
 
 
-def _planned(found: Sequence[tuple[str, str]], query: Query, order: WriteOrder) -> _Plan:
+def _planned(cursor: duckdb.DuckDBPyConnection, found: Sequence[tuple[str, str]], query: Query, order: WriteOrder) -> _Plan:
     check_names([name for name, _ in found])
-    asked = _contract_types(dict(found), order.contract)
+    asked = _contract_types(cursor, dict(found), order.contract)
     schema: list[Column] = []
     expressions: list[str] = []
     for name, type_name in found:
@@ -94,23 +94,31 @@ def _planned(found: Sequence[tuple[str, str]], query: Query, order: WriteOrder) 
     return plan
 
 
-def _contract_types(found: Mapping[str, str], contract: Contract | None) -> dict[str, str]:
+def _contract_types(cursor: duckdb.DuckDBPyConnection, found: Mapping[str, str], contract: Contract | None) -> dict[str, str]:
     """The types that a contract asks for. DataError listing all columns that are missing, undeclared or of another kind."""
     if contract is None:
         return {}
     problems: list[str] = []
     spans = {field.name for field in contract.fields if field.type == "timedelta" and found.get(field.name) == "INTERVAL"}
-    for column in contract.schema:
-        if column.name not in found:
-            problems.append(f"`{column.name}` is missing. {did_you_mean(column.name, found)}")
-        elif column.name not in spans and not _is_castable(found[column.name], column.type):
-            problems.append(f"`{column.name}` is {found[column.name]}, the contract says {column.type}: cast it.")
-    declared = {column.name: column.type for column in contract.schema}
+    declared = {column.name: _as_duckdb_names(cursor, column.type) for column in contract.schema}
+    for name, asked in declared.items():
+        if name not in found:
+            problems.append(f"`{name}` is missing. {did_you_mean(name, found)}")
+        elif name not in spans and not _is_castable(found[name], asked):
+            problems.append(f"`{name}` is {found[name]}, the contract says {asked}: cast it.")
     if contract.forbids_others:
         problems += [f"`{name}` is not in the contract, which forbids other columns." for name in found if name not in declared]
     if problems:
         raise DataError(f"The result breaks the contract {contract.name}: " + "\n  ".join(["", *problems]).lstrip(" "))
     return declared
+
+
+def _as_duckdb_names(cursor: duckdb.DuckDBPyConnection, type_name: str) -> str:
+    """A type as DuckDB writes it: the names in a struct in quotes only where it needs them."""
+    if "STRUCT" not in type_name:
+        return type_name
+    row = cursor.execute(f"select typeof(cast(null as {type_name}))").fetchone()
+    return str(row[0]) if row else type_name
 
 
 def _is_castable(found: str, asked: str) -> bool:
@@ -250,13 +258,16 @@ def _check_key(cursor: duckdb.DuckDBPyConnection, copied: _Copied, key: Sequence
 def _check_contract(cursor: duckdb.DuckDBPyConnection, copied: _Copied, contract: Contract, path: Path) -> None:
     """Every bound in one scan. DataError listing those that are broken, each with its rows and one value."""
     breaches = typed_breaches(contract)
-    asked = [f"count(*) filter ({breach.condition}), min({breach.shown or 'null'}) filter ({breach.condition})" for breach in breaches]
+    asked = [
+        f"count(*) filter ({breach.condition}), min({breach.whole or breach.shown or 'null'}) filter ({breach.condition})"
+        for breach in breaches
+    ]
     answer = cursor.execute(f"select {', '.join(asked)} from {parquet([path])}").fetchone() or ()
     problems: list[str] = []
     for breach, count, example in zip(breaches, answer[::2], answer[1::2], strict=True):
         if count:
             such = "" if example is None else f", such as {example}"
-            problems.append(f"`{breach.column}` {breach.words} in {count:,} of {copied.rows:,} rows{such}")
+            problems.append(f"`{breach.path or breach.column}` {breach.words} in {count:,} of {copied.rows:,} rows{such}")
     if problems:
         raise DataError(f"The result breaks the contract {contract.name}: {'; '.join(problems)}.")
 
