@@ -10,27 +10,38 @@ from collections.abc import Mapping, Sequence
 from headrace.core.encodings import ENCODINGS
 from headrace.core.numbers import signs_problem
 from headrace.core.ports import JSON
-from headrace.core.sniffing import AUTO, SIGNS
+from headrace.core.sniffing import AUTO, QUOTES, SIGNS
 
 __all__ = ["csv_problems", "incoming_problems", "skip_problem"]
 
 
 def csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list[str]:
     delimiter, quote, escape, decimal, skip = said["delimiter"], said["quote"], said["escape"], said["decimal"], said["skip"]
-    signs = [sign for sign in (delimiter, quote, escape, said["comment"]) if sign is not None]
+    signs = [sign for sign in (delimiter, quote, escape, said["comment"]) if sign not in (None, AUTO)]
     return [
         ""
         if delimiter == AUTO or _is_sign(delimiter)
         else f"delimiter={delimiter!r} has to be one ASCII character, not a line's end, a letter or a digit, or {AUTO!r}",
-        "" if quote is None or _is_sign(quote) else f"quote={quote!r} has to be one ASCII character, or None for no quoting",
+        ""
+        if quote in (None, AUTO) or _is_sign(quote)
+        else f"quote={quote!r} has to be one ASCII character, None for no quoting, or {AUTO!r}",
         "" if escape is None or _is_sign(escape) else f"escape={escape!r} has to be one ASCII character",
         "" if len(set(map(str, signs))) == len(signs) else "delimiter, quote, escape and comment have to differ",
         f"comment={said['comment']!r} may be the delimiter that is found: name the delimiter"
         if delimiter == AUTO and said["comment"] in SIGNS
         else "",
+        f"quote={AUTO!r} finds the quotes {' and '.join(QUOTES)}, and one of them is the delimiter, escape or comment: name the quote"
+        if quote == AUTO and {delimiter, escape, said["comment"]} & {*QUOTES}
+        else "",
         *incoming_problems(said),
         signs_problem(decimal, said["thousands"]),
         skip_problem(skip),
+        ""
+        if said["header"] == AUTO or isinstance(said["header"], bool)
+        else f"header={said['header']!r} has to be True, False or {AUTO!r}",
+        "header=True and names= are two headers: with names=, skip=1 passes over the file's own"
+        if said["header"] is True and names is not None
+        else "",
         ""
         if names is None or (not isinstance(names, str) and names and len(set(names)) == len(names))
         else "names has to be a list of different names",

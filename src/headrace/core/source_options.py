@@ -43,6 +43,7 @@ CSV_DEFAULTS: Mapping[str, JSON] = {
     "escape": None,
     "comment": None,
     "encoding": AUTO,
+    "header": AUTO,
     "names": None,
     "skip": 0,
     "null_words": (),
@@ -89,6 +90,7 @@ def csv(
     escape: str | None = None,
     comment: str | None = None,
     encoding: str = "auto",
+    header: bool | str = "auto",
     names: Sequence[str] | None = None,
     skip: int = 0,
     null_words: Sequence[str] = (),
@@ -108,7 +110,11 @@ def csv(
     `encoding` is found by itself for UTF-8, and for UTF-16 with a byte order mark; any other is said: "cp1252" for Western European text of
     Windows.
 
-    `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
+    The first record is the header; without a contract it is refused where it may be a record as well, until `header=True` says that it is none,
+    or `header=False` that the columns have no names: they are `column_1`, `column_2` and so on then, or what `names` says.
+
+    `quote="auto"` finds whether fields stand in `"`, in `'` or in nothing, and how a quote inside is written, and refuses a file that leaves a
+    doubt. `quote=None` turns quoting off; `escape` is what a quote inside quotes is preceded by, the quote itself unless told.
     `names` are the columns of a file that has no header; with `skip=1` they replace its header. `skip` lines are passed over
     first. A line that begins with `comment`, such as "#", is no record; how many there are is told. A field that is empty or one of
     `null_words`, and not in quotes, is missing. `decimal` is "." or ",", and `thousands` may stand between the digits of numbers: "1,234.5".
@@ -132,6 +138,7 @@ def csv(
         "escape": None if escape == quote else escape,
         "comment": comment,
         "encoding": encoding_named(encoding),
+        "header": header,
         "names": None if names is None else tuple(names),
         "skip": skip,
         "null_words": tuple(null_words),

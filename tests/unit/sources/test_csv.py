@@ -315,3 +315,58 @@ def test_without_a_contract_dates_and_times_are_told_by_the_form_that_the_source
     result, rows, quarantine = read([tmp_path / "file.csv"], tmp_path, None, date_format="%d.%m.%y", datetime_format="%d.%m.%y %H:%M")
     assert [column.type for column in result.schema] == ["DATE", "TIMESTAMP WITH TIME ZONE", "VARCHAR"]
     assert (rows[1]["at"].isoformat(), quarantine) == ("2010-12-31T23:59:00+00:00", [])
+
+
+# ---------------------------------------------------------------- what is found in the file
+
+HEADERLESS = b"5.1,3.5,setosa\n4.9,3.0,setosa\n"
+
+
+def test_a_first_record_that_may_be_none_is_refused_with_what_to_say(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as refused:
+        read_bytes(HEADERLESS, tmp_path)
+    assert str(refused.value) == (
+        "The first record of `file.csv` may be a record, and no header: '5.1' is a number, as those below it are. Taken for a header, it would be "
+        "lost. If the file has no header, name its 3 columns: names=[…]. If it is the header, say header=True."
+    )
+
+
+def test_what_was_said_of_the_header_is_done(tmp_path: Path) -> None:
+    named = read_bytes(HEADERLESS, tmp_path, names=["length", "width", "kind"])
+    assert [row["length"] for row in named] == [5.1, 4.9]
+    numbered = read_bytes(HEADERLESS, tmp_path, header=False)
+    assert numbered[0] == {"column_1": 5.1, "column_2": 3.5, "column_3": "setosa"}
+    assert len(numbered) == 2
+    assert read_bytes(HEADERLESS, tmp_path, header=True) == [{"5.1": 4.9, "3.5": 3.0, "setosa": "setosa"}]
+
+
+def test_without_a_header_every_record_counts_wherever_the_file_is_cut(tmp_path: Path) -> None:
+    data = b"\n# a note\n" + b"".join(b"%d,x\n" % n for n in range(50))
+    assert len(read_bytes(data, tmp_path, header=False, comment="#")) == 50
+    (tmp_path / "some.csv.gz").write_bytes(b"".join(gzip.compress(line + b"\n") for line in (b"id,name", b"1,Ana", b"2,Ben")))
+    assert read([tmp_path / "some.csv.gz"], tmp_path)[1] == [{"id": 1, "name": "Ana"}, {"id": 2, "name": "Ben"}]
+
+
+def test_with_a_contract_its_names_tell_the_header(tmp_path: Path) -> None:
+    contract = Contract("Years", (ContractField("a", "2010", "int"), ContractField("b", "2015", "int", has_default=True, default=0)))
+    assert read_bytes(b"2010,2020\n1,2\n", tmp_path, contract) == [{"a": 1, "b": 0}]
+    optional = Contract("None", (ContractField("a", "a", "int", nullable=True, has_default=True),))
+    with pytest.raises(SourceError, match="may be a record, and no header"):
+        read_bytes(b"1,2\n3,4\n", tmp_path, optional)
+
+
+def test_quotes_are_found_and_told(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_bytes(b"item;price\n'tea; black';1\n'it\\'s';2\n")
+    result, rows, _ = read([tmp_path / "file.csv"], tmp_path, delimiter="auto", quote="auto")
+    assert rows == [{"item": "tea; black", "price": 1}, {"item": "it's", "price": 2}]
+    told = result.read_as["file.csv"]
+    assert (told["delimiter"], told["quote"], told["escape"], told["header"]) == (";", "'", "\\", "first line")
+    because = told["because"]
+    assert isinstance(because, Mapping)
+    assert (because["quote"], because["delimiter"]) == ("the first records", "the first records")
+    assert because["header"] == "'price' is no number, as those below it are"
+
+
+def test_a_file_to_mend_has_quotes_that_were_said() -> None:
+    with pytest.raises(SourceError, match='A file to mend has one quote, and the source has quote="auto"'):
+        open_csv().head(["a"], {"quote": "auto"})

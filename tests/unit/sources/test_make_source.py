@@ -105,12 +105,19 @@ def bench(tmp_path: Path) -> Bench:
 def test_how_a_file_was_read_is_told_and_why(bench: Bench) -> None:
     (bench.raw / "shop/2026-11-20.csv").write_bytes(gzip.compress("item,quantity\nthé,2\ncafé,0\n".encode("utf-16")))
     manifest = bench.commit(max_rejected=1)
-    because = {"compression": "its first bytes", "encoding": "its byte order mark", "delimiter": "the default"}
+    because = {
+        "compression": "its first bytes",
+        "encoding": "its byte order mark",
+        "delimiter": "the default",
+        "quote": "the default",
+        "header": "it has the contract's names",
+    }
     assert manifest.content.details["read_as"] == {
         "compression": "gzip",
         "encoding": "utf-16-le",
         "because": because,
         "delimiter": ",",
+        "quote": '"',
         "header": "first line",
     }
     (rejected,) = bench.rows(manifest, "quarantine")

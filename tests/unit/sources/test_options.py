@@ -74,6 +74,24 @@ def test_a_name_that_tells_nothing_is_an_error_that_says_what_is_known() -> None
         options_for("a.dat")
 
 
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"header": "yes"}, "header='yes' has to be True, False or 'auto'"),
+        ({"header": 1}, "header=1 has to be True, False or 'auto'"),
+        ({"header": True, "names": ["a"]}, "header=True and names= are two headers"),
+        (
+            {"quote": "auto", "delimiter": "'"},
+            "quote='auto' finds the quotes \" and ', and one of them is the delimiter, escape or comment",
+        ),
+    ],
+)
+def test_a_header_and_quotes_that_cannot_be_are_an_error(said: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        csv("a.csv", **said)
+    assert problem in str(refused.value)
+
+
 def test_a_default_that_is_written_out_is_no_change() -> None:
     assert (
         csv("a.csv", delimiter=",", quote='"', escape='"', encoding="AUTO", null_words=[])

@@ -39,7 +39,7 @@ class CsvFormat:
         from headrace.backends.texts.reading import read_texts
 
         def opened(file: Landed) -> OpenedCsv:
-            return OpenedCsv(file, mended_options(options) if file.is_mended else options, has_contract=contract is not None)
+            return OpenedCsv(file, mended_options(options) if file.is_mended else options, contract)
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
 

@@ -7,31 +7,41 @@ their records are the same ones.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from headrace.backends.texts.incoming import Incoming, texts_of
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
+from headrace.core.headers import Verdict, header_among
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record, Scanner
-from headrace.core.sniffing import AUTO, SniffingScanner
+from headrace.core.sniffing import AUTO, SAMPLE_BYTES, SniffingScanner
 
-__all__ = ["Counter", "Cut", "cut", "dialect_of", "header_of"]
+__all__ = ["Counter", "Cut", "cut", "dialect_of", "has_header", "header_of"]
 
 _MAX_COLUMNS = 10_000
+_MOST_RECORDS, _FEWEST_RECORDS, _MOST_FIELDS = 200, 5, 20_000  # that a header is held against
 
 
 def dialect_of(options: Mapping[str, JSON]) -> Dialect:
+    """The signs that are said; of those that are to be found, the usual ones until they are."""
+
     def sign(name: str, default: str) -> bytes:
-        return str(options.get(name, default) or "").encode()
+        said = options.get(name, default)
+        return str((default if said == AUTO else said) or "").encode()
 
     skip = options.get("skip", 0)
     skip_lines = skip if isinstance(skip, int) else 0
     return Dialect(sign("delimiter", ","), sign("quote", '"'), sign("escape", ""), skip_lines, comment=sign("comment", ""))
+
+
+def has_header(options: Mapping[str, JSON]) -> bool:
+    """Whether the first record of a file is none of its data."""
+    return not options.get("names") and options.get("header") is not False
 
 
 class Counter:
@@ -40,7 +50,7 @@ class Counter:
     def __init__(self, file: str, options: Mapping[str, JSON]) -> None:
         self._incoming = Incoming(file, options, is_measured=True)
         self._scanner = _scanner(file, options, "utf-8")  # where a record stands is not asked here
-        self._file, self._has_header = file, not options.get("names")
+        self._file, self._has_header = file, has_header(options)
         self._records = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -63,11 +73,14 @@ class Counter:
 class Cut:
     """A file in pieces: `names` are its columns, `pieces` its data records; how they were read is known once they have begun.
 
-    `comments` counts the lines that are comments, those before the header among them, as far as the pieces were taken.
+    `comments` counts the lines that are comments, those before the header among them, as far as the pieces were taken. `header` is the record
+    that the names are from, if they are from one.
     """
 
-    def __init__(self, names: tuple[str, ...], pieces: Iterable[Piece], incoming: Incoming, comments: int = 0) -> None:
-        self.names, self.comments = names, comments
+    def __init__(
+        self, names: tuple[str, ...], pieces: Iterator[Piece], incoming: Incoming, comments: int = 0, *, header: Record | None = None
+    ) -> None:
+        self.names, self.comments, self.header = names, comments, header
         self._pieces, self._incoming = pieces, incoming
 
     @property
@@ -80,6 +93,19 @@ class Cut:
     def read_as(self) -> Mapping[str, JSON]:
         return self._incoming.read_as
 
+    def verdict(self) -> Verdict | None:
+        """Whether the header is one, told from the first records below it. To be asked before the pieces are taken."""
+        if self.header is None:
+            return None
+        ahead = list(islice(self._pieces, 1))
+        while ahead and not ahead[-1].records and (more := next(self._pieces, None)):
+            ahead.append(more)
+        self._pieces = chain(ahead, self._pieces)
+        most = max(_FEWEST_RECORDS, min(_MOST_RECORDS, _MOST_FIELDS // len(self.names)))
+        texts = [text for piece in ahead for text in _beginning(piece, most)]
+        dialect = ahead[0].dialect if ahead else Dialect()
+        return header_among(_fields(self.header.raw, dialect), [_fields(text, dialect) for text in texts])
+
 
 def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     """Begin to read a file. Raises SourceError for a header that can't be one."""
@@ -91,9 +117,11 @@ def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
     comments = 0
     for piece in pieces:
         header, comments = piece.first(), comments + piece.comments
+        if header and not has_header(options):
+            return Cut(_numbered(header, piece.dialect, name), chain([piece], pieces), incoming, comments - piece.comments)
         if header:
             rest = piece.after(header)
-            return Cut(_names_of(header, piece.dialect, name), chain([rest], pieces), incoming, comments - rest.comments)
+            return Cut(_names_of(header, piece.dialect, name), chain([rest], pieces), incoming, comments - rest.comments, header=header)
     raise SourceError(f"`{name}` has only blank lines: there is no header.")
 
 
@@ -116,9 +144,33 @@ def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: s
 
 def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:
     dialect, names = replace(dialect_of(options), encoding=encoding), options.get("names")
-    if options.get("delimiter") != AUTO:
+    finds = [name for name in ("delimiter", "quote") if options.get(name) == AUTO]
+    if not finds:
         return Scanner(file, dialect)
-    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None)
+    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None, finds=finds)
+
+
+def _beginning(piece: Piece, most: int) -> list[bytes]:
+    """The first records of a piece, whole ones only."""
+    if len(piece.data) <= SAMPLE_BYTES:
+        return piece.texts()[:most]
+    return replace(piece, data=piece.data[:SAMPLE_BYTES]).texts()[:-1][:most]
+
+
+def _fields(raw: bytes, dialect: Dialect) -> list[str]:
+    found = fields_of(raw, dialect)
+    return [] if isinstance(found, str) else [text.decode("utf-8", "replace") for text, _ in found]
+
+
+def _numbered(first: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
+    """Names for the columns of a file that has none, as many as its first record has fields."""
+    fields = fields_of(first.raw, dialect)
+    if isinstance(fields, str):
+        raise SourceError(
+            f"The first record of `{file}` (line {first.line}) can't be read: {fields}. Mend it, or name the columns: names=[…]."
+        )
+    _check_width(len(fields), dialect, file)
+    return tuple(f"column_{n}" for n in range(1, len(fields) + 1))
 
 
 def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
@@ -126,15 +178,19 @@ def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
     if isinstance(fields, str):
         advice = delimiter_advice([header.raw.decode("utf-8", "replace")], dialect.delimiter.decode())
         raise SourceError(f"The header of `{file}` (line {header.line}) can't be read: {fields}. {advice}".rstrip())
-    if len(fields) > _MAX_COLUMNS:
-        raise SourceError(
-            f"`{file}` has {len(fields)} columns, and {_MAX_COLUMNS} is the most that is read. Is {dialect.delimiter.decode()!r} its delimiter?"
-        )
+    _check_width(len(fields), dialect, file)
     names = tuple(text.decode().strip() or f"column_{n}" for n, (text, _) in enumerate(fields, 1))
     twice = [name for name, count in Tally(names).items() if count > 1]
     if twice:
         raise SourceError(
             f"The header of `{file}` has the column {', '.join(f'`{name}`' for name in twice[:5])} more than once. "
-            "Give each column a name of its own with names=[…] and skip=1."
+            "Give each column a name of its own with names=[…] and skip=1; if that line is a record and no header, without skip=1."
         )
     return names
+
+
+def _check_width(width: int, dialect: Dialect, file: str) -> None:
+    if width > _MAX_COLUMNS:
+        raise SourceError(
+            f"`{file}` has {width} columns, and {_MAX_COLUMNS} is the most that is read. Is {dialect.delimiter.decode()!r} its delimiter?"
+        )

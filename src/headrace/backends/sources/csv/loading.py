@@ -12,10 +12,11 @@ from pathlib import Path
 
 import duckdb
 
-from headrace.backends.sources.csv.landing import cut
+from headrace.backends.sources.csv.landing import Cut, cut, dialect_of, has_header
 from headrace.backends.texts.opened import Loaded, Unread
 from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
+from headrace.core.contract import Contract
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
@@ -29,11 +30,12 @@ __all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
 class OpenedCsv:
     """One file that is about to be read: see `headrace.backends.texts.opened.Opened`."""
 
-    def __init__(self, file: Landed, options: Mapping[str, JSON], *, has_contract: bool) -> None:
+    def __init__(self, file: Landed, options: Mapping[str, JSON], contract: Contract | None) -> None:
         self._cut = cut(file.path, options, name=file.name)
-        self._options, self._delimiter = options, ""
-        if not has_contract:
+        self._options, self._dialect = options, dialect_of(options)
+        if contract is None:
             _check_delimiter(self._cut.names, options, file.name)
+        self._header = _header(self._cut, options, contract, file.name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,20 +52,26 @@ class OpenedCsv:
     @property
     def read_as(self) -> Mapping[str, JSON]:
         """How the file's bytes were read, and its dialect as it was said or found."""
-        told, said = self._cut.read_as, self._options.get("delimiter")
+        told, dialect = self._cut.read_as, self._dialect
         because = told.get("because")
-        why = "the first records" if said == AUTO else "said" if said else "the default"
+        header, why = self._header
         return {
             **told,
-            "delimiter": self._delimiter,
-            "header": "names" if self._options.get("names") else "first line",
-            **({"comments": self._cut.comments} if self._options.get("comment") else {}),
-            "because": {**(because if isinstance(because, Mapping) else {}), "delimiter": why},
+            "delimiter": dialect.delimiter.decode(),
+            "quote": dialect.quote.decode() or None,
+            **({"escape": dialect.escape.decode()} if dialect.escape else {}),
+            "header": header,
+            **({"comments": self._cut.comments} if dialect.comment else {}),
+            "because": {
+                **(because if isinstance(because, Mapping) else {}),
+                **{name: _why(self._options, name) for name in ("delimiter", "quote")},
+                "header": why,
+            },
         }
 
     def pieces(self) -> Iterator[Unread]:
         for piece in self._cut.pieces:
-            self._delimiter = piece.dialect.delimiter.decode()
+            self._dialect = piece.dialect
             yield Unread(len(piece.data), partial(load_piece, piece=piece, width=len(self.names), options=self._options))
 
 
@@ -130,11 +138,32 @@ def _texts_sql(room: Room, piece: Piece, width: int, positions: Sequence[int | N
     return f"SELECT row_number() OVER () AS n{chosen} FROM {_scan_sql(room.file, piece.dialect, width, _null_words(options))}"
 
 
+def _why(options: Mapping[str, JSON], name: str) -> str:
+    return "the default" if name not in options else "the first records" if options[name] == AUTO else "said"
+
+
+def _header(file: Cut, options: Mapping[str, JSON], contract: Contract | None, name: str) -> tuple[str, str]:
+    """Where the names of the columns are from, and why. SourceError where that may be a record, and nothing says that it is none."""
+    if options.get("names"):
+        return "names", "said"
+    if options.get("header", AUTO) != AUTO:
+        return ("first line" if options["header"] else "none"), "said"
+    if contract and {field.alias for field in contract.fields} & {*file.names}:
+        return "first line", "it has the contract's names"
+    verdict = file.verdict()
+    if verdict and not verdict.is_header:
+        raise SourceError(
+            f"The first record of `{name}` may be a record, and no header: {verdict.because}. Taken for a header, it would be lost. "
+            f"If the file has no header, name its {len(file.names)} columns: names=[…]. If it is the header, say header=True."
+        )
+    return "first line", verdict.because if verdict else "the default"
+
+
 def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:
     """Without a contract, one column whose name holds another delimiter is not taken for a table."""
     advice = (
         ""
-        if options.get("names") or len(names) > 1 or options.get("delimiter") == AUTO
+        if not has_header(options) or len(names) > 1 or options.get("delimiter") == AUTO
         else delimiter_advice(names, str(options.get("delimiter", ",")))
     )
     if advice:

@@ -16,18 +16,19 @@ from headrace.core.sniffing import AUTO
 
 __all__ = ["header_line", "mended_options"]
 
-_OF_THE_FILES = ("names", "skip", "member")
+_OF_THE_FILES = ("names", "header", "skip", "member")
 
 
 def mended_options(options: Mapping[str, JSON]) -> Mapping[str, JSON]:
     """A source's options without those that say where in its files the names of the columns, or the files themselves, are."""
-    return {name: value for name, value in options.items() if name not in _OF_THE_FILES}
+    return {**{name: value for name, value in options.items() if name not in _OF_THE_FILES}, "header": True}
 
 
 def header_line(names: Sequence[str], options: Mapping[str, JSON]) -> bytes:
     """The header, each name in quotes that needs them, in the source's encoding. SourceError for names that can't be said so."""
-    if options.get("delimiter") == AUTO:
-        raise SourceError('A file to mend has one delimiter, and the source has delimiter="auto": name the sign that its files have.')
+    for name in ("delimiter", "quote"):
+        if options.get(name) == AUTO:
+            raise SourceError(f'A file to mend has one {name}, and the source has {name}="auto": name the sign that its files have.')
     encoding, dialect = str(options.get("encoding", AUTO)), dialect_of(options)
     line = dialect.delimiter.join(_field(name, dialect, is_first=not n) for n, name in enumerate(names))
     fields = fields_of(line, dialect)
