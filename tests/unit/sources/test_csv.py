@@ -370,3 +370,27 @@ def test_quotes_are_found_and_told(tmp_path: Path) -> None:
 def test_a_file_to_mend_has_quotes_that_were_said() -> None:
     with pytest.raises(SourceError, match='A file to mend has one quote, and the source has quote="auto"'):
         open_csv().head(["a"], {"quote": "auto"})
+
+
+# ---------------------------------------------------------------- very many columns
+
+
+def test_a_table_of_very_many_columns_is_read_as_one_of_few(tmp_path: Path) -> None:
+    names = [f"c{n}" for n in range(400)]
+    lines = [",".join(names), *(",".join(str(row * n) for n in range(400)) for row in range(3)), ",".join(["9"] * 399 + ["x"])]
+    (tmp_path / "wide.csv").write_text("\n".join(lines))
+    contract = Contract("Wide", tuple(ContractField(name, name, "int", le=700) for name in names))
+    result, rows, quarantine = read([tmp_path / "wide.csv"], tmp_path, contract)
+    assert rows == [{name: row * n for n, name in enumerate(names)} for row in range(2)]
+    assert [(row["line"], len(row["reasons"]), row["columns"][-1]) for row in quarantine] == [(4, 49, "c399"), (5, 1, "c399")]
+    assert result.reasons["c399: is not an integer of 64 bits or fewer"] == 1
+    inferred, rows, _ = read([tmp_path / "wide.csv"], tmp_path)
+    assert [column.type for column in inferred.schema] == ["BIGINT"] * 399 + ["VARCHAR"]
+    assert [row["c399"] for row in rows] == ["0", "399", "798", "x"]
+
+
+def test_without_a_contract_more_columns_than_are_read_are_refused_and_with_one_those_that_it_wants_are_read(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text("\n".join(",".join(f"{sign}{n}" for n in range(5001)) for sign in ("c", "")))
+    with pytest.raises(SourceError, match="5001 columns, and without a contract 5000 is the most that is read. Give the source a contract"):
+        read([tmp_path / "wide.csv"], tmp_path)
+    assert read([tmp_path / "wide.csv"], tmp_path, texts("c5000", "c7"))[1] == [{"c5000": "5000", "c7": "7"}]

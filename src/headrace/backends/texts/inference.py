@@ -7,6 +7,7 @@ contract keeps every record that has as many fields as the header.
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 import duckdb
@@ -30,6 +31,8 @@ _FORMS: Mapping[ValueType, str] = {
 }
 
 _OF_TEXTS: tuple[ValueType, ...] = ("date", "datetime")
+_AT_ONCE = 32  # columns
+_MOST_COLUMNS = 5000
 
 
 def infer(
@@ -51,19 +54,22 @@ def infer(
     has_text: list[bool] = []
     for found in pieces:
         if names is None:
+            _check_width(found)
             names, fitting, has_text = found, [list(_FORMS) for _ in found], [False] * len(found)
         if set(found) != set(names):
             raise SourceError(uneven(headers()))
         if not names:
             continue
-        places = [found.index(name) for name in names]
+        place = {name: at for at, name in enumerate(found)}
+        places = [place[name] for name in names]
         for n, (count, misfits) in enumerate(_look(connection, places, fitting, by)):
             fitting[n] = [form for form, bad in zip(fitting[n], misfits, strict=True) if not bad]
             has_text[n] = has_text[n] or count > 0
     if not names:
         raise SourceError("Without a contract the columns are those of the files, and these have none. Give the source a contract.")
     folded = [name.casefold() for name in names]
-    twins = [name for name in names if folded.count(name.casefold()) > 1]
+    counted = Tally(folded)
+    twins = [name for name in names if counted[name.casefold()] > 1]
     if twins:
         raise SourceError(
             f"The columns {', '.join(twins)} differ only in case, and SQL does not tell them apart. Give the source a contract, or names=[…] and skip=1."
@@ -73,6 +79,14 @@ def infer(
         for name, forms, seen in zip(names, fitting, has_text, strict=True)
     ]
     return tuple(Found(name, ContractField(name, name, type_, nullable=True), has_values=seen) for name, type_, seen in columns)
+
+
+def _check_width(names: Sequence[str]) -> None:
+    if len(names) > _MOST_COLUMNS:
+        raise SourceError(
+            f"The files have {len(names)} columns, and without a contract {_MOST_COLUMNS} is the most that is read. "
+            "Give the source a contract of those that are wanted: the others are then passed over."
+        )
 
 
 def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:
@@ -88,7 +102,17 @@ def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:
 def _look(
     connection: duckdb.DuckDBPyConnection, places: list[int], fitting: list[list[ValueType]], by: Mapping[ValueType, str]
 ) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Of each column how many texts it has, and how many of them lack each form that it may still have."""
+    """Of each column how many texts it has, and how many of them lack each form that it may still have.
+
+    A query holds the state of all its figures at once, so it asks about a few columns.
+    """
+    for begin in range(0, len(places), _AT_ONCE):
+        yield from _look_at(connection, places[begin : begin + _AT_ONCE], fitting[begin : begin + _AT_ONCE], by)
+
+
+def _look_at(
+    connection: duckdb.DuckDBPyConnection, places: list[int], fitting: list[list[ValueType]], by: Mapping[ValueType, str]
+) -> Iterator[tuple[int, tuple[int, ...]]]:
     figures = [f"count(t{at})" for at in places]
     for at, forms in zip(places, fitting, strict=True):
         figures += [f"count(*) FILTER (t{at} IS NOT NULL AND NOT ({by[form].replace('{t}', f't{at}')}))" for form in forms]

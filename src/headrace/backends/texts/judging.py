@@ -16,7 +16,7 @@ import duckdb
 from headrace.backends.texts.layout import Layout
 from headrace.backends.texts.opened import Loaded, Opened, Unread
 from headrace.backends.texts.places import numbers_at, place_records
-from headrace.backends.texts.room import Room
+from headrace.backends.texts.room import Room, widen
 from headrace.backends.texts.validating import Validating
 from headrace.core.casts import literal
 from headrace.core.checks import identifier
@@ -97,6 +97,9 @@ class _Desk:
         self._room, self._contract = room, contract
         self._execute = room.connection.execute
         self._validating = Validating(room.connection)
+        self._is_wide = widen(room, len(contract.fields))
+        if self._is_wide:  # it would compare the expressions of all columns with one another, for minutes
+            self._execute("PRAGMA disable_optimizer")
         columns = "".join(f", f{n} {column.type}" for n, column in enumerate(contract.schema))
         self._execute(f"CREATE OR REPLACE TEMP TABLE judged (piece INTEGER, n BIGINT{columns}, broken UINTEGER[], reasons VARCHAR[])")
         told = ", ".join(f"{column.name} {column.type}" for column in QUARANTINE)
@@ -130,10 +133,18 @@ class _Desk:
         return Verdict(*found, rejected, frozenset(left_out.values()), loaded.is_slow, reasons, examples)
 
     def _type(self, number: int, layout: Layout, loaded: Loaded) -> int:
-        cast = self._prepared(layout, loaded) if layout.is_prepared else f"(SELECT *, {layout.casts_sql} FROM {loaded.relation})"
+        casts = f"SELECT *, {layout.casts_sql} FROM {loaded.relation}"
+        cast = self._prepared(layout, loaded) if layout.is_prepared else self._stage("typed", casts)
         finished = "".join(f", {value}" for value in layout.finished_sql)
-        checked = f"SELECT *, {layout.broken_sql} AS broken FROM {cast}"
-        return self._count(f"INSERT INTO judged SELECT $1, n{finished}, broken, {layout.reasons_sql} FROM ({checked})", number)
+        checked = self._stage("checked", f"SELECT *, {layout.broken_sql} AS broken FROM {cast}")
+        return self._count(f"INSERT INTO judged SELECT $1, n{finished}, broken, {layout.reasons_sql} FROM {checked}", number)
+
+    def _stage(self, name: str, sql: str) -> str:
+        """What the next query reads from: this one in brackets; of very many columns its result as a table, since it is planned in far less time."""
+        if not self._is_wide:
+            return f"({sql})"
+        self._execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
+        return name
 
     def _prepared(self, layout: Layout, loaded: Loaded) -> str:
         """Cast what validators have seen and JSON that was taken apart, and show validators the values."""

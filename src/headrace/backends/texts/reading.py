@@ -20,7 +20,7 @@ from headrace.backends.texts.layout import Layout, lay_out
 from headrace.backends.texts.opened import Opened, settled
 from headrace.backends.texts.ordered import in_order
 from headrace.backends.texts.places import numbers_at
-from headrace.backends.texts.room import Room, Rooms, opened_rooms
+from headrace.backends.texts.room import Room, Rooms, opened_rooms, widen
 from headrace.core.columns import Found, columns_to_read
 from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
@@ -197,6 +197,7 @@ def _columns(
 def _texts(room: Room, file: Landed, opened: Opened, quoted: set[str]) -> Iterator[tuple[str, ...]]:
     """Fill `piece` with each piece of a file, all columns of it; gives the columns' names each time, and adds to `quoted`."""
     execute = room.connection.execute
+    widen(room, len(opened.names))
     columns = "".join(f", CAST(NULL AS VARCHAR) AS t{n}" for n in range(len(opened.names)))
     execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT 0 AS n{columns} WHERE false")
     yield opened.names

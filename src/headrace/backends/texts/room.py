@@ -1,7 +1,7 @@
 """Where texts become rows: one DuckDB in memory, and for each thread that works in it a connection and a file of its own.
 
 DuckDB itself has one thread, so that a query runs in the thread that asks it, and its order and bytes are the same each time; several
-queries run side by side. The invariant: all of them together stay within one limit of memory, beyond which DuckDB spills to a folder.
+queries run side by side. The invariant: all of them together stay within one limit of memory, beyond which DuckDB spills to a folder; it grows with the columns, and with nothing else.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-__all__ = ["Room", "Rooms", "opened_room", "opened_rooms"]
+__all__ = ["Room", "Rooms", "opened_room", "opened_rooms", "widen"]
 
 _MEMORY_MB = 384
+_MANY_COLUMNS = 200
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ def opened_room(folder: Path) -> Iterator[Room]:
     """One room alone."""
     with opened_rooms(folder) as rooms, rooms.one() as room:
         yield room
+
+
+def widen(room: Room, columns: int) -> bool:
+    """Whether the columns are very many, for which the limit of memory is raised then: each takes some blocks in each table."""
+    if columns > _MANY_COLUMNS:
+        room.connection.execute(f"SET memory_limit = '{_MEMORY_MB + columns // 2}MB'")
+    return columns > _MANY_COLUMNS
 
 
 def _session(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
