@@ -5,12 +5,13 @@ What is heavy is imported when a file is read, not when the flavour is chosen. T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.core.contract import Contract
+from headrace.core.forgetting import Forgotten
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -22,10 +23,13 @@ __all__ = ["TypedFormat"]
 
 @dataclass(frozen=True)
 class TypedFormat:
-    """A flavour of sources. `count` makes a counter for a file of a name, `open_file` opens a path under a name."""
+    """A flavour of sources. `count` makes a counter for a file of a name, `open_file` opens a path under a name, and `erase_file` writes
+    such a file to another path without the records of some numbers, from 1.
+    """
 
     count: Callable[[str], CountedRecords]
     open_file: Callable[[Path, str], TypedFile]
+    erase_file: Callable[[Path, str, Path, Container[int]], None]
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
         del options  # these files say themselves how they are to be read
@@ -57,3 +61,18 @@ class TypedFormat:
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         del options
         return tuple(self.open_file(path, path.name).schema.names)
+
+    # ------------------------------------------------ what an ErasableFormat has besides
+
+    def holding(
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+    ) -> Iterator[Record]:
+        from headrace.backends.typed.holding import typed_holding
+
+        del also  # records of these files are mended at their origin
+        return typed_holding(self.open_file(file.path, file.name), file, contract=contract, options=options, forgotten=forgotten)
+
+    def erase(self, file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:
+        del options
+        self.erase_file(file.path, file.name, target, frozenset(record.line for record in records))
+        return ()

@@ -31,7 +31,7 @@ from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed, ReadResult
 from headrace.core.records import Record
 
-__all__ = ["Batch", "TypedFile", "read_typed", "typed_records"]
+__all__ = ["Batch", "OpenedTyped", "TypedFile", "read_typed", "typed_records"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TypedFile(Protocol):
         ...
 
 
-class _Opened:
+class OpenedTyped:
     """One file as the machine of texts sees it, but that `t0`, `t1`, … have the file's types."""
 
     def __init__(self, file: Landed, opened: TypedFile, options: Mapping[str, JSON]) -> None:
@@ -144,10 +144,10 @@ def read_typed(
 ) -> ReadResult:
     """As `SourceFormat.read` says. Without a contract the columns have the files' own types."""
 
-    def opened(file: Landed) -> _Opened:
-        return _Opened(file, open_file(file), options)
+    def opened(file: Landed) -> OpenedTyped:
+        return OpenedTyped(file, open_file(file), options)
 
-    def lay(file: _Opened, contract: Contract, name: str) -> TypedLayout:
+    def lay(file: OpenedTyped, contract: Contract, name: str) -> TypedLayout:
         return lay_out_typed(file.columns, contract, options, file=name)
 
     if contract is not None:

@@ -6,6 +6,7 @@ fastavro read the records. The invariant: each record that the blocks' headers c
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,16 @@ __all__ = ["open"]
 
 def open() -> TypedFormat:  # noqa: A001  # the name that every flavour has
     """The flavour `avro`. Its options are those of `headrace.avro`."""
-    return TypedFormat(BlockCounter, _opened)
+    return TypedFormat(BlockCounter, _opened, _erased)
 
 
 def _opened(path: Path, name: str) -> TypedFile:
     from headrace.backends.sources.avro.file import OpenedAvro
 
     return OpenedAvro(path, name)
+
+
+def _erased(path: Path, name: str, target: Path, numbers: Container[int]) -> None:
+    from headrace.backends.sources.avro.erasing import erase
+
+    erase(path, name, target, numbers)

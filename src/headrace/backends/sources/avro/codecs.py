@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
-__all__ = ["CODECS", "CodecError", "unfold"]
+__all__ = ["CODECS", "CodecError", "fold", "unfold"]
 
 _MOST_XZ_BYTES = 128 * 1024 * 1024  # what a decoder may take for itself
 
@@ -29,6 +29,36 @@ def unfold(data: bytes, codec: str, most: int) -> bytes:
     if rest:
         raise CodecError(rest)
     return found
+
+
+def fold(data: bytes, codec: str) -> bytes:
+    """The bytes of a block with their compression."""
+    return _FOLDS[codec](data)
+
+
+def _deflated(data: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-15)
+    return deflater.compress(data) + deflater.flush()
+
+
+def _snapped(data: bytes) -> bytes:
+    packed: bytes = pa.compress(data, codec="snappy", asbytes=True)
+    return packed + zlib.crc32(data).to_bytes(4, "big")
+
+
+def _zstandarded(data: bytes) -> bytes:
+    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return packed
+
+
+_FOLDS: Mapping[str, Callable[[bytes], bytes]] = {
+    "null": bytes,
+    "deflate": _deflated,
+    "snappy": _snapped,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstandard": _zstandarded,
+}
 
 
 Found = tuple[bytes, str]

@@ -34,11 +34,12 @@ class Header:
 
 @dataclass(frozen=True)
 class Block:
-    """One block: where it begins, how many records it says it has, and its bytes, compressed."""
+    """One block: where it begins, how many records it says it has, its bytes, compressed, and its size with what frames them."""
 
     offset: int
     records: int
     data: bytes
+    size: int
 
 
 class _MoreError(Exception):
@@ -139,7 +140,7 @@ class Blocks:
         found, at = self._bytes(at, _MARKER_BYTES)
         if found != marker:
             raise self._damaged(f"{where} does not end in the file's marker")
-        block = Block(self._offset, records, data)
+        block = Block(self._offset, records, data, at)
         self._take(at)
         return block
 

@@ -7,9 +7,9 @@ where the block begins.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import cast
 
@@ -49,7 +49,7 @@ class OpenedAvro:
             self._schema = fastavro.parse_schema(cast(Schema, plain_schema(header.schema)))
         except Exception as error:  # noqa: BLE001  # fastavro's are of many kinds
             raise SourceError(f"`{name}` has a schema that can't be read: {_first_line(error)}.") from None
-        self._codec = header.codec
+        self.codec, self.marker = header.codec, header.marker
 
     def batches(self) -> Iterator[Batch]:
         first, size = 1, 0
@@ -58,7 +58,7 @@ class OpenedAvro:
         for block in self._blocks():
             blocks.append((first + len(held), block.offset))
             data = self._unfolded(block)
-            for record in self._records(block, data):
+            for record, _ in self._records(block, data):
                 held.append(record)
                 if len(held) == _BATCH_RECORDS:
                     yield self._batch(held, first, blocks)
@@ -69,6 +69,13 @@ class OpenedAvro:
                 first, held, blocks, size = first + len(held), [], [], 0
         if held:
             yield self._batch(held, first, blocks)
+
+    def stretches(self) -> Iterator[tuple[Block, Sequence[bytes]]]:
+        """Each block, and the bytes of each of its records without compression."""
+        for block in self._blocks():
+            data = self._unfolded(block)
+            ends = [end for _, end in self._records(block, data)]
+            yield block, [data[begin:end] for begin, end in pairwise([0, *ends])]
 
     # ------------------------------------------------------------ blocks and records
 
@@ -91,24 +98,25 @@ class OpenedAvro:
 
     def _unfolded(self, block: Block) -> bytes:
         try:
-            data = unfold(block.data, self._codec, _MOST_BLOCK_BYTES)
+            data = unfold(block.data, self.codec, _MOST_BLOCK_BYTES)
         except CodecError as error:
             raise self._damaged(block, str(error)) from None
         if block.records > max(len(data), _BATCH_RECORDS):
             raise self._damaged(block, f"it says that it has {block.records} records, in {len(data)} bytes")
         return data
 
-    def _records(self, block: Block, data: bytes) -> Iterator[AvroRecord]:
-        """What fastavro reads: it takes what it gets for a text that is cut off, so a byte stands behind the last, and a record that reaches it is none."""
+    def _records(self, block: Block, data: bytes) -> Iterator[tuple[AvroRecord, int]]:
+        """What fastavro reads, and where each record ends: it takes what it gets for a text that is cut off, so a byte stands behind the last, and a record that reaches it is none."""
         stream, read = BytesIO(data + b"\0"), fastavro.schemaless_reader
         for n in range(block.records):
             try:
                 record = read(stream, self._schema, None, handle_unicode_errors="surrogateescape")
             except Exception as error:  # noqa: BLE001  # whatever bytes may make fastavro say
                 raise self._damaged(block, f"its record {n + 1} can't be read ({_first_line(error)})") from None
-            if stream.tell() > len(data):
+            end = stream.tell()
+            if end > len(data):
                 raise self._damaged(block, f"its record {n + 1} reaches beyond its end")
-            yield cast(AvroRecord, record)
+            yield cast(AvroRecord, record), end
         if stream.tell() != len(data):
             left = len(data) - stream.tell()
             raise self._damaged(block, f"it says that it has {block.records} records, and after them {left} bytes are left")

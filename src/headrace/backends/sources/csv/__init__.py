@@ -6,13 +6,14 @@ invariant: each record that was counted when the file landed is in the rows or i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.sources.csv.landing import Counter, cut, header_of
 from headrace.backends.sources.csv.mending import header_line, mended_options
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
+from headrace.core.forgetting import Forgotten
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -60,6 +61,22 @@ class CsvFormat:
 
     def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         return bytes_at(path, options, wanted, name=path.name)
+
+    # ------------------------------------------------ what an ErasableFormat has besides
+
+    def holding(
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+    ) -> Iterator[Record]:
+        from headrace.backends.sources.csv.loading import OpenedCsv
+        from headrace.backends.texts.holding import holding
+
+        opened = OpenedCsv(file, options, has_contract=True)
+        return holding(opened, forgotten, contract=contract, options=options, also=also)
+
+    def erase(self, file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:
+        from headrace.backends.texts.erasing import erase
+
+        return erase(file, target, options=options, records=records)
 
 
 def open() -> CsvFormat:  # noqa: A001  # the name that every flavour has

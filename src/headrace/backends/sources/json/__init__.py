@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from headrace.backends.sources.json.landing import counter_of, keys_of
 from headrace.backends.texts.lines import lines_to_mend, records_of
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
+from headrace.core.forgetting import Forgotten
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -72,6 +73,22 @@ class JsonFormat:
 
     def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         return bytes_at(path, options, wanted, name=path.name)
+
+    # ------------------------------------------------ what an ErasableFormat has besides
+
+    def holding(
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+    ) -> Iterator[Record]:
+        from headrace.backends.sources.json.loading import OpenedJson
+        from headrace.backends.texts.holding import holding, names_in
+
+        opened = OpenedJson(file, options, names_in(forgotten))
+        return holding(opened, forgotten, contract=contract, options=options, also=also)
+
+    def erase(self, file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:
+        from headrace.backends.texts.erasing import erase
+
+        return erase(file, target, options=options, records=records)
 
 
 def open() -> JsonFormat:  # noqa: A001  # the name that every flavour has

@@ -6,12 +6,13 @@ counted when the file landed is in the rows or in the quarantine, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.texts.lines import LineCounter, lines_to_mend, records_of
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
+from headrace.core.forgetting import Forgotten
 from headrace.core.log_patterns import groups_of, pattern_of
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
@@ -63,6 +64,23 @@ class LogsFormat:
 
     def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         return bytes_at(path, options, wanted, name=path.name)
+
+    # ------------------------------------------------ what an ErasableFormat has besides
+
+    def holding(
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+    ) -> Iterator[Record]:
+        from headrace.backends.sources.logs.loading import OpenedLog
+        from headrace.backends.texts.holding import holding
+
+        pattern = pattern_of(str(options.get("pattern", "combined")))
+        known: dict[str, JSON] = {"null_words": pattern.null_words, **options}
+        return holding(OpenedLog(file, pattern.text, known), forgotten, contract=contract, options=known, also=also)
+
+    def erase(self, file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:
+        from headrace.backends.texts.erasing import erase
+
+        return erase(file, target, options=options, records=records)
 
 
 def open() -> LogsFormat:  # noqa: A001  # the name that every flavour has

@@ -6,6 +6,7 @@ batches. The invariant: each record that the footer counts is in the rows or in 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,16 @@ __all__ = ["open"]
 
 def open() -> TypedFormat:  # noqa: A001  # the name that every flavour has
     """The flavour `parquet`. Its options are those of `headrace.parquet`."""
-    return TypedFormat(FooterCounter, _opened)
+    return TypedFormat(FooterCounter, _opened, _erased)
 
 
 def _opened(path: Path, name: str) -> TypedFile:
     from headrace.backends.sources.parquet.file import OpenedParquet
 
     return OpenedParquet(path, name)
+
+
+def _erased(path: Path, name: str, target: Path, numbers: Container[int]) -> None:
+    from headrace.backends.sources.parquet.erasing import erase
+
+    erase(path, name, target, numbers)

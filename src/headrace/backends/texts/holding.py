@@ -1,0 +1,102 @@
+"""Records that hold a key which is known by digests only: each value of its columns is hashed once a piece, by whatever opens the file.
+
+Nothing here is kept or counted as read. The invariant: a record that could be split is looked at in the key's columns and nowhere else; of
+one that could not, its whole text is searched for the value as a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from headrace.backends.texts.reading import Loaded, Opened, Room, opened_room
+from headrace.core.casts import cast_sql
+from headrace.core.contract import Contract, ContractField
+from headrace.core.forgetting import Forgotten, ForgottenKey, KeyColumn
+from headrace.core.ports import JSON
+from headrace.core.records import Record
+
+__all__ = ["ValueSql", "holding", "names_in"]
+
+ValueSql = Callable[[str, int, ContractField | None], tuple[str, str]]
+"""SQL of what a column holds, by its name in `piece`, its place in the file and its field in the contract: as a text, and as a number's text."""
+
+_NUMBERS = ("int", "float", "Decimal")
+_NONE = "CAST(NULL AS VARCHAR)"
+
+
+class _Column(NamedTuple):
+    """A column of a key, and the columns of the file that go by its names: what each is in `piece`, as a text and as a number, in SQL."""
+
+    of: KeyColumn
+    places: tuple[tuple[str, str], ...]
+
+
+def names_in(forgotten: Forgotten) -> tuple[str, ...]:
+    """All the names of columns that keys have."""
+    return tuple(dict.fromkeys(name for key in forgotten.keys for column in key for name in column.names))
+
+
+def holding(
+    opened: Opened,
+    forgotten: Forgotten,
+    *,
+    contract: Contract | None,
+    options: Mapping[str, JSON],
+    also: Container[int] = (),
+    value_sql: ValueSql | None = None,
+) -> Iterator[Record]:
+    """See `ErasableFormat.holding`."""
+    wanted = [n for n, name in enumerate(opened.names) if name in names_in(forgotten)]
+    sql = value_sql or (lambda text, _, field: _texts_sql(text, field, options))
+    keys = [found for key in forgotten.keys if (found := _placed(key, opened.names, wanted, contract, sql))]
+    if not keys and not also:
+        return
+    with TemporaryDirectory(prefix="headrace-holding-") as folder, opened_room(Path(folder)) as room:
+        for piece in opened.load(room, wanted):
+            numbers = {n for key in keys for n in _holders(room, piece, key, forgotten)}
+            if also:
+                numbers |= {n for n, record in piece.places(range(1, piece.records + 1)).items() if record.offset in also}
+            places = piece.places(numbers) if numbers else {}
+            yield from (places[n] for n in sorted(places))
+
+
+def _placed(
+    key: ForgottenKey, names: Sequence[str], wanted: Sequence[int], contract: Contract | None, sql: ValueSql
+) -> list[_Column] | None:
+    """Where the columns of a key are in a file; None where it lacks one of them, so that none of its records has the key."""
+    fields = {field.alias: field for field in contract.fields} if contract else {}
+    found = []
+    for column in key:
+        own = [(k, position) for k, position in enumerate(wanted) if names[position] in column.names]
+        if not own:
+            return None
+        found.append(_Column(column, tuple(sql(f"t{k}", position, fields.get(names[position])) for k, position in own)))
+    return found
+
+
+def _holders(room: Room, piece: Loaded, key: Sequence[_Column], forgotten: Forgotten) -> Collection[int]:
+    """The numbers of the records of a piece that hold a key."""
+    split = set.intersection(*(_of_column(room, column, forgotten) for column in key))
+    whole = piece.places(piece.odd) if piece.odd else {}
+    encoding = str(piece.read_as.get("encoding", "utf-8"))
+    texts = {n: record.raw.decode(encoding, "replace") for n, record in whole.items()}
+    return split | {n for n, text in texts.items() if all(forgotten.is_in(column.of, text) for column in key)}
+
+
+def _of_column(room: Room, column: _Column, forgotten: Forgotten) -> set[int]:
+    execute, found = room.connection.execute, set[int]()
+    for text, number in column.places:
+        values = execute(f"SELECT DISTINCT {text}, {number} FROM piece").fetchall()
+        for value in {said for said, numeral in values if said is not None and forgotten.is_value(column.of, said, numeral)}:
+            found |= {row[0] for row in execute(f"SELECT n FROM piece WHERE {text} = $1", [value]).fetchall()}
+    return found
+
+
+def _texts_sql(text: str, field: ContractField | None, options: Mapping[str, JSON]) -> tuple[str, str]:
+    """Texts are what stands in the file. They are numbers where the contract says so; without one, those that a number would be written as."""
+    if field is None:
+        return text, f"CASE WHEN regexp_full_match({text}, '[-+]?(0|[1-9][0-9]*)([.][0-9]*)?') THEN {text} END"
+    return text, f"CAST({cast_sql(text, field, options)} AS VARCHAR)" if field.type in _NUMBERS else _NONE
