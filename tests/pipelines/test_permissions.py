@@ -19,10 +19,12 @@ from pydantic import BaseModel
 import headrace as hr
 from headrace.config import Config, Value, read_config
 from headrace.core.errors import ConfigurationError, HeadraceError, LakeError, NotReadyError, TooManyRejectedError, UnknownNameError
+from headrace.core.forgetting import forgotten_key
 from headrace.core.graph import Graph
 from headrace.lake.collect import collect, plan_collection
 from headrace.lake.lake import Lake
 from headrace.run.backfill import carry_out, experiment_of
+from headrace.run.forgotten import Entry, noted
 from headrace.run.observe import Request
 from headrace.run.permissions import Asked, permissions
 from headrace.run.reading import OpenLake
@@ -118,6 +120,12 @@ def carried_out(session: Session, lab: Lab, day: str, *, forced: Sequence[str] =
     return {step: error for (step, _), error in ran.outcome.errors.items() if isinstance(error, Exception)}
 
 
+def forget_somebody(pipeline: hr.Pipeline, store: GuardedStore) -> None:
+    """As whoever may do that has done: a key that no row holds."""
+    session = replace(Lab(pipeline).session, lake=Lake.open(store.inner, clock=utc_now))
+    noted(session, lambda record: record.with_entry(Entry(forgotten_key({("id",): "nobody"}, record.salt), "", "")))
+
+
 def every_way_of_running(folder: Path, store: GuardedStore) -> None:
     """Two days of equal rows; a source that is refused, and one that is declared in another way; experiments. What is there is met again."""
     again = frozenset(bar(folder).graph().steps)
@@ -132,6 +140,7 @@ def every_way_of_running(folder: Path, store: GuardedStore) -> None:
         errors = carried_out(experiment_of(lab.session, experiment), lab, day, forced=forced)
         assert all(isinstance(error, TooManyRejectedError) for error in errors.values())
         assert bool(errors) == (day == DAYS[2])
+    forget_somebody(bar(folder), store)
     lab = on(bar(folder, null_words=["none"]), store)
     assert carried_out(lab.session, lab, DAYS[1]) == {}
 

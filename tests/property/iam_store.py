@@ -83,6 +83,9 @@ class GuardedStore:
     def discard(self, keys: Sequence[str]) -> None:
         """Left for `gc`, as in a bucket."""
 
+    def drop(self, digests: Sequence[str]) -> None:
+        """There are no copies."""
+
     def lease(self) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -12,6 +12,8 @@ from headrace.cli.output import print_json, print_table, tell
 from headrace.core.errors import UnknownNameError
 from headrace.core.interval import parse_time
 from headrace.core.manifest import Manifest
+from headrace.run.forgotten import FORGOTTEN
+from headrace.run.record import RUNS
 from headrace.run.session import Session
 
 __all__ = ["log"]
@@ -46,7 +48,7 @@ def log(file: Path, name: str, at: str | None, last: int, lake: str | None, prof
 
 
 def _manifests(session: Session, name: str, at: str | None, last: int) -> list[Manifest]:
-    session.graph.step(name.partition(".")[0]) if name != "_runs" else None
+    session.graph.step(name.partition(".")[0]) if name not in (RUNS, FORGOTTEN) else None
     found = session.lake.log(session.graph.name, name)
     versions = found.versions(None)
     if at is not None:

@@ -32,6 +32,7 @@ _COMMANDS = {
     "contract": "Draft a contract from what a source read.",
     "quarantine": "Show the records that a source did not keep.",
     "replay": "Put mended records back into their interval.",
+    "forget": "Show, and with --yes erase, all that holds a person's key.",
     "export": "Write the rows of a dataset as a Delta table.",
     "clear": "Make intervals of a dataset count as not made.",
     "pending": "Show the challengers that wait for a person.",

@@ -7,7 +7,7 @@ record that holds a key is known by it however often it comes back, and what is 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -115,7 +115,7 @@ class ErasableFormat(SourceFormat, Protocol):
     """A format out of whose files records can be taken."""
 
     def holding(
-        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Collection[int] = ()
     ) -> Iterator[Record]:
         """The records of a file that hold a key, and those that begin at `also`, in order. Nothing where the file has no such column."""
         ...

@@ -287,8 +287,8 @@ class Engine(Protocol):
         """Parquet files as one table."""
         ...
 
-    def find(self, file: Path, column: str, text: str, *, most: int) -> Matches | None:
-        """The rows of a Parquet file whose column holds a value, which is given as a text; None when it has no such column."""
+    def find(self, file: Path, key: Mapping[str, str], *, most: int) -> Matches | None:
+        """The rows of a Parquet file that hold a key: in each of its columns a value, which is given as a text. None when it lacks a column."""
         ...
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:

@@ -96,6 +96,9 @@ class Store(Protocol):
     def discard(self, keys: Sequence[str]) -> None:
         """Give up objects that are certain to be nobody's. A folder deletes them; a bucket leaves them to a collection, which alone may delete."""
 
+    def drop(self, digests: Sequence[str]) -> None:
+        """Remove copies that this machine keeps of its own of files with some digests; a store that keeps none does nothing."""
+
     def lease(self) -> AbstractContextManager[None]:
         """Files that this thread stages or asks for within are given back at the end, where the store keeps copies of its own."""
 

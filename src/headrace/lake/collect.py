@@ -20,7 +20,7 @@ from headrace.lake.lake import Lake
 from headrace.lake.layout import LAYERS, Attempted, Champion, Slot, chain_key, parse_attempt, parse_champion, slot_key
 from headrace.lake.log import DatasetLog
 
-__all__ = ["Collection", "Leftover", "Reason", "collect", "plan_collection"]
+__all__ = ["Collection", "Leftover", "Reason", "collect", "plan_collection", "plan_erasure"]
 
 Reason = Literal["superseded", "lost", "unfinished"]
 
@@ -72,6 +72,26 @@ def plan_collection(lake: Lake, *, keep: int = 1, pinned: AnyOf[Slot] = (), cham
         if verdict:
             reason, decider = verdict
             found.append(Leftover(of, reason, tuple(file.key for file in files), sum(file.size_bytes for file in files), decider))
+    return Collection(tuple(found))
+
+
+def plan_erasure(lake: Lake, pipeline: str, slots: AnyOf[Slot]) -> Collection:
+    """What has to be deleted so that nothing of some versions is left: their files, whoever would keep them, but for those that are current.
+
+    So are the files of all attempts of the pipeline that are lost or unfinished, however young: nobody knows what is in them. A writer that
+    is at work is made to start over.
+    """
+    judge, doomed = _Judge(lake, keep=0, pinned=frozenset(), champions=1), frozenset(slots)
+    groups: dict[Attempted, list[Listed]] = {}
+    for layer in LAYERS:
+        for listed in lake.store.list(f"{layer}/{pipeline}/"):
+            if attempt := parse_attempt(listed.key):
+                groups.setdefault(attempt, []).append(listed)
+    found = []
+    for of, files in groups.items():
+        verdict = judge.attempt(of)
+        if verdict and (verdict[0] != "superseded" or Slot(of.pipeline, of.dataset, of.interval, of.version) in doomed):
+            found.append(Leftover(of, verdict[0], tuple(file.key for file in files), sum(file.size_bytes for file in files), verdict[1]))
     return Collection(tuple(found))
 
 

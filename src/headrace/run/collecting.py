@@ -11,6 +11,7 @@ from headrace.core.manifest import Manifest, digest_of
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
+from headrace.run.forgotten import forgetting_of
 from headrace.run.inputs import Gathered
 from headrace.run.intake import mended_until, past_of
 from headrace.run.recorded import is_read_otherwise, made_by_record, record_of
@@ -71,6 +72,7 @@ def _read(job: Job, attempt: Attempt, current: Manifest | None, before: Manifest
         mended=mended_until(session, step, current, before),
         ruled=ruling.by,
         recorded=recorded,
+        forgetting=forgetting_of(session, step),
     )
 
 
@@ -95,6 +97,7 @@ def _only_new(job: Job, step: Source, attempt: Attempt, current: Manifest | None
         now=session.clock(),
         past=past,
         ruled=ruling.by,
+        forgetting=forgetting_of(session, step),
     )
     taken = digest_of(sorted(origin_marks(made.origin).items()))
     fingerprint = job.recipe.fingerprint({**source_inputs(made), "taken": taken, **ruling.digests()})

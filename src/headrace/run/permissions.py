@@ -21,6 +21,7 @@ from headrace.core.redaction import masked
 from headrace.core.step import Predictions, Promotion, Source, Step, Table, TrainedModel, published_to
 from headrace.lake.layout import LAKE_KEY, LAYERS, chain_prefix, champion_prefix, data_prefix, log_prefix
 from headrace.run.access import flavour_of
+from headrace.run.forgotten import FORGOTTEN
 from headrace.run.record import RUNS
 
 __all__ = ["PURPOSES", "Asked", "Permissions", "Purpose", "permissions"]
@@ -211,6 +212,7 @@ def _own(graph: Graph) -> Iterator[tuple[str, frozenset[Verb]]]:
     """What the steps of a pipeline make: entries, which are put once, and files."""
     name = graph.name
     yield log_prefix(name, RUNS), _ENTRY
+    yield log_prefix(name, FORGOTTEN), _READ
     for step in graph.steps.values():
         if not isinstance(step, Promotion):
             yield from ((path, _ENTRY) for path in _with_beside(log_prefix(name, step.name)))

@@ -114,7 +114,9 @@ def _versions(session: Session, receipts: Sequence[Receipt]) -> dict[str, JSON]:
 
 
 def _told(receipt: Receipt) -> dict[str, JSON]:
+    """A receipt as it is kept for ever: of an error the first line, since those after it may quote records."""
     told = receipt.as_json()
+    told["error"] = receipt.error.partition("\n")[0] if receipt.error else receipt.error
     return {
         name: told[name]
         for name in (

@@ -21,6 +21,7 @@ from headrace.core.receipt import Receipt
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.run.execute import execute_step
+from headrace.run.forgotten import forgetting_of
 from headrace.run.intake import mended_until, past_of
 from headrace.run.lineage_events import Watcher, told_lineage
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
@@ -105,6 +106,7 @@ class _Replay:
                     mended=together,
                     ruled=ruling.by,
                     recorded=recorded,
+                    forgetting=forgetting_of(session, step),
                 )
         elif self._origins.is_refused:
             known = [file.mend for file in mended.files]
@@ -156,11 +158,20 @@ class _Replay:
         """What a run would have made that was not refused: of the origin's files, read again, which have to be those of then."""
         session, step = self._session, self._step
         origin, reader, now = session.origin(step), session.format(step), session.clock()
-        ruled = ruling.by
+        ruled, forgetting = ruling.by, forgetting_of(session, step)
         if step.options.only_new:
             past = past_of(session, step, job.interval)
             return make_of_new(
-                step, job.interval, attempt=attempt, origin=origin, format=reader, now=now, past=past, mended=mended, ruled=ruled
+                step,
+                job.interval,
+                attempt=attempt,
+                origin=origin,
+                format=reader,
+                now=now,
+                past=past,
+                mended=mended,
+                ruled=ruled,
+                forgetting=forgetting,
             )
         location = session.location(step)
         return make_source(
@@ -174,4 +185,5 @@ class _Replay:
             mended=mended,
             ruled=ruled,
             recorded=recorded,
+            forgetting=forgetting,
         )

@@ -125,7 +125,7 @@ class _Search:
     def _look(self, manifest: Manifest, part: str, direction: str, paths: Sequence[Path]) -> Trace | None:
         count, rows, numbers, before = 0, [], [], 0
         for path, entry in zip(paths, cast(Any, manifest.content.part(part)).files, strict=True):
-            found = self._session.engine.find(path, self._column, self._text, most=self._most)
+            found = self._session.engine.find(path, {self._column: self._text}, most=self._most)
             if found is None:
                 return None
             count += found.count

@@ -17,7 +17,7 @@ from headrace.core.step import Source
 from headrace.core.taken import Chosen, Known, choose, pack
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
-from headrace.steps.landing import Bronze, check_unchanged, land, land_again, marks_of
+from headrace.steps.landing import Bronze, Leave, check_unchanged, land, land_again, marks_of
 
 __all__ = ["TAKEN", "Intake", "Past", "intake_in_words", "take_again", "take_new", "taken_part", "told_files"]
 
@@ -43,14 +43,16 @@ class Intake:
     remarks: tuple[str, ...]
 
 
-def take_new(step: Source, interval: Interval, past: Past, attempt: Attempt, origin: Origin, reader: SourceFormat) -> Intake | None:
+def take_new(
+    step: Source, interval: Interval, past: Past, attempt: Attempt, origin: Origin, reader: SourceFormat, leave: Leave | None = None
+) -> Intake | None:
     """Land what is new. None when the location names no file at all and nothing was ever taken, which is more likely to be a slip."""
     location, options = step.options.location, step.options.options
     found = origin.find(location)
     if not found and not past.taken and step.missing == "fail":
         return None
     chosen = choose(found, past.taken, interval.end)
-    landings = land(chosen.files, attempt, origin, reader, options)
+    landings = land(chosen.files, attempt, origin, reader, options, leave=leave)
     check_unchanged(origin, location, chosen.files)
     told: dict[str, JSON] = {
         "files": told_files(chosen.files),
@@ -62,13 +64,13 @@ def take_new(step: Source, interval: Interval, past: Past, attempt: Attempt, ori
     return Intake([one.landed for one in landings], known, told, tuple(_remarks(chosen, interval)))
 
 
-def take_again(step: Source, past: Bronze, attempt: Attempt, origin: Origin, reader: SourceFormat) -> Intake:
+def take_again(step: Source, past: Bronze, attempt: Attempt, origin: Origin, reader: SourceFormat, leave: Leave | None = None) -> Intake:
     """The files that an earlier commit of the interval took, from the lake, or from their origin where a collection has removed them."""
     known, options = tuple(marks_of(past.manifest).items()), step.options.options
     before = past.manifest.receipt.get("origin")
     told: dict[str, JSON] = {**(before if isinstance(before, Mapping) else {}), "read_again_from_version": past.manifest.version}
     try:
-        return Intake(land_again(past, attempt, reader, options), known, told, ())
+        return Intake(land_again(past, attempt, reader, options, leave), known, told, ())
     except VanishedError:
         attempt.discard()
     there = {(file.uri, file.mark): file for file in origin.find(step.options.location)}
@@ -80,7 +82,7 @@ def take_again(step: Source, past: Bronze, attempt: Attempt, origin: Origin, rea
             "Put them back as they were, or restore the lake from a copy."
         )
     files = [there[one] for one in known]
-    return Intake([one.landed for one in land(files, attempt, origin, reader, options)], known, told, ())
+    return Intake([one.landed for one in land(files, attempt, origin, reader, options, leave=leave)], known, told, ())
 
 
 def taken_part(past: Past, intake: Intake, attempt: Attempt) -> Part:

@@ -7,10 +7,11 @@ origin says that they are the same. The invariant: what landed are the bytes tha
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from headrace.lake.lake import VanishedError
 __all__ = [
     "Bronze",
     "Landing",
+    "Leave",
     "check_unchanged",
     "is_known_to_be",
     "land",
@@ -39,6 +41,9 @@ _NOT_IN_NAMES = re.compile(r"[\\\x00-\x1f\x7f]")
 _LONGEST_NAME = 200  # bytes
 
 News = Literal["new", "changed", "unchanged"]
+
+Leave = Callable[[Landed], Landed | None]
+"""What is to land in the place of a file, beside the lake; None for the file as it is."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +77,33 @@ def land(
     options: Mapping[str, JSON],
     *,
     known: Bronze | None = None,
+    leave: Leave | None = None,
 ) -> list[Landing]:
     """Bring files into an attempt: those that an earlier commit has from there, the others from their origin."""
     names = _names_for(files)
     before = marks_of(known.manifest) if known else {}
     same = [file for file in files if file.mark and before.get(file.uri) == file.mark]
     try:
-        kept = _copied(same, names, attempt, known, reader, options) if known and same else {}
+        kept = _copied(same, names, attempt, known, reader, options, leave) if known and same else {}
     except VanishedError:  # a collection ran since: then from the origin
         attempt.discard()
         kept = {}
     targets = {file.uri: attempt.file("raw", layer="bronze", name=names[file.uri]) for file in files if file.uri not in kept}
     fetched = _fetched([file for file in files if file.uri in targets], targets, origin, reader, options)
+    if leave:
+        fetched = {uri: _put(other, one.path) if (other := leave(one)) else one for uri, one in fetched.items()}
     return [Landing(file, kept.get(file.uri) or fetched[file.uri], _news(file, before, is_kept=file.uri in kept)) for file in files]
 
 
-def land_again(landed: Bronze, attempt: Attempt, reader: SourceFormat, options: Mapping[str, JSON]) -> list[Landed]:
+def land_again(
+    landed: Bronze, attempt: Attempt, reader: SourceFormat, options: Mapping[str, JSON], leave: Leave | None = None
+) -> list[Landed]:
     """All files of an earlier commit, copied into this one, and their records counted by today's options; in the order of their reading."""
     entries = landed.entries()
     found = []
     for (uri, entry), path in zip(entries.items(), landed.paths(list(entries.values())), strict=True):
-        found.append(_counted(uri, entry, path, landed.manifest, reader.counter(entry.name, options)))
-        attempt.copy(entry, "raw", layer="bronze")
+        one = _counted(uri, entry, path, landed.manifest, reader.counter(entry.name, options))
+        found.append(_brought(one, entry, attempt, leave))
     return found
 
 
@@ -148,15 +158,35 @@ def news_in_words(origin: Mapping[str, JSON]) -> str:
 
 
 def _copied(
-    files: Sequence[RawFile], names: Mapping[str, str], attempt: Attempt, known: Bronze, reader: SourceFormat, options: Mapping[str, JSON]
+    files: Sequence[RawFile],
+    names: Mapping[str, str],
+    attempt: Attempt,
+    known: Bronze,
+    reader: SourceFormat,
+    options: Mapping[str, JSON],
+    leave: Leave | None,
 ) -> dict[str, Landed]:
     entries = known.entries()
     own = [entries[file.uri] for file in files]
     found = {}
     for file, entry, path in zip(files, own, known.paths(own), strict=True):
-        found[file.uri] = _counted(file.uri, entry, path, known.manifest, reader.counter(file.name, options), name=names[file.uri])
-        attempt.copy(entry, "raw", layer="bronze", name=names[file.uri])
+        one = _counted(file.uri, entry, path, known.manifest, reader.counter(file.name, options), name=names[file.uri])
+        found[file.uri] = _brought(one, entry, attempt, leave)
     return found
+
+
+def _brought(one: Landed, entry: FileEntry, attempt: Attempt, leave: Leave | None) -> Landed:
+    """A file of the lake in an attempt: a copy inside the lake, or what is left of it."""
+    other = leave(one) if leave else None
+    if other is None:
+        attempt.copy(entry, "raw", layer="bronze", name=one.name)
+        return one
+    return _put(other, attempt.file("raw", layer="bronze", name=one.name))
+
+
+def _put(landed: Landed, path: Path) -> Landed:
+    shutil.move(landed.path, path)
+    return replace(landed, path=path)
 
 
 def _counted(uri: str, entry: FileEntry, path: Path, manifest: Manifest, counter: CountedRecords, *, name: str = "") -> Landed:

@@ -34,11 +34,15 @@ _NOT_IN_NAMES = re.compile(r"[\\/\x00-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class MendedFile:
-    """A mended file: `path` has its bytes, and `entry` says where an earlier commit has them; without it a person brings it now."""
+    """A mended file: `path` has its bytes, and `entry` says where an earlier commit has them.
+
+    Without one a person brings it now, or it was made again of one, without some of its records.
+    """
 
     mend: Mend
     path: Path
     entry: FileEntry | None = None
+    is_made_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def name_of_mended(given: str, taken: Sequence[str] | set[str]) -> str:
 def _check_there(file: MendedFile, now: Mapping[str, str]) -> None:
     """What a person mended just now has to be of the bytes that are there; what holds no more of an earlier commit is told, not refused."""
     gone = [name for name, digest in file.mend.files.items() if digest not in now.values()]
-    if file.entry is None and gone:
+    if file.entry is None and not file.is_made_again and gone:
         raise SourceError(f"`{gone[0]}` is not as it was when its records were exported: `{file.path.name}` mends other bytes. Run again.")
 
 

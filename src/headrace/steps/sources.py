@@ -27,6 +27,7 @@ from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
+from headrace.steps.forgetting import Forgetting, begun, left_of, saying
 from headrace.steps.intake import TAKEN, Past, take_again, take_new, taken_part, told_files
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
@@ -71,6 +72,7 @@ def make_source(
     mended: Mended = _UNMENDED,
     ruled: RuledBy = NO_RULES,
     recorded: Contract | None = None,
+    forgetting: Forgetting | None = None,
 ) -> Made:
     """Land a source's files of an interval and read them, without a contract by the columns that are recorded, if there are any.
 
@@ -80,15 +82,18 @@ def make_source(
     """
     with _named(step, interval):
         files = origin.find(resolve(location, interval))
+        leave = begun(forgetting, mended)
         if landed and _is_landed(files, landed.manifest, resolve(location, interval)):
-            again = land_again(landed, attempt, format, step.options.options)
-            made = _read(step, interval, again, attempt, format, mended, ruled, recorded)
+            again = land_again(landed, attempt, format, step.options.options, leave)
+            made = _read(step, interval, again, attempt, format, left_of(forgetting, mended), ruled, recorded)
+            made = saying(forgetting, made)
             return replace(made, origin={**_told_again(landed.manifest), **made.origin})
         if not files and step.missing == "fail":
             raise SourceError(_nothing_found(step, interval, origin, location))
-        landings = land(files, attempt, origin, format, step.options.options, known=known)
+        landings = land(files, attempt, origin, format, step.options.options, known=known, leave=leave)
         check_unchanged(origin, resolve(location, interval), files)
-        made = _read(step, interval, [landing.landed for landing in landings], attempt, format, mended, ruled, recorded)
+        own = [landing.landed for landing in landings]
+        made = saying(forgetting, _read(step, interval, own, attempt, format, left_of(forgetting, mended), ruled, recorded))
         return replace(made, origin={**_told(step, interval, landings, now), **news_of(landings, known), **made.origin})
 
 
@@ -102,13 +107,15 @@ def make_of_landed(
     mended: Mended,
     ruled: RuledBy = NO_RULES,
     recorded: Contract | None = None,
+    forgetting: Forgetting | None = None,
 ) -> Made:
     """The same of the bytes that an earlier commit has, whatever is at the origin now, and of files that were mended since.
 
     What it says of files that are taken once is copied from there.
     """
     with _named(step, interval):
-        made = _read(step, interval, land_again(landed, attempt, format, step.options.options), attempt, format, mended, ruled, recorded)
+        again = land_again(landed, attempt, format, step.options.options, begun(forgetting, mended))
+        made = saying(forgetting, _read(step, interval, again, attempt, format, left_of(forgetting, mended), ruled, recorded))
         taken = landed.manifest.content.part(TAKEN)
         for file in taken.files if taken else ():
             attempt.copy(file, TAKEN, layer="bronze")
@@ -128,18 +135,22 @@ def make_of_new(
     past: Past,
     mended: Mended | None = None,
     ruled: RuledBy = NO_RULES,
+    forgetting: Forgetting | None = None,
 ) -> Made:
     """The same for a source that takes each file once: of what is new, or of what an earlier commit of the interval took. Nothing new is no error."""
     with _named(step, interval):
         mended = mended or (_UNMENDED if past.own is None else mended_by(past.own))
+        leave = begun(forgetting, mended)
         intake = (
-            take_again(step, past.own, attempt, origin, format) if past.own else take_new(step, interval, past, attempt, origin, format)
+            take_again(step, past.own, attempt, origin, format, leave)
+            if past.own
+            else take_new(step, interval, past, attempt, origin, format, leave)
         )
         if intake is None:
             raise SourceError(
                 f'{_nothing_found(step, interval, origin, step.options.location)} If it is, and is only empty yet, declare missing="empty".'
             )
-        made = _read(step, interval, intake.landed, attempt, format, mended, ruled)
+        made = saying(forgetting, _read(step, interval, intake.landed, attempt, format, left_of(forgetting, mended), ruled))
         told = {"taken_at": now.isoformat(), **intake.origin, **made.origin}
         remarks = (*made.remarks, *intake.remarks)
         return replace(made, parts=(*made.parts, taken_part(past, intake, attempt)), origin=told, remarks=remarks)

@@ -35,13 +35,13 @@ def file(tmp_path: Path) -> Path:
 def test_rows_are_found_by_the_value_that_a_text_is_of_the_columns_type(
     engine: Engine, file: Path, column: str, text: str, numbers: list[int]
 ) -> None:
-    found = engine.find(file, column, text, most=10)
+    found = engine.find(file, {column: text}, most=10)
     assert found is not None
     assert (found.count, [number for number, _ in found.rows]) == (len(numbers), numbers)
 
 
 def test_no_more_rows_are_given_than_asked_for_and_all_are_counted(engine: Engine, file: Path) -> None:
-    found = engine.find(file, "n", "1", most=1)
+    found = engine.find(file, {"n": "1"}, most=1)
     assert found is not None
     assert (found.count, len(found.rows)) == (2, 1)
     assert dict(found.rows[0][1]) == {"n": 1, "Name": "it's", "share": 0.5, "day": date(2026, 5, 1)}
@@ -49,4 +49,11 @@ def test_no_more_rows_are_given_than_asked_for_and_all_are_counted(engine: Engin
 
 @pytest.mark.parametrize("column", ["nothing", "name", "file_row_number"])
 def test_a_column_that_is_not_there_is_none(engine: Engine, file: Path, column: str) -> None:
-    assert engine.find(file, column, "1", most=10) is None
+    assert engine.find(file, {column: "1"}, most=10) is None
+    assert engine.find(file, {"n": "1", column: "1"}, most=10) is None
+
+
+def test_a_key_of_several_columns_is_held_by_rows_that_hold_all(engine: Engine, file: Path) -> None:
+    found = engine.find(file, {"n": "1", "Name": "it's"}, most=10)
+    assert found is not None
+    assert [number for number, _ in found.rows] == [0]

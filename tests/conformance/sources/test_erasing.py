@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from headrace.core.contract import contract_of
+from headrace.core.contract_models import contract_of
 from headrace.core.forgetting import ErasableFormat, Forgotten, forgotten_key
 from headrace.core.ports import Landed
 from headrace.core.records import Record
@@ -30,7 +30,9 @@ def forgetting(*values: dict[str, str]) -> Forgotten:
     return Forgotten("salt", tuple(forgotten_key({(name, f"_{name}"): text for name, text in one.items()}, "salt") for one in values))
 
 
-def held(bench: Bench, file: Landed, forgotten: Forgotten, *, has_contract: bool = True, also: frozenset[int] = frozenset()) -> list[Record]:
+def held(
+    bench: Bench, file: Landed, forgotten: Forgotten, *, has_contract: bool = True, also: frozenset[int] = frozenset()
+) -> list[Record]:
     assert isinstance(bench.format, ErasableFormat)
     contract = contract_of(Note) if has_contract else None
     return list(bench.format.holding(file, contract=contract, options=bench.options, forgotten=forgotten, also=also))
@@ -95,7 +97,9 @@ def test_of_a_file_in_which_every_record_is_taken_out_a_file_without_records_is_
     assert bench.read([rest], Note).rows == []
 
 
-@given(who=st.lists(st.sampled_from(["a", "b", "c", "a\tb", 'a "quoted"', "é", "two\nlines"]), min_size=1, max_size=30), gone=st.integers(0))
+@given(
+    who=st.lists(st.sampled_from(["a", "b", "c", "a\tb", 'a "quoted"', "é", "two\nlines"]), min_size=1, max_size=30), gone=st.integers(0)
+)
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_left_is_what_a_file_without_them_would_have_had(bench: Bench, who: list[str], gone: int) -> None:
     if bench.case.flavour == "logs":

@@ -123,6 +123,10 @@ class Cache:
         self._verified[digest] = _seen(path)
         self._evict(size)
 
+    def drop(self, digest: str) -> None:
+        """Keep the file of a digest no longer; who uses it at this moment has a link of its own."""
+        self._kept(digest).unlink(missing_ok=True)
+
     # ------------------------------------------------ the work
 
     def _kept(self, digest: str) -> Path:

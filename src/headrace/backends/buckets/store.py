@@ -64,6 +64,10 @@ class BucketStore:
         """Give back the local disk that is used now, and not when the store is forgotten."""
         self._cache.close()
 
+    def drop(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            self._cache.drop(digest)
+
     def lease(self) -> AbstractContextManager[None]:
         return self._cache.lease()
 

@@ -103,6 +103,9 @@ class LocalStore:
         for key in keys:
             self._delete(key)
 
+    def drop(self, digests: Sequence[str]) -> None:
+        """Nothing to do: it keeps no copies."""
+
     def lease(self) -> AbstractContextManager[None]:
         return nullcontext()
 

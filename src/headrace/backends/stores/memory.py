@@ -110,6 +110,9 @@ class MemoryStore:
                 for use in ("staged", "read"):
                     (self._folder / use / key).unlink(missing_ok=True)
 
+    def drop(self, digests: Sequence[str]) -> None:
+        """Nothing to do: it keeps no copies."""
+
     def lease(self) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -6,17 +6,19 @@ one that could not, its whole text is searched for the value as a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from headrace.backends.texts.reading import Loaded, Opened, Room, opened_room
+from headrace.backends.texts.opened import Loaded, Opened, settled
+from headrace.backends.texts.places import numbers_at
+from headrace.backends.texts.room import Room, opened_room
 from headrace.core.casts import cast_sql
 from headrace.core.contract import Contract, ContractField
 from headrace.core.forgetting import Forgotten, ForgottenKey, KeyColumn
 from headrace.core.ports import JSON
-from headrace.core.records import Record
+from headrace.core.records import Piece, Record
 
 __all__ = ["ValueSql", "holding", "names_in"]
 
@@ -45,7 +47,7 @@ def holding(
     *,
     contract: Contract | None,
     options: Mapping[str, JSON],
-    also: Container[int] = (),
+    also: Collection[int] = (),
     value_sql: ValueSql | None = None,
 ) -> Iterator[Record]:
     """See `ErasableFormat.holding`."""
@@ -55,11 +57,12 @@ def holding(
     if not keys and not also:
         return
     with TemporaryDirectory(prefix="headrace-holding-") as folder, opened_room(Path(folder)) as room:
-        for piece in opened.load(room, wanted):
-            numbers = {n for key in keys for n in _holders(room, piece, key, forgotten)}
-            if also:
-                numbers |= {n for n, record in piece.places(range(1, piece.records + 1)).items() if record.offset in also}
-            places = piece.places(numbers) if numbers else {}
+        for piece in opened.pieces():
+            loaded = settled(room, piece.load(room, wanted))
+            encoding = str(opened.read_as.get("encoding", "utf-8"))
+            numbers = {n for key in keys for n in _holders(room, loaded, key, forgotten, encoding)}
+            numbers.update(numbers_at(loaded, also) if also else ())
+            places = _places(loaded, numbers)
             yield from (places[n] for n in sorted(places))
 
 
@@ -77,13 +80,17 @@ def _placed(
     return found
 
 
-def _holders(room: Room, piece: Loaded, key: Sequence[_Column], forgotten: Forgotten) -> Collection[int]:
+def _holders(room: Room, loaded: Loaded, key: Sequence[_Column], forgotten: Forgotten, encoding: str) -> Collection[int]:
     """The numbers of the records of a piece that hold a key."""
     split = set.intersection(*(_of_column(room, column, forgotten) for column in key))
-    whole = piece.places(piece.odd) if piece.odd else {}
-    encoding = str(piece.read_as.get("encoding", "utf-8"))
-    texts = {n: record.raw.decode(encoding, "replace") for n, record in whole.items()}
+    texts = {n: record.raw.decode(encoding, "replace") for n, record in _places(loaded, loaded.odd.keys()).items()}
     return split | {n for n, text in texts.items() if all(forgotten.is_in(column.of, text) for column in key)}
+
+
+def _places(loaded: Loaded, numbers: Collection[int]) -> Mapping[int, Record]:
+    if not numbers:
+        return {}
+    return loaded.places.places(numbers) if isinstance(loaded.places, Piece) else loaded.places(numbers)
 
 
 def _of_column(room: Room, column: _Column, forgotten: Forgotten) -> set[int]:

@@ -5,7 +5,7 @@ What is heavy is imported when a file is read, not when the flavour is chosen. T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +65,7 @@ class TypedFormat:
     # ------------------------------------------------ what an ErasableFormat has besides
 
     def holding(
-        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Collection[int] = ()
     ) -> Iterator[Record]:
         from headrace.backends.typed.holding import typed_holding
 

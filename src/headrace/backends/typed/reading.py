@@ -164,7 +164,7 @@ def typed_records(file: TypedFile) -> Iterator[Record]:
         yield from _places_in(batch)(range(1, batch.records.num_rows + 1)).values()
 
 
-def _found(files: Mapping[str, _Opened], recorded: Contract | None) -> tuple[Found, ...]:
+def _found(files: Mapping[str, OpenedTyped], recorded: Contract | None) -> tuple[Found, ...]:
     """The columns that the files have, all optional, of their own types. SourceError for files that can't be read as one."""
     found = joined({name: file.shown(recorded) for name, file in files.items()}, None)
     read = [column.name for column in found if column.field]

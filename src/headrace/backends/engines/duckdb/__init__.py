@@ -77,9 +77,9 @@ class DuckDBEngine:
             raise told(error, {}) from error
         return as_kind(cursor, _TABLE, schema, kind, lambda: _polars_scan(files))
 
-    def find(self, file: Path, column: str, text: str, *, most: int) -> Matches | None:
+    def find(self, file: Path, key: Mapping[str, str], *, most: int) -> Matches | None:
         with self._cursor("data") as cursor:
-            return find(cursor, file, column, text, most=most)
+            return find(cursor, file, key, most=most)
 
     def sift(self, rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
         return sift(rows, quarantine, rules, files=files, records=records)

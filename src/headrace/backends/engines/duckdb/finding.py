@@ -1,7 +1,8 @@
-"""Rows that hold a value, by a scan of one column: nothing is indexed, so nothing is stored for it."""
+"""Rows that hold a key, by a scan of its columns: nothing is indexed, so nothing is stored for it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -15,13 +16,13 @@ __all__ = ["find"]
 _NUMBER = "file_row_number"
 
 
-def find(cursor: duckdb.DuckDBPyConnection, file: Path, column: str, text: str, *, most: int) -> Matches | None:
+def find(cursor: duckdb.DuckDBPyConnection, file: Path, key: Mapping[str, str], *, most: int) -> Matches | None:
     """See `Engine.find`. A text that is no value of the column's type is nobody's."""
     scan = f"read_parquet({literal(str(file))}, file_row_number = true)"
     types = {str(name): str(kind) for name, kind, *_ in cursor.execute(f"describe select * from {scan}").fetchall()}
-    if column not in types or column == _NUMBER:
+    if not key.keys() <= types.keys() or _NUMBER in key:
         return None
-    where = f"{quote(column)} = try_cast({literal(text)} as {types[column]})"
+    where = " and ".join(f"{quote(column)} = try_cast({literal(text)} as {types[column]})" for column, text in key.items())
     count = int(cursor.execute(f"select count(*) from {scan} where {where}").fetchall()[0][0])
     found = cursor.execute(f"select * from {scan} where {where} order by {_NUMBER} limit {most}")
     names = [str(described[0]) for described in found.description or ()]

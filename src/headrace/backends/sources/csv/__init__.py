@@ -6,7 +6,7 @@ invariant: each record that was counted when the file landed is in the rows or i
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.sources.csv.landing import Counter, cut, header_of
@@ -65,12 +65,12 @@ class CsvFormat:
     # ------------------------------------------------ what an ErasableFormat has besides
 
     def holding(
-        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Collection[int] = ()
     ) -> Iterator[Record]:
         from headrace.backends.sources.csv.loading import OpenedCsv
         from headrace.backends.texts.holding import holding
 
-        opened = OpenedCsv(file, options, has_contract=True)
+        opened = OpenedCsv(file, options, contract)
         return holding(opened, forgotten, contract=contract, options=options, also=also)
 
     def erase(self, file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class JsonFormat:
     # ------------------------------------------------ what an ErasableFormat has besides
 
     def holding(
-        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Collection[int] = ()
     ) -> Iterator[Record]:
         from headrace.backends.sources.json.loading import OpenedJson
         from headrace.backends.texts.holding import holding, names_in

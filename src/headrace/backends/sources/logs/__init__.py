@@ -6,7 +6,7 @@ counted when the file landed is in the rows or in the quarantine, once.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.backends.texts.lines import LineCounter, lines_to_mend, records_of
@@ -68,7 +68,7 @@ class LogsFormat:
     # ------------------------------------------------ what an ErasableFormat has besides
 
     def holding(
-        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Container[int] = ()
+        self, file: Landed, *, contract: Contract | None, options: Mapping[str, JSON], forgotten: Forgotten, also: Collection[int] = ()
     ) -> Iterator[Record]:
         from headrace.backends.sources.logs.loading import OpenedLog
         from headrace.backends.texts.holding import holding

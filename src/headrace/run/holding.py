@@ -1,0 +1,223 @@
+"""Where a key is in the lake: every version of every dataset of a pipeline whose files are still there, current or not.
+
+Rows are searched by their columns, raw files record by record as their format splits them, and what is in quarantine by the records that it
+came from. Nothing is changed. The invariant: what could not be searched is said, and is not taken for free of the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import cast
+
+from headrace.core.errors import HeadraceError
+from headrace.core.forgetting import ErasableFormat, Forgotten, forgotten_key, is_said_in
+from headrace.core.manifest import FileEntry, Manifest, Part
+from headrace.core.mending import MendableFormat
+from headrace.core.ports import JSON, Landed
+from headrace.core.quarantine import encoding_of
+from headrace.core.split import ROW_PARTS
+from headrace.core.step import Source
+from headrace.lake.lake import VanishedError
+from headrace.lake.layout import Slot
+from headrace.run.forgotten import FORGOTTEN, Names
+from headrace.run.quarantined import Quarantine, records_of
+from headrace.run.record import RUNS
+from headrace.run.session import Session
+
+__all__ = ["Holder", "Holding", "Wanted", "holding", "rejected_in", "wanted_of"]
+
+Wanted = Mapping[Names, str]
+"""A key: for each of its columns all the names that it goes by, and the text of its value."""
+
+_SALT = "searching"  # nothing of a search is kept
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A part of one version that holds the key, and how many of its rows or records do."""
+
+    slot: Slot
+    part: str
+    count: int
+    is_current: bool
+
+
+@dataclass
+class Holding:
+    """What a search found. `unsearched` says what could not be looked into, and why; `told` which entries of the log quote the value."""
+
+    holders: list[Holder] = field(default_factory=list[Holder])
+    unsearched: list[str] = field(default_factory=list[str])
+    told: list[str] = field(default_factory=list[str])
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(dict.fromkeys(holder.slot for holder in self.holders))
+
+
+def wanted_of(session: Session, key: Mapping[str, str]) -> Wanted:
+    """A key with the names that its columns have in the datasets and in the files of the sources."""
+    found: dict[Names, str] = {}
+    for column, text in key.items():
+        names = {column}
+        for step in session.graph.steps.values():
+            if isinstance(step, Source) and step.contract:
+                names.update(name for f in step.contract.fields if column in (f.name, f.alias) for name in (f.name, f.alias))
+        found[tuple(sorted(names))] = text
+    return found
+
+
+def holding(session: Session, wanted: Wanted) -> Holding:
+    """Search all datasets of the session's pipeline."""
+    search = _Search(session, wanted)
+    for name in session.lake.datasets(session.graph.name):
+        dataset = name.partition(".")[2]
+        if dataset not in (RUNS, FORGOTTEN):
+            search.dataset(dataset)
+    search.runs()
+    return search.found
+
+
+class _Search:
+    """Looks for one key; files of equal bytes are looked into once."""
+
+    def __init__(self, session: Session, wanted: Wanted) -> None:
+        self._session, self._wanted = session, wanted
+        self._forgotten = Forgotten(_SALT, (forgotten_key(wanted, _SALT),))
+        self._rows: dict[str, int] = {}  # by the digest of a file of rows
+        self._records: dict[str, frozenset[tuple[int, int]]] = {}  # by that of a raw file: line and offset of each record
+        self.found = Holding()
+
+    def dataset(self, dataset: str) -> None:
+        log = self._session.lake.log(self._session.graph.name, dataset)
+        known = log.versions(None)
+        log.read_ahead([(interval, version) for interval, versions in known.items() for version in versions])
+        for interval, versions in known.items():
+            current = log.current(interval, versions=versions)
+            for version in versions:
+                manifest = log.manifest(interval, version)
+                if manifest.kind == "data":
+                    self._version(manifest, is_current=current is not None and current.version == version)
+
+    def runs(self) -> None:
+        """What the records of runs quote of errors: they were kept whole once, and an entry is never written again."""
+        log = self._session.lake.log(self._session.graph.name, RUNS)
+        known = log.versions(None)
+        log.read_ahead([(interval, version) for interval, versions in known.items() for version in versions])
+        for interval, versions in known.items():
+            for version in versions:
+                manifest = log.manifest(interval, version)
+                texts = [str(one.get("error") or "") for one in _mappings(manifest.receipt.get("receipts"))]
+                if any(all(is_said_in(text, value) for value in self._wanted.values()) for text in texts):
+                    self.found.told.append(f"{manifest} quotes it in what it says of an error")
+
+    def _version(self, manifest: Manifest, *, is_current: bool) -> None:
+        slot = Slot(manifest.pipeline, manifest.dataset, manifest.interval, manifest.version)
+        for part in manifest.content.parts:
+            try:
+                count = self._part(manifest, part)
+            except HeadraceError as error:
+                self.found.unsearched.append(f"{manifest}, part `{part.name}`: {error}")
+                continue
+            if count:
+                self.found.holders.append(Holder(slot, part.name, count, is_current))
+
+    def _part(self, manifest: Manifest, part: Part) -> int:
+        if part.name in ROW_PARTS:
+            return self._in_rows(manifest, part)
+        if part.name == "raw":
+            return sum(len(found) for found in self._raw(manifest).values())
+        return self._in_quarantine(manifest, part) if part.name == "quarantine" else 0
+
+    # ------------------------------------------------ rows
+
+    def _in_rows(self, manifest: Manifest, part: Part) -> int:
+        columns = [column.name for column in manifest.content.schema.get(part.name, ())]
+        ways = [dict(zip(way, self._wanted.values(), strict=True)) for way in product(*(_among(names, columns) for names in self._wanted))]
+        return sum(self._in_file(manifest, file, ways) for file in part.files) if ways else 0
+
+    def _in_file(self, manifest: Manifest, file: FileEntry, ways: Sequence[Mapping[str, str]]) -> int:
+        if file.sha256 not in self._rows:
+            try:
+                (path,) = self._session.lake.paths_of(manifest, [file])
+            except VanishedError:
+                return 0
+            found = (self._session.engine.find(path, way, most=0) for way in ways)
+            self._rows[file.sha256] = max(one.count if one else 0 for one in found)
+        return self._rows[file.sha256]
+
+    # ------------------------------------------------ raw files
+
+    def _raw(self, manifest: Manifest) -> dict[str, frozenset[tuple[int, int]]]:
+        """The records that hold the key in each raw file that is still there, by its name."""
+        raw, step = manifest.content.part("raw"), self._source(manifest)
+        if raw is None or step is None:
+            return {}
+        mended = {str(one["name"]) for one in cast(Sequence[Mapping[str, JSON]], manifest.content.details.get("mended", ()))}
+        found = {}
+        for file in raw.files:
+            if file.sha256 not in self._records:
+                try:
+                    (path,) = self._session.lake.paths_of(manifest, [file])
+                except VanishedError:
+                    continue
+                landed = Landed("", path, file.sha256, file.bytes, file.rows or 0, file.name, is_mended=file.name in mended)
+                self._records[file.sha256] = frozenset(self._in_raw(step, landed, manifest))
+            found[file.name] = self._records[file.sha256]
+        return found
+
+    def _in_raw(self, step: Source, file: Landed, manifest: Manifest) -> Iterator[tuple[int, int]]:
+        reader = self._session.format(step)
+        if not isinstance(reader, ErasableFormat):
+            raise HeadraceError("its format can't be searched")
+        options = cast(Mapping[str, JSON], manifest.content.details.get("options", step.options.options))
+        if file.is_mended and isinstance(reader, MendableFormat):
+            options = reader.mended_options(options)
+        for record in reader.holding(file, contract=step.contract, options=options, forgotten=self._forgotten):
+            yield record.line, record.offset
+
+    def _source(self, manifest: Manifest) -> Source | None:
+        name = manifest.dataset.removesuffix(".refused").removesuffix(".experiment")
+        step = self._session.graph.steps.get(name)
+        if isinstance(step, Source) and not step.options.is_dataset:
+            return step
+        if manifest.content.part("raw") is not None:
+            raise HeadraceError("no source of the pipeline is called so any more, so nobody knows how its files are read")
+        return None
+
+    # ------------------------------------------------ quarantine
+
+    def _in_quarantine(self, manifest: Manifest, part: Part) -> int:
+        try:
+            self._session.lake.paths_of(manifest, part.files)
+        except VanishedError:
+            return 0
+        return sum(1 for _ in self.rejected(manifest))
+
+    def rejected(self, manifest: Manifest) -> Iterator[int]:
+        """The numbers, from 0, of the records in a quarantine that hold the key: by the raw files, else by the value as a word in their text."""
+        raw = self._raw(manifest)
+        for number, record in enumerate(records_of(self._session, Quarantine(manifest, is_refused=False))):
+            if record.file in raw:
+                is_held = (record.line, record.offset) in raw[record.file]
+            else:
+                text = record.raw.decode(encoding_of(manifest.content.details, record.file), "replace")
+                is_held = all(is_said_in(text, value) for value in self._wanted.values())
+            if is_held:
+                yield number
+
+
+def rejected_in(session: Session, manifest: Manifest, wanted: Wanted) -> list[int]:
+    """The numbers of the records in a quarantine that hold a key."""
+    return list(_Search(session, wanted).rejected(manifest))
+
+
+def _mappings(told: JSON) -> list[Mapping[str, JSON]]:
+    listed = told if isinstance(told, Sequence) and not isinstance(told, str) else ()
+    return [one for one in listed if isinstance(one, Mapping)]
+
+
+def _among(names: Names, columns: Sequence[str]) -> list[str]:
+    return [column for column in columns if column in names]
