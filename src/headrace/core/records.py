@@ -221,11 +221,6 @@ class Scanner:
             if start.startswith(known) and not (what == "JSON" and self._kind == "JSON Lines"):
                 text = "a delimited text" if self._kind == "CSV" else f"a {self._kind} file"
                 raise SourceError(f"`{self._file}` is not {text}: its first bytes are those of {what}.")
-        if self._kind == "JSON Lines" and start.removeprefix(_BOM).lstrip().startswith(b"["):
-            raise SourceError(
-                f"`{self._file}` begins with an array, and a record is an object on a line of its own. "
-                f"Write one a line: `jq -c '.[]' {self._file} > {self._file.partition('.')[0]}.jsonl`."
-            )
         if _MARKUP.match(start.removeprefix(_BOM)):
             shown = start.removeprefix(_BOM).strip()[:60].decode("utf-8", "replace")
             raise SourceError(

@@ -391,6 +391,8 @@ def test_a_table_of_very_many_columns_is_read_as_one_of_few(tmp_path: Path) -> N
 
 def test_without_a_contract_more_columns_than_are_read_are_refused_and_with_one_those_that_it_wants_are_read(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_text("\n".join(",".join(f"{sign}{n}" for n in range(5001)) for sign in ("c", "")))
-    with pytest.raises(SourceError, match=r"5001 columns, and without a contract 5000 is the most that is read. Give the source a contract"):
+    with pytest.raises(
+        SourceError, match=r"5001 columns, and without a contract 5000 is the most that is read. Give the source a contract"
+    ):
         read([tmp_path / "wide.csv"], tmp_path)
     assert read([tmp_path / "wide.csv"], tmp_path, texts("c5000", "c7"))[1] == [{"c5000": "5000", "c7": "7"}]

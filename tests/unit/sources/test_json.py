@@ -188,8 +188,13 @@ def test_in_every_encoding_places_and_bytes_are_the_files_own(tmp_path: Path, en
     ("data", "message"),
     [
         (b"", "`file.jsonl` is empty: it has no bytes."),
-        (b'[{"v": 1},\n{"v": 2}]\n', r"`file.jsonl` begins with an array, .*: `jq -c '.\[\]' file.jsonl > file.jsonl`"),
-        (b'\xef\xbb\xbf\n  [\n  {"v": 1}\n]\n', "begins with an array"),
+        (b'[{"v": 1},\n{"v": 2}\n', "begins with an array that does not end: it was cut short"),
+        (
+            b'\xef\xbb\xbf\n  [\n  {"v": 1}\n] {"v": 2}\n',
+            r"has more after its array has ended, at byte 21 of its text.* `jq -c '.\[\]' file.jsonl > file.jsonl`",
+        ),
+        (b'[{"v": 1} {"v": 2}]', "has no comma between two elements of its array, at byte 10"),
+        (b'[{"v": 1}}, {"v": 2}]', "has '}' between the elements of its array, at byte 9"),
         (b'{\n  "v": 1\n}\n', r"has a record over several lines, and a record is an object on one line. Write one a line: `jq -c . "),
         (b'{"v": [\n  1]}\n', "has a record over several lines"),
         (b"<html><body>Not found</body></html>", "HTML or XML under another name"),
@@ -200,16 +205,21 @@ def test_in_every_encoding_places_and_bytes_are_the_files_own(tmp_path: Path, en
         ('{"v": "é"}\n'.encode("utf-32"), "UTF-32"),
         (gzip.compress(b'{"v": 1}\n' * 999)[:-20], "cut short"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_what_is_no_file_of_json_lines_is_refused_as_it_lands(tmp_path: Path, data: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         land(tmp_path, data)
 
 
-def test_an_array_on_one_long_line_is_told_as_such_not_as_a_long_record(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="begins with an array"):
-        land(tmp_path, b"[" + b'{"v": "0123456789012345678901234567890123456789"},' * 400_000 + b"{}]")
+def test_an_array_on_one_long_line_is_no_long_record(tmp_path: Path) -> None:
+    assert land(tmp_path, b"[" + b'{"v": "0123456789012345678901234567890123456789"},' * 400_000 + b"{}]").records == 400_001
+
+
+@pytest.mark.parametrize("begin", [b'[{"v": "', b'["', b"[1", b'[{"v": 1, "', b'[{"v": '])
+def test_an_element_that_never_ends_is_refused(tmp_path: Path, begin: bytes) -> None:
+    with pytest.raises(SourceError, match="longer than 16 MiB"):
+        land(tmp_path, begin + b"1" * (40 << 20))
 
 
 def test_a_record_that_never_ends_is_refused(tmp_path: Path) -> None:

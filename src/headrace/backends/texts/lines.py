@@ -9,21 +9,45 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 from headrace.backends.texts.incoming import Incoming, texts_of
+from headrace.core.encodings import size_in
 from headrace.core.ports import JSON
 from headrace.core.records import LINES, Kind, Piece, Record, Scanner
 
-__all__ = ["CutLines", "LineCounter", "lines_to_mend", "records_of"]
+__all__ = ["CutLines", "LineCounter", "LineMaker", "lines_to_mend", "records_of"]
 
 _PIECE_BYTES = 2 * 1024 * 1024  # lines become Python objects one by one, which take twenty times their bytes
 _OF_THE_FILES = ("skip", "member")
 
 
-class LineCounter:
-    """Counts the lines of one file from its raw bytes. `look` is shown the first records, and refuses what is no such file."""
+class LineMaker(Protocol):
+    """Makes lines of a text whose records are none yet: by other bytes in the place of some, never by more or fewer."""
 
-    def __init__(self, file: str, kind: Kind, options: Mapping[str, JSON], *, look: Callable[[Piece], None] | None = None) -> None:
+    is_array: bool | None
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+class LineCounter:
+    """Counts the lines of one file from its raw bytes. `look` is shown the first records, and refuses what is no such file.
+
+    The lines are those that `maker` makes, where there is one.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        kind: Kind,
+        options: Mapping[str, JSON],
+        *,
+        look: Callable[[Piece], None] | None = None,
+        maker: LineMaker | None = None,
+    ) -> None:
+        self._maker = maker
         self._incoming = Incoming(file, options, is_measured=True)
         self._scanner = _scanner(file, kind, options, "utf-8")  # where a record stands is not asked here
         self._look = look
@@ -31,13 +55,18 @@ class LineCounter:
 
     def feed(self, chunk: bytes) -> None:
         for data in self._incoming.feed(chunk):
-            self._add(self._scanner.feed(data))
+            self._take(data)
 
     def finish(self) -> int:
         for data in self._incoming.finish():
-            self._add(self._scanner.feed(data))
+            self._take(data)
+        if self._maker:
+            self._add(self._scanner.feed(self._maker.finish()))
         self._add(self._scanner.finish())
         return self._records
+
+    def _take(self, data: bytes) -> None:
+        self._add(self._scanner.feed(self._maker.feed(data) if self._maker else data))
 
     def _add(self, piece: Piece | None) -> None:
         if piece is None:
@@ -50,14 +79,19 @@ class LineCounter:
 class CutLines:
     """A file in pieces of whole lines; how they were read, and how many of them are comments, is known as far as they were taken."""
 
-    def __init__(self, path: Path, kind: Kind, options: Mapping[str, JSON], *, name: str) -> None:
+    def __init__(
+        self, path: Path, kind: Kind, options: Mapping[str, JSON], *, name: str, maker: Callable[[], LineMaker] | None = None
+    ) -> None:
+        self._make = maker
+        self._is_array = False
         self._path, self._kind, self._options, self._name = path, kind, options, name
         self._incoming = Incoming(name, options, is_measured=False)
         self._comments = 0
 
     @property
     def read_as(self) -> Mapping[str, JSON]:
-        return {**self._incoming.read_as, **({"comments": self._comments} if self._options.get("comment") else {})}
+        shape: dict[str, JSON] = {"shape": "one array"} if self._is_array else {}
+        return {**self._incoming.read_as, **shape, **({"comments": self._comments} if self._options.get("comment") else {})}
 
     def pieces(self) -> Iterator[Piece]:
         for piece in self._cut():
@@ -68,19 +102,30 @@ class CutLines:
         texts = texts_of(self._path, self._incoming)
         first = next(texts, b"")  # then the encoding is known
         scanner = _scanner(self._name, self._kind, self._options, self._incoming.encoding)
+        maker = self._make() if self._make else None
         for text in chain([first], texts):
             for at in range(0, len(text), _PIECE_BYTES):
-                piece = scanner.feed(text[at : at + _PIECE_BYTES])
+                part = text[at : at + _PIECE_BYTES]
+                piece = scanner.feed(maker.feed(part) if maker else part)
                 if piece:
-                    yield piece
-        last = scanner.finish()
-        if last:
-            yield last
+                    yield self._from_its_element(piece, maker)
+        for piece in (scanner.feed(maker.finish()) if maker else None, scanner.finish()):
+            if piece:
+                yield self._from_its_element(piece, maker)
+
+    def _from_its_element(self, piece: Piece, maker: LineMaker | None) -> Piece:
+        """The first piece of an array, without what stands before its first element."""
+        if maker is None or not maker.is_array or self._is_array:
+            return piece
+        self._is_array = True
+        data = piece.data.lstrip(b" ")
+        before = size_in(piece.dialect.encoding, piece.data[: len(piece.data) - len(data)])
+        return replace(piece, data=data, offset=piece.offset + before)
 
 
-def records_of(path: Path, kind: Kind, options: Mapping[str, JSON]) -> Iterator[Record]:
+def records_of(path: Path, kind: Kind, options: Mapping[str, JSON], *, maker: Callable[[], LineMaker] | None = None) -> Iterator[Record]:
     """Every record of a file with its place and its bytes in the file, in order."""
-    for piece in CutLines(path, kind, options, name=path.name).pieces():
+    for piece in CutLines(path, kind, options, name=path.name, maker=maker).pieces():
         yield from piece.places(range(1, piece.records + 1)).values()
 
 

@@ -1,4 +1,4 @@
-"""JSON Lines: a JSON object on each line, plain or packed, in any encoding.
+"""JSON Lines: a JSON object on each line, plain or packed, in any encoding. Or one array of objects, which `arrays` makes lines of.
 
 `landing` counts the lines and refuses what is JSON of another shape, `records` reads one line, `loading` makes tables of texts, which
 `headrace.backends.texts` types and checks. The invariant: each line that was counted is in the rows or in the quarantine, once.
@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+from headrace.backends.sources.json.arrays import ElementLines
 from headrace.backends.sources.json.landing import counter_of, keys_of
-from headrace.backends.texts.lines import lines_to_mend, records_of
+from headrace.backends.texts.lines import CutLines, lines_to_mend, records_of
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
@@ -57,7 +58,7 @@ class JsonFormat:
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
-        return records_of(path, "JSON Lines", options)
+        return records_of(path, "JSON Lines", options, maker=partial(ElementLines, path.name))
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         """The keys of all records, in the order in which they first stand in the file."""
@@ -72,7 +73,13 @@ class JsonFormat:
         return b""
 
     def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-        return bytes_at(path, options, wanted, name=path.name)
+        """As they are, or where the file is one array, each element on one line."""
+        cut = CutLines(path, "JSON Lines", options, name=path.name, maker=partial(ElementLines, path.name))
+        next(cut.pieces(), None)
+        if not cut.read_as.get("shape"):
+            return bytes_at(path, options, wanted, name=path.name)
+        places = {offset for offset, _ in wanted}
+        return (record.raw for record in self.records(path, options) if record.offset in places)
 
     # ------------------------------------------------ what an ErasableFormat has besides
 

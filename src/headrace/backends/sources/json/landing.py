@@ -6,9 +6,11 @@ The invariant: what is refused here could not be read a line at a time, whatever
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from headrace.backends.sources.json.arrays import ElementLines
 from headrace.backends.sources.json.records import NoRecordError, object_in
 from headrace.backends.texts.lines import CutLines, LineCounter
 from headrace.core.errors import SourceError
@@ -21,13 +23,13 @@ MAX_KEYS = 10_000
 
 
 def counter_of(file: str, options: Mapping[str, JSON]) -> LineCounter:
-    return LineCounter(file, "JSON Lines", options, look=lambda piece: _look(piece, file))
+    return LineCounter(file, "JSON Lines", options, look=lambda piece: _look(piece, file), maker=ElementLines(file))
 
 
 def keys_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[str, ...]:
     """The keys of all records, as names of columns. Raises SourceError for one that can't be, and when there are more than MAX_KEYS."""
     keys: dict[str, object] = {}
-    for piece in CutLines(path, "JSON Lines", options, name=name).pieces():
+    for piece in CutLines(path, "JSON Lines", options, name=name, maker=partial(ElementLines, name)).pieces():
         for raw in piece.texts():
             try:
                 keys.update(object_in(raw.decode()))

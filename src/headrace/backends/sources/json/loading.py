@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from headrace.backends.sources.json.arrays import ElementLines
 from headrace.backends.sources.json.landing import MAX_KEYS
 from headrace.backends.sources.json.records import NoRecordError, object_in, text_of
 from headrace.backends.sources.json.seen import Seen
@@ -30,7 +31,7 @@ class OpenedJson:
     """One file that is about to be read: see `headrace.backends.texts.opened.Opened`. `names` are aliases of a contract, or keys."""
 
     def __init__(self, file: Landed, options: Mapping[str, JSON], names: Sequence[str]) -> None:
-        self._file, self._cut = file, CutLines(file.path, "JSON Lines", options, name=file.name)
+        self._file, self._cut = file, CutLines(file.path, "JSON Lines", options, name=file.name, maker=partial(ElementLines, file.name))
         self._nulls = _null_words(options)
         self.names = tuple(names)
         self._keys, self._present, self._quoted = Seen(most=MAX_KEYS), Seen(most=len(self.names)), Seen(most=len(self.names))
