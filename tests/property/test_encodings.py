@@ -154,7 +154,7 @@ def test_rows_are_the_same_and_each_reject_has_its_place_and_bytes_in_the_file(
         (b"a,b\n\x81,1\n", "cp1252", r"is not cp1252: 0x81 at byte 4 \(line 2\) stands for no character .* say another encoding="),
         ("a,b\n".encode("utf-16") + b"\x00\xd8a\0", "auto", r"is not utf-16-le: 0x00d8 at byte 10 \(line 2\) stands for no character"),
         ("a,b\n".encode("utf-16") + b"a", "auto", r"is not utf-16-le: 0x61 at byte 10 \(line 2\) stands for no character \(truncated data\)"),
-        ("a,b\n".encode("utf-16-le"), "auto", "has a NUL byte at byte 1 .* If it is UTF-16, say encoding='utf-16-le'"),
+        ("a,b\n".encode("utf-16-le"), "auto", "has a NUL byte at byte 1 .* It looks like UTF-16 without a byte order mark: say encoding=.utf-16-le."),
         ("a,b\n".encode("utf-16-le"), "utf-16", 'has no byte order mark of UTF-16, .* say encoding="utf-16-le" or "utf-16-be"'),
         ("a,b\n".encode("utf-8-sig"), "cp1252", "begins with the byte order mark of utf-8, and encoding='cp1252' was said. Leave encoding= out"),
         ("a,b\n".encode("utf-16"), "utf-8", "begins with the byte order mark of utf-16-le, and encoding='utf-8' was said"),

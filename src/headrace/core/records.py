@@ -10,15 +10,15 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, count
-from typing import Literal, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from headrace.core.dialect import Dialect, grammar_of
 from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
+from headrace.core.strangers import Kind, nul_advice, problem_of_start, utf8_advice
 
 __all__ = ["LINES", "MAX_RECORD_BYTES", "Kind", "Piece", "Record", "Scanner"]
 
-Kind = Literal["CSV", "JSON Lines", "log"]
 LINES = Dialect(delimiter=b"", quote=b"")  # each line is a record
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -26,22 +26,6 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = frozenset({b"\n", b"\r\n", b"\r"})
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LINE_ENDS, _REST_AND_ENDS = re.compile(rb"[\r\n]*+"), re.compile(rb"[^\r\n]*+[\r\n]*+")
-_MARKUP = re.compile(rb"\s*<(?:!doctype|!--|\?xml|html|head|body|[a-z][\w:.-]*(?:\s[^>]*)?>)", re.IGNORECASE)
-_KNOWN_STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"PK\x03\x04", "a zip archive or an Excel workbook"),
-    (b"PAR1", "a Parquet file"),
-    (b"Obj\x01", "an Avro file"),
-    (b"ORC", "an ORC file"),
-    (b"%PDF", "a PDF document"),
-    (b"BZh", "bzip2 data"),
-    (b"\xfd7zXZ", "xz data"),
-    (b"\x28\xb5\x2f\xfd", "zstd data"),
-    (b"SQLite format 3", "a SQLite database"),
-    (b'{"', "JSON"),
-    (b"[{", "JSON"),
-)
 
 
 class Record(NamedTuple):
@@ -215,20 +199,12 @@ class Scanner:
     def _begin(self) -> None:
         self._is_begun = True
         start = self._pending[:4096]
-        if not start:
-            raise SourceError(f"`{self._file}` is empty: it has no bytes{', not even a header' if self._kind == 'CSV' else ''}.")
-        for known, what in _KNOWN_STARTS:
-            if start.startswith(known) and not (what == "JSON" and self._kind == "JSON Lines"):
-                text = "a delimited text" if self._kind == "CSV" else f"a {self._kind} file"
-                raise SourceError(f"`{self._file}` is not {text}: its first bytes are those of {what}.")
-        if _MARKUP.match(start.removeprefix(_BOM)):
-            shown = start.removeprefix(_BOM).strip()[:60].decode("utf-8", "replace")
-            raise SourceError(
-                f"`{self._file}` is HTML or XML under another name, often an error page: it begins with {shown!r}. Fetch it again."
-            )
-        if start.startswith(_BOM):
-            self._pending = self._pending[3:]
-            self._offset = size_in(self._dialect.encoding, _BOM)
+        problem = problem_of_start(self._file, start, self._kind, is_header=not self._to_skip)
+        if problem:
+            raise SourceError(problem)
+        while self._pending.startswith(_BOM):  # more than one: of files that were put together
+            self._pending = self._pending[len(_BOM) :]
+            self._offset += size_in(self._dialect.encoding, _BOM)
 
     def _skip(self, *, is_last: bool) -> bool:
         """Pass over the lines before the header; False while they have not all come."""
@@ -248,20 +224,15 @@ class Scanner:
 
     def _check_text(self, data: bytes) -> None:
         if b"\0" in data:
-            place = self._place(data, data.index(b"\0"))
-            raise SourceError(
-                f"`{self._file}` is binary, or UTF-16: it has a NUL byte at {place}. If it is UTF-16, say encoding='utf-16-le'."
-            )
+            at = data.index(b"\0")
+            raise SourceError(f"`{self._file}` is no text: it has a NUL byte at {self._place(data, at)}. {nul_advice(data, at)}")
         if data.isascii():
             return
         try:
             data.decode()
         except UnicodeDecodeError as error:
-            place = self._place(data, error.start)
-            raise SourceError(
-                f"`{self._file}` is not UTF-8: {error.reason} (0x{data[error.start]:02x}) at {place}. "
-                'If it is Western European text, as from Excel on Windows, say encoding="cp1252": it is never guessed, since a wrong guess mangles letters in silence.'
-            ) from None
+            place, advice = self._place(data, error.start), utf8_advice(data[: error.start], error)
+            raise SourceError(f"`{self._file}` is not UTF-8: {error.reason} (0x{data[error.start]:02x}) at {place}. {advice}") from None
 
     def _place(self, data: bytes, position: int) -> str:
         return f"byte {self._offset + position} (line {self._line + _count_lines(data[:position])})"

@@ -396,3 +396,16 @@ def test_without_a_contract_more_columns_than_are_read_are_refused_and_with_one_
     ):
         read([tmp_path / "wide.csv"], tmp_path)
     assert read([tmp_path / "wide.csv"], tmp_path, texts("c5000", "c7"))[1] == [{"c5000": "5000", "c7": "7"}]
+
+
+# ---------------------------------------------------------------- seen in files as published
+
+
+def test_a_header_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"line 2\) names no column\. .* pass over it with skip=2; or name the columns: names="):
+        read_bytes(b"\n , ,\n1,2,3\n", tmp_path)
+    assert read_bytes(b"a,\nx,1\n", tmp_path, header=True) == [{"a": "x", "column_2": 1}]
+
+
+def test_byte_order_marks_of_files_that_were_put_together_are_no_part_of_the_first_name(tmp_path: Path) -> None:
+    assert read_bytes(b"\xef\xbb\xbf\xef\xbb\xbfname\nAna\n", tmp_path) == [{"name": "Ana"}]

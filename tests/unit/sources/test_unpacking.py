@@ -234,7 +234,7 @@ def test_folders_and_what_a_mac_adds_are_no_files() -> None:
 @pytest.mark.parametrize(
     ("data", "member", "message"),
     [
-        (SEVERAL, "", r"is a zip archive of 3 files: `read me.pdf`, `data/a.csv`, `b.txt`. Say which is meant, .*: member='read me.pdf'"),
+        (SEVERAL, "", r"is a zip archive of 3 files: `read me.pdf`, `data/a.csv`, `b.txt`. Say which is meant, .*: member='data/a.csv'"),
         (SEVERAL, "c.csv", r"has no file that member='c.csv' names. It has: `read me.pdf`, `data/a.csv`, `b.txt`"),
         (SEVERAL, "*", r"has 3 files that member='\*' names"),
         (zipped(), "", "is a zip archive without a file in it"),
@@ -255,6 +255,13 @@ def test_a_zip_that_has_not_one_file_is_refused_with_what_it_has(data: bytes, me
 def test_nothing_of_a_zip_of_several_small_files_is_given_before_it_is_refused() -> None:
     unpacker = Unpacker("shop.dat")
     assert list(unpacker.feed(SEVERAL)) == []
+
+
+def test_bytes_behind_an_archive_are_refused_but_for_zeros() -> None:
+    packed = zipped(("a.csv", TEXT))
+    assert unpacked(packed + b"\0" * 512) == TEXT
+    with pytest.raises(SourceError, match=r"can't be unpacked: .* bytes stand behind its end, perhaps of another archive"):
+        unpacked(packed + zipped(("b.csv", TEXT)))
 
 
 def test_a_directory_that_lists_other_members_is_refused() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bz2
 import struct
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -29,6 +29,7 @@ _METHODS = {9: "deflate64", 14: "lzma", 93: "zstd", 95: "xz", 98: "PPMd", 99: "A
 _MOST_DIRECTORY = 16 * 1024 * 1024
 _MOST_MEMBERS = 10_000
 _SHOWN = 20
+_OF_RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".log", ".txt")
 
 _Steps = Generator[bytes | None, None, None]
 
@@ -103,7 +104,7 @@ class Zip:
             raise SourceError(f"`{self._file}` is a zip archive without a file in it. Fetch it again, or mend what makes it.")
         if not self._wanted:
             raise SourceError(
-                f"`{self._file}` is a zip archive of {len(files)} files: {listed}. Say which is meant, by name or pattern: member={files[0]!r}."
+                f"`{self._file}` is a zip archive of {len(files)} files: {listed}. Say which is meant, by name or pattern: member={_likely(files)!r}."
             )
         found = f"has {len(chosen)} files" if chosen else "has no file"
         raise SourceError(f"`{self._file}` {found} that member={self._wanted!r} names. It has: {listed}. Name one of them.")
@@ -218,6 +219,11 @@ class Zip:
         raise DamagedError(f"its member `{found.name}` has another size or checksum than it says")
 
 
+def _likely(files: Sequence[str]) -> str:
+    """The file that is most likely to hold records, by its name."""
+    return next((name for name in files if name.lower().endswith(_OF_RECORDS)), files[0])
+
+
 def _directory_of(data: bytes) -> list[_Member]:
     """The members that the directory lists. Raises EOFError when it is not whole."""
     listed: list[_Member] = []
@@ -235,8 +241,11 @@ def _directory_of(data: bytes) -> list[_Member]:
     if at < 0 or len(data) < at + _END_SIZE:
         raise EOFError
     comment_size = int.from_bytes(data[at + 20 : at + 22], "little")
-    if len(data) < at + _END_SIZE + comment_size:
+    end = at + _END_SIZE + comment_size
+    if len(data) < end:
         raise EOFError
+    if data[end:].strip(b"\0"):
+        raise DamagedError(f"{len(data) - end} bytes stand behind its end, perhaps of another archive")
     return listed
 
 

@@ -179,6 +179,11 @@ def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
         advice = delimiter_advice([header.raw.decode("utf-8", "replace")], dialect.delimiter.decode())
         raise SourceError(f"The header of `{file}` (line {header.line}) can't be read: {fields}. {advice}".rstrip())
     _check_width(len(fields), dialect, file)
+    if not any(text.strip() for text, _ in fields):
+        raise SourceError(
+            f"The header of `{file}` (line {header.line}) names no column. If that line is no header, pass over it with skip={header.line}; "
+            "or name the columns: names=[…]."
+        )
     names = tuple(text.decode().strip() or f"column_{n}" for n, (text, _) in enumerate(fields, 1))
     twice = [name for name, count in Tally(names).items() if count > 1]
     if twice:

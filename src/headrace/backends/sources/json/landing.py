@@ -29,17 +29,23 @@ def counter_of(file: str, options: Mapping[str, JSON]) -> LineCounter:
 def keys_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[str, ...]:
     """The keys of all records, as names of columns. Raises SourceError for one that can't be, and when there are more than MAX_KEYS."""
     keys: dict[str, object] = {}
+    looked = ""
     for piece in CutLines(path, "JSON Lines", options, name=name, maker=partial(ElementLines, name)).pieces():
         for raw in piece.texts():
             try:
                 keys.update(object_in(raw.decode()))
-            except NoRecordError:
+            except NoRecordError as error:
+                looked = looked or str(error)
                 continue
             if len(keys) > MAX_KEYS:
                 raise SourceError(
                     f"The records of `{name}` have more than {MAX_KEYS} different keys, and that is the most that become columns. "
                     "Are they values? Give the source a contract of those that you need."
                 )
+    if not keys and looked:
+        raise SourceError(
+            f"No line of `{name}` is a JSON object with a key: its first record {looked}. Is it JSON Lines? A table of texts is read with hr.csv(…)."
+        )
     odd = next((key for key in keys if not key or "\0" in key), None)
     if odd is not None:
         raise SourceError(
