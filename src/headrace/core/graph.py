@@ -98,8 +98,8 @@ class Graph:
         return [(i, tuple(self._intervals(i, interval))) for i in step.inputs]
 
     def before(self, step: Step, interval: Interval) -> Interval | None:
-        """The interval of a step that has to be made before this one: of a source that takes each file once; None at the pipeline's start."""
-        if not isinstance(step, Source) or not step.options.only_new:
+        """The interval of a step that has to be made before this one: of a source that takes each file once, or remembers keys; None at the pipeline's start."""
+        if not isinstance(step, Source) or not (step.options.only_new or step.has_memory):
             return None
         previous = step.grid.previous(interval)
         return None if self.start is not None and previous.start < self.start else previous

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 from headrace.core.contract import Contract
 from headrace.core.errors import ConfigurationError, did_you_mean
+from headrace.core.interval import Interval, format_duration, parse_duration
 from headrace.core.ports import JSON
 from headrace.core.records import Record
 
 __all__ = [
     "KeptRecords",
+    "Past",
     "Place",
     "Reference",
     "Referenced",
@@ -44,10 +47,15 @@ KeptRecords = Callable[[Iterator[Place]], Iterator[tuple[str, Record]]]
 
 @dataclass(frozen=True)
 class Unique:
-    """Columns whose values, taken together, no two rows of an interval share. A row with a NULL in one of them shares it with none."""
+    """Columns whose values, taken together, no two rows of an interval share. A row with a NULL in one of them shares it with none.
+
+    With `is_over_history` no row shares them with one of an earlier interval either: of all, or of those that start within `reach` of its end.
+    """
 
     columns: tuple[str, ...]
     keep: Keep = "first"
+    is_over_history: bool = False
+    reach: timedelta | None = None
 
     @property
     def called(self) -> str:
@@ -62,9 +70,15 @@ class Unique:
             else f"{self.called}: is not unique: {other} is there"
         )
 
+    @property
+    def kind_of_past(self) -> str:
+        """What records are counted by whose key an earlier interval has."""
+        return f"{self.called}: is not unique: an earlier interval has it"
+
     def told(self) -> dict[str, JSON]:
         """What shapes rows of it, for a fingerprint."""
-        return {"columns": list(self.columns), "keep": self.keep}
+        over: dict[str, JSON] = {"over": format_duration(self.reach) if self.reach else "history"} if self.is_over_history else {}
+        return {"columns": list(self.columns), "keep": self.keep, **over}
 
 
 @dataclass(frozen=True)
@@ -106,11 +120,21 @@ class Referred:
 
 
 @dataclass(frozen=True)
+class Past:
+    """The keys that count for one interval beside its own: those of `file`, where there is one, of intervals that start at `since` or later."""
+
+    interval: Interval
+    file: Path | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Rules:
     """What is asked of rows that kept their contract: a row that refers to nothing holds no key."""
 
     unique: tuple[Unique, ...] = ()
     references: tuple[Referred, ...] = ()
+    past: Mapping[Unique, Past] = field(default_factory=dict[Unique, Past])
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -140,13 +164,20 @@ class Sieve(Protocol):
         """
         ...
 
+    def remember(self, rows: Path, key: Unique, past: Past, target: Path) -> int:
+        """Write the keys that count for the next interval, in their order: those of `rows`, and of the past what still counts. How many there are."""
+        ...
 
-def unique(*columns: str, keep: Keep = "first") -> Unique:
+
+def unique(*columns: str, keep: Keep = "first", over: str = "interval") -> Unique:
     """A key of a source's rows: no two rows of an interval have the same values in these columns.
 
     Of records that do, the first is kept, in the order of the files and of their records; the others go to quarantine, and each reason says
     where the record that was kept is, and in which columns it differs. `keep="last"` keeps the last, `keep="none"` none of them. As in SQL, a
     NULL is equal to nothing.
+
+    With `over="history"` a key that an earlier interval has is not unique either: what is kept is what came first. `over="30d"` looks at the
+    intervals of the last 30 days, and so does not remember keys for ever.
 
     >>> unique("invoice_no", "stock_code", keep="last").called
     'invoice_no, stock_code'
@@ -158,7 +189,14 @@ def unique(*columns: str, keep: Keep = "first") -> Unique:
         raise ConfigurationError(f"unique({', '.join(map(repr, columns))}) names `{twice}` twice.")
     if keep not in get_args(Keep):
         raise ConfigurationError(f"unique(keep={keep!r}) is not known. {did_you_mean(str(keep), get_args(Keep))}")
-    return Unique(columns, keep)
+    if over == "interval":
+        return Unique(columns, keep)
+    if keep != "first":
+        raise ConfigurationError(
+            f"unique(keep={keep!r}, over={over!r}) would take records out of earlier intervals, which are made and have been read. Over history what "
+            'came first is kept: leave keep out, or leave over out and choose among the rows of history in a table (history={"…": "30d"}).'
+        )
+    return Unique(columns, keep, is_over_history=True, reach=None if over == "history" else _reach(over))
 
 
 def references(dataset: object, column: str | None = None, *, history: str | None = None) -> Referenced:
@@ -213,6 +251,13 @@ def are_comparable(one: str, other: str) -> bool:
     (True, False)
     """
     return _sort(one) == _sort(other)
+
+
+def _reach(over: str) -> timedelta:
+    try:
+        return parse_duration(over)
+    except ConfigurationError:
+        raise ConfigurationError(f'unique(over={over!r}) is not known. Write "interval", "history", or a duration such as "30d".') from None
 
 
 def _sort(kind: str) -> str:

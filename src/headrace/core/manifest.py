@@ -21,9 +21,25 @@ from headrace.core.interval import Interval
 from headrace.core.ports import JSON, Column, Schema
 from headrace.core.split import ROW_PARTS
 
-__all__ = ["FORMAT", "Content", "FileEntry", "InputRef", "Kind", "Manifest", "Part", "Run", "canonical_json", "digest_of", "time_text"]
+__all__ = [
+    "FORMAT",
+    "MEMORY",
+    "Content",
+    "FileEntry",
+    "InputRef",
+    "Kind",
+    "Manifest",
+    "Part",
+    "Run",
+    "canonical_json",
+    "digest_of",
+    "time_text",
+]
 
 FORMAT = 1
+
+MEMORY = "keys"
+"""The part of a source's commit that has the keys which there were by the end of its interval, its own and those before."""
 
 Kind = Literal["data", "fence", "cleared", "expired"]
 
@@ -131,8 +147,9 @@ class Content:
 
     @cached_property
     def digest(self) -> str:
-        """Over kind, schema, part names, and the digest and rows of each file in order."""
-        parts: list[JSON] = [[part.name, [[file.sha256, file.rows] for file in part.files]] for part in _by_name(self.parts)]
+        """Over kind, schema, part names, and the digest and rows of each file in order; but not of what is there for the next interval alone."""
+        own = [part for part in _by_name(self.parts) if part.name != MEMORY]
+        parts: list[JSON] = [[part.name, [[file.sha256, file.rows] for file in part.files]] for part in own]
         return digest_of([self.kind, _schema_json(self.schema), parts])
 
     def part(self, name: str | None = None) -> Part | None:
@@ -175,6 +192,11 @@ class Manifest:
     def base(self) -> int:
         """The highest version that the writer had seen before it read its inputs."""
         return int(cast("int", self.receipt["base"]))
+
+    @property
+    def upstream(self) -> tuple[InputRef, ...]:
+        """What it was made from of other datasets."""
+        return tuple(ref for ref in self.content.inputs if ref.dataset != self.name)
 
     @property
     def name(self) -> str:

@@ -14,11 +14,11 @@ __all__ = ["needs_past"]
 def needs_past(graph: Graph, step: Step) -> bool:
     """Whether a step reads what earlier runs make: history, the newest of a coarser grid, a span of many runs; or is judged in time's order.
 
-    A source that takes each file once has to know what was taken.
+    A source that takes each file once has to know what was taken, and one that remembers keys which there were.
     """
     return (
         isinstance(step, Promotion)
-        or (isinstance(step, Source) and step.options.only_new)
+        or (isinstance(step, Source) and (step.options.only_new or step.has_memory))
         or any(_is_earlier(graph, step, read) for read in step.inputs)
     )
 

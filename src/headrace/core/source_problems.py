@@ -76,6 +76,8 @@ def key_problems(step: Source, known: Mapping[str, Step], start: datetime | None
         text = f"source `{step.name}` takes the rows of `{step.options.location}` as they are, so {told}= can't be told of it: tell it of that one's source"
         yield Problem(f"{text}, or take the rows that you want in a table of its own.", step.where)
         return
+    if step.has_memory:
+        yield from _memory_problems(step, start)
     columns = dict.fromkeys(column for key in step.unique for column in key.columns)
     for what, named in (("unique", columns), ("references", dict.fromkeys(one.column for one in step.references))):
         for text in unknown_columns(list(named), step.contract) if step.contract else ():
@@ -98,6 +100,16 @@ def key_problems(step: Source, known: Mapping[str, Step], start: datetime | None
             asked = format_duration(read.reach[0] - read.reach[1])
             text = f"source `{step.name}` refers to {asked} of history of `{read.dataset}`, which has one interval every {data.grid.label}"
             yield Problem(f"{text}: none would ever fit in. Make it longer, or leave it out.", step.where)
+
+
+def _memory_problems(step: Source, start: datetime | None) -> Iterator[Problem]:
+    """What is wrong with keys over history."""
+    told = f"source `{step.name}` has a key that is unique over history, "
+    if start is None:
+        yield Problem(f'{told}so the pipeline needs a start=, where that begins: Pipeline(…, start="2026-01-01").', step.where)
+    if not (step.options.is_by_interval or step.options.only_new):
+        text = f"{told}and reads the same files in every interval, so all of their keys would have been there before. Say the interval in its location ({{start:%Y-%m-%d}})"
+        yield Problem(f"{text}, or take each file once (only_new=True), or leave over= out.", step.where)
 
 
 def _reference_problems(step: Source, reference: Reference, known: Mapping[str, Step], pipeline: str) -> Iterator[str]:

@@ -135,6 +135,11 @@ class Source:
     inputs: tuple[Input, ...] = ()
     settings: tuple[Setting, ...] = ()
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether an interval is made from what the one before remembers: keys over history."""
+        return any(key.is_over_history for key in self.unique)
+
 
 @dataclass(frozen=True)
 class Table:

@@ -36,7 +36,8 @@ def collect(job: Job, attempt: Attempt, current: Manifest | None) -> Worked | No
         return _only_new(job, step, attempt, current)
     ruling = ruling_of(session, step, job.interval)
     before = session.catalog.previous(session.dataset(step.name), job.interval)
-    if before is not None and current is None and not job.is_forced and _is_read_alike(job, step, before) and ruling.is_of(before):
+    is_alike = before is not None and not step.has_memory and _is_read_alike(job, step, before) and ruling.is_of(before)
+    if before is not None and is_alike and current is None and not job.is_forced:
         now = session.origin(step).find(resolve(session.location(step), job.interval))
         if now and is_known_to_be(now, marks_of(before)):
             return copied(job, attempt, before, "its files are those of the interval before", ruling.inputs)

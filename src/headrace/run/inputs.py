@@ -124,7 +124,7 @@ def _check_consistent(step: Step, interval: Interval, manifests: Mapping[str, tu
     """Two inputs made from different contents of one dataset don't belong together (their single intervals; windows are checked as they are made)."""
     seen: dict[tuple[str, Interval], tuple[str, str]] = {}
     for parameter, found in manifests.items():
-        for ref in found[-1].content.inputs if len(found) == 1 else ():
+        for ref in found[-1].upstream if len(found) == 1 else ():
             other = seen.setdefault((ref.dataset, ref.window), (ref.digest, parameter))
             if other[0] != ref.digest:
                 raise TransientError(

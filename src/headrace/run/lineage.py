@@ -166,7 +166,7 @@ def _inputs(facts: Facts) -> Iterator[Dataset]:
         told = manifest.content.details.get("model") if manifest else None
         digest = str(told["digest"]) if isinstance(told, Mapping) and "digest" in told else None
         yield _in_lake(facts, f"{facts.pipeline}.{step.model}", version=digest)
-    refs = {ref.dataset: ref for ref in manifest.content.inputs} if manifest else {}
+    refs = {ref.dataset: ref for ref in manifest.upstream} if manifest else {}
     declared = (read.dataset for read in step.inputs if not isinstance(step, Predictions) or read.dataset == step.data)
     names = refs or dict.fromkeys(f"{facts.pipeline}.{name}" for name in declared)
     for name in names:

@@ -19,6 +19,7 @@ from headrace.core.manifest import InputRef, Manifest
 from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
+from headrace.run.memory import memory_changes
 from headrace.run.publishing import unpublished
 from headrace.run.recorded import Record, has_accepted, is_read_otherwise, record_of
 from headrace.run.session import Session
@@ -142,6 +143,9 @@ def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[
         before = look.session.graph.before(step, interval)
         pairs = pairs if before is None else (*pairs, (step.name, before))
         return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, reads=pairs)
+    if isinstance(step, Source) and step.has_memory:
+        before = look.session.graph.before(step, interval)
+        pairs = pairs if before is None else (*pairs, (step.name, before))
     found = _changes(look, step, interval, manifest, reads) if is_target else ()
     waiting = unpublished(look.session, step, manifest) if is_target else ""
     return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, unpublished=waiting, reads=pairs)
@@ -179,6 +183,7 @@ def _changes(
             if step.options.is_dataset
             else _source_changes(look, step, interval, manifest)
         )
+        found.extend(memory_changes(session, step, interval, manifest))
     refs = {ref.dataset: ref for ref in manifest.content.inputs}
     for read, intervals in reads:
         if isinstance(step, Predictions) and read.parameter == "model":

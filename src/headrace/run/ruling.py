@@ -10,6 +10,7 @@ from headrace.core.keys import Referred, Rules, Sieve
 from headrace.core.manifest import Manifest
 from headrace.core.step import Source
 from headrace.run.inputs import Gathered, gather
+from headrace.run.memory import memory_of
 from headrace.run.session import Session
 from headrace.steps.sifting import NO_RULES, RuledBy
 
@@ -45,8 +46,10 @@ def ruling_of(session: Session, step: Source, interval: Interval) -> Ruling:
         raise ConfigurationError(
             f"The engine {engine.name} can't look for keys, which source `{step.name}` declares (unique= or references=)."
         )
-    inputs = gather(session, step, interval)
-    return Ruling(RuledBy(Rules(step.unique, _referred(session, step, inputs)), engine), inputs)
+    inputs, memory = gather(session, step, interval), memory_of(session, step, interval)
+    own = {"keys of the interval before": memory.ref} if memory.ref else {}
+    rules = Rules(step.unique, _referred(session, step, inputs), memory.past)
+    return Ruling(RuledBy(rules, engine), Gathered({**inputs.refs, **own}, inputs.files, inputs.manifests))
 
 
 def _referred(session: Session, step: Source, inputs: Gathered) -> tuple[Referred, ...]:

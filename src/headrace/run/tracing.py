@@ -78,7 +78,7 @@ class _Search:
         self._session, self._column, self._text, self._most = session, column, text, most
 
     def upstream(self, manifest: Manifest, seen: set[tuple[str, Interval, int]]) -> Iterator[Trace]:
-        for ref in manifest.content.inputs:
+        for ref in manifest.upstream:
             pipeline, _, dataset = ref.dataset.partition(".")
             log = self._session.lake.log(pipeline, dataset)
             versions = [item for item in ref.versions_of().items() if (ref.dataset, *item) not in seen]

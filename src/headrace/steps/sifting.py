@@ -13,11 +13,13 @@ from pathlib import Path
 
 from headrace.core.errors import DataError, SourceError
 from headrace.core.keys import Place, Rules, Sieve
+from headrace.core.manifest import MEMORY, Part
 from headrace.core.mending import MendableFormat
 from headrace.core.ports import JSON, Landed, ReadResult, SourceFormat
 from headrace.core.records import Record
+from headrace.lake.commit import Attempt
 
-__all__ = ["NO_RULES", "RuledBy", "kept_records", "sifted"]
+__all__ = ["NO_RULES", "RuledBy", "kept_records", "keys_part", "sifted"]
 
 _EXAMPLE = 200
 
@@ -66,6 +68,16 @@ def sifted(
         reasons=dict(reasons.most_common()),
         examples={**result.examples, **examples},
     )
+
+
+def keys_part(ruled: RuledBy, rows: Path, attempt: Attempt) -> tuple[Part, ...]:
+    """Write down the keys that count for the next interval, where some are unique over history."""
+    if ruled.sieve is None or not ruled.rules.past:
+        return ()
+    count = 0
+    for number, (key, past) in enumerate(ruled.rules.past.items()):
+        count += ruled.sieve.remember(rows, key, past, attempt.file(MEMORY, layer="silver", name=f"{MEMORY}-{number}.parquet"))
+    return (attempt.part(MEMORY, "silver", rows=count),)
 
 
 def kept_records(files: Iterable[tuple[str, Iterator[Record], frozenset[int]]], rejected: Iterator[Place]) -> Iterator[tuple[str, Record]]:

@@ -32,7 +32,7 @@ from headrace.steps.intake import TAKEN, Past, take_again, take_new, taken_part,
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
 from headrace.steps.made import Made
 from headrace.steps.mending import MENDS, Mended, mend, mended_by, mends_part
-from headrace.steps.sifting import NO_RULES, RuledBy, sifted
+from headrace.steps.sifting import NO_RULES, RuledBy, keys_part, sifted
 from headrace.steps.validating import bounded
 
 __all__ = [
@@ -238,7 +238,7 @@ def _read(
             finalize(error, stack.pop_all().close)
             raise error
         return Made(
-            parts=(*_parts(attempt, files, result, aside), *mends_part(attempt, mending)),
+            parts=(*_parts(attempt, files, result, aside), *mends_part(attempt, mending), *keys_part(ruled, rows, attempt)),
             schema={"rows": result.schema, **({"quarantine": QUARANTINE} if result.rows_quarantined else {})},
             details=details,
             rows_read=result.rows_read,

@@ -9,11 +9,18 @@ import pytest
 from pydantic import BaseModel, Field
 
 import headrace as hr
-from headrace.core.errors import ConfigurationError, PipelineError, SourceError, TooManyRejectedError
+from headrace.core.errors import ConfigurationError, NotReadyError, PipelineError, SourceError, TooManyRejectedError
 from headrace.core.keys import keys_of
+from headrace.core.past import needs_past
+from headrace.run.execute import execute_step
+from headrace.run.inputs import missing_inputs
+from headrace.run.mending import export_to_mend
+from headrace.run.quarantined import quarantine_at
+from headrace.run.replaying import replay
+from headrace.run.tracing import traced
 from headrace.testing import Lab
 
-from .labs import going_on, planned, said
+from .labs import going_on, planned, ran, said, versions
 
 DAY = "2026-05-01"
 
@@ -169,3 +176,130 @@ def test_unique_says_what_is_wrong_where_it_is_called() -> None:
     with pytest.raises(ConfigurationError, match="Did you mean `first`"):
         hr.unique("id", keep="frist")  # type: ignore[arg-type]
     assert keys_of("id") == keys_of(["id"]) == keys_of(hr.unique("id")) == keys_of([hr.unique("id")])
+
+
+# ---------------------------------------------------------------- over history
+
+NEXT, LAST = "2026-05-02", "2026-05-03"
+
+
+class Order(BaseModel):
+    id: int
+    item: str
+
+
+def orders(folder: Path, *, start: str | None = DAY, **declared: Any) -> hr.Pipeline:
+    shop = hr.Pipeline("shop", schedule="@daily", start=start)
+    location = declared.pop("location", str(folder / "{start:%Y-%m-%d}.csv"))
+    shop.source("orders", location, **{"contract": Order, "max_rejected": 1.0, "unique": hr.unique("id", over="history"), **declared})
+
+    @shop.table
+    def counted(orders):  # type: ignore[no-untyped-def]
+        return "select count(*) as n from orders"
+
+    return shop
+
+
+def drop(folder: Path, day: str, *lines: str) -> None:
+    (folder / f"{day}.csv").write_text("\n".join(["id,item", *lines]) + "\n")
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> Path:
+    drop(tmp_path, DAY, "1,tea", "2,milk")
+    drop(tmp_path, NEXT, "2,milk", "3,jam", "3,jam")
+    drop(tmp_path, LAST, "3,jam", "4,rye")
+    return tmp_path
+
+
+def ids(lab: Lab, day: str) -> list[int]:
+    return [row["id"] for row in lab.read("orders", day)]
+
+
+def test_a_key_of_an_earlier_interval_is_not_unique_and_the_reason_names_it(days: Path) -> None:
+    lab = Lab(orders(days))
+    for day in (DAY, NEXT, LAST):
+        lab.run(day)
+    assert [ids(lab, day) for day in (DAY, NEXT, LAST)] == [[1, 2], [3], [4]]
+    assert [row["reasons"][0] for row in lab.read("orders.quarantine", NEXT)] == [
+        "id: 2 is not unique: the interval 2026-05-01 has it, and kept it",
+        "id: 3 is not unique: it is also in 2026-05-02.csv:3, which was kept and is equal",
+    ]
+    assert lab.lake.manifest("shop.orders", LAST).content.details["reasons"] == {"id: is not unique: an earlier interval has it": 1}
+
+
+def test_the_interval_before_is_made_first_and_a_task_waits_for_it(days: Path) -> None:
+    lab = Lab(orders(days))
+    assert list(said(planned(lab, NEXT)))[:2] == [("orders", DAY), ("orders", NEXT)]
+    assert missing_inputs(lab.session, lab.graph.step("orders"), lab.interval(NEXT)) == [("orders", lab.interval(DAY))]
+    assert needs_past(lab.graph, lab.graph.step("orders"))
+    with pytest.raises(
+        NotReadyError, match=r"2026-05-01 is not made, whose keys it builds on. Make it: headrace backfill .* --from 2026-05-01"
+    ):
+        execute_step(lab.session, "orders", lab.interval(NEXT))
+
+
+def test_a_past_that_changed_makes_the_intervals_after_it_again_and_what_reads_equal_rows_not(days: Path) -> None:
+    lab = Lab(orders(days), now="2026-05-04")
+    ran(lab, DAY, NEXT, LAST)
+    drop(days, DAY, "1,tea", "5,oil")
+    ran(lab, DAY)
+    decided = said(planned(lab, NEXT, LAST))
+    assert decided["orders", NEXT] == "run: the keys of 2026-05-01 changed (v1 -> v2)"
+    assert decided["orders", LAST] == "run: `orders` will be made"
+    ran(lab, NEXT, LAST)
+    assert [ids(lab, day) for day in (DAY, NEXT, LAST)] == [[1, 5], [2, 3], [4]]
+    assert set(said(planned(lab, DAY, NEXT, LAST)).values()) == {"skip: nothing changed"}
+    assert versions(lab, "counted") == {DAY: (1, 2), NEXT: (1, 2), LAST: (1,)}  # its rows are equal
+
+
+def test_a_change_that_leaves_the_keys_makes_nothing_after_it_again(days: Path) -> None:
+    lab = Lab(orders(days), now="2026-05-04")
+    ran(lab, DAY, NEXT, LAST)
+    drop(days, DAY, "1,coffee", "2,milk")
+    ran(lab, DAY)
+    assert said(planned(lab, NEXT))["orders", NEXT] == "skip: nothing changed"
+
+
+def test_a_past_that_was_made_without_the_key_is_not_built_on(days: Path) -> None:
+    lab = Lab(orders(days, unique=None), now="2026-05-04")
+    ran(lab, DAY, NEXT)
+    lab = going_on(lab, orders(days), now="2026-05-04")
+    with pytest.raises(
+        NotReadyError, match=r"was made when other keys, or of other types, were declared. Make the past again: headrace backfill"
+    ):
+        execute_step(lab.session, "orders", lab.interval(LAST))
+    ran(lab, DAY, NEXT, LAST, is_backfill=True)
+    assert [ids(lab, day) for day in (DAY, NEXT, LAST)] == [[1, 2], [3], [4]]
+
+
+def test_a_trace_does_not_go_through_all_intervals_of_a_source_that_remembers(days: Path) -> None:
+    lab = Lab(orders(days), now="2026-05-04")
+    ran(lab, DAY, NEXT, LAST)
+    found = traced(lab.session, "counted", lab.interval(LAST), "id", "4", most=5)
+    assert [(one.interval.label, one.count) for one in found if one.dataset == "shop.orders"] == [(LAST, 1)]
+
+
+def test_a_mended_record_that_takes_an_earlier_key_is_in_quarantine_and_one_that_takes_a_new_one_is_remembered(days: Path) -> None:
+    lab = Lab(orders(days), now="2026-05-04")
+    ran(lab, DAY, NEXT)
+    export_to_mend(lab.session, "orders", quarantine_at(lab.session, "orders", NEXT), days / "mended.csv")
+    (days / "mended.csv").write_text("id,item\n1,milk\n4,jam\n")
+    lab.session = lab._session()
+    replay(lab.session, "orders", days / "mended.csv")
+    assert ids(lab, NEXT) == [3, 4]
+    assert [row["reasons"][0] for row in lab.read("orders.quarantine", NEXT)] == [
+        "id: 1 is not unique: the interval 2026-05-01 has it, and kept it"
+    ]
+    ran(lab, LAST)
+    assert ids(lab, LAST) == []
+
+
+def test_keys_over_history_that_make_no_sense_are_refused(days: Path) -> None:
+    for keep in ("last", "none"):
+        with pytest.raises(ConfigurationError, match="would take records out of earlier intervals, which are made and have been read"):
+            hr.unique("id", keep=keep, over="history")
+    with pytest.raises(ConfigurationError, match='Write "interval", "history", or a duration such as "30d"'):
+        hr.unique("id", over="ever")
+    assert "reads the same files in every interval" in problems(orders(days, location=str(days / "all.csv")))
+    assert "so the pipeline needs a start=, where that begins" in problems(orders(days, start=None))

@@ -17,11 +17,11 @@ from headrace.backends.engines.duckdb.binding import columns_of, empty_table, on
 from headrace.backends.engines.duckdb.finding import find
 from headrace.backends.engines.duckdb.frames import as_kind
 from headrace.backends.engines.duckdb.session import DuckDBSession, check_same_columns
-from headrace.backends.engines.duckdb.sifting import sift
+from headrace.backends.engines.duckdb.sifting import remember, sift
 from headrace.backends.engines.duckdb.splitting import profile
 from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
 from headrace.core.errors import ConfigurationError, DataError
-from headrace.core.keys import KeptRecords, Rules, Sifted
+from headrace.core.keys import KeptRecords, Past, Rules, Sifted, Unique
 from headrace.core.ports import JSON, Bound, Column, FrameKind, Matches, Schema
 
 __all__ = ["DuckDBEngine", "open"]
@@ -83,6 +83,9 @@ class DuckDBEngine:
 
     def sift(self, rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
         return sift(rows, quarantine, rules, files=files, records=records)
+
+    def remember(self, rows: Path, key: Unique, past: Past, target: Path) -> int:
+        return remember(rows, key, past, target)
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:
         with self._cursor("data") as cursor:

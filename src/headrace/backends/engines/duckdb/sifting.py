@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,11 +18,11 @@ import pyarrow as pa
 
 from headrace.backends.engines.duckdb.text import literal, parquet, quote
 from headrace.core.errors import DataError, did_you_mean
-from headrace.core.keys import KeptRecords, Referred, Rules, Sifted, Unique, are_comparable
+from headrace.core.keys import KeptRecords, Past, Referred, Rules, Sifted, Unique, are_comparable
 from headrace.core.quarantine import MOST_RAW_BYTES, QUARANTINE
 from headrace.core.records import Record
 
-__all__ = ["sift"]
+__all__ = ["remember", "sift"]
 
 _MEMORY = "384MB"
 _BATCH = 2000  # records, of 64 KiB at most
@@ -50,6 +51,30 @@ def sift(rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], re
         kept, rejected = sieve.write(files)
         reasons, firsts = sieve.figures()
         return Sifted(kept, rejected, reasons, firsts)
+
+
+def remember(rows: Path, key: Unique, past: Past, target: Path) -> int:
+    """See `Sieve`. The keys are `k0`, `k1`, … in their order, each with `interval_start`, where the row is that has it."""
+    chosen = ", ".join(f"{quote(column)} AS k{n}" for n, column in enumerate(key.columns))
+    whole = " AND ".join(f"{quote(column)} IS NOT NULL" for column in key.columns)
+    own = f"SELECT {chosen}, {_moment(past.interval.start)} AS interval_start FROM {parquet([rows])} WHERE {whole}"
+    before = f" UNION ALL SELECT * FROM {_past_keys(past)}" if past.file else ""
+    order = ", ".join(f"k{n}" for n in range(len(key.columns)))
+    with _connected(target.parent) as connection:
+        copied = connection.execute(
+            f"COPY (SELECT * FROM ({own}{before}) ORDER BY {order}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
+        ).fetchall()
+    return int(copied[0][0])
+
+
+def _past_keys(past: Past) -> str:
+    """The keys of the past that still count."""
+    since = f" WHERE interval_start >= {_moment(past.since)}" if past.since else ""
+    return f"(SELECT * FROM {parquet([past.file] if past.file else [])}{since})"
+
+
+def _moment(time: datetime) -> str:
+    return f"TIMESTAMPTZ {literal(time.isoformat())}"
 
 
 @contextmanager
@@ -87,9 +112,12 @@ class _Sieve:
         """Fill `verdict`; whether a row has to go."""
         chosen = ", ".join(f"{quote(column)} AS {key}" for column, key in self._keys.items())
         self.count = self._counted(f"CREATE TABLE keys AS SELECT {chosen} FROM {parquet([self._rows])}")
-        self._execute("CREATE TABLE verdict (n BIGINT, rule INTEGER, other BIGINT)")
+        self._execute("CREATE TABLE verdict (n BIGINT, rule INTEGER, other BIGINT, seen TIMESTAMPTZ)")
         gone = sum(self._find_strangers(number, one) for number, one in enumerate(self._rules.references))
         for number, key in enumerate(self._rules.unique, len(self._rules.references)):
+            past = self._rules.past.get(key)
+            if past and past.file:
+                gone += self._find_seen(number, key, past, others="AND keys.rowid NOT IN (SELECT n FROM verdict)" if gone else "")
             gone += self._find_doubles(number, key, others="AND rowid NOT IN (SELECT n FROM verdict)" if gone else "")
         return gone > 0
 
@@ -108,8 +136,15 @@ class _Sieve:
             )
         known = f"SELECT {quote(field)} AS known FROM {parquet(one.files)}" if one.files else "SELECT NULL AS known WHERE false"
         return self._counted(
-            f"INSERT INTO verdict SELECT keys.rowid, {number}, NULL FROM keys ANTI JOIN ({known}) ON {self._keys[column]} = known "
+            f"INSERT INTO verdict SELECT keys.rowid, {number}, NULL, NULL FROM keys ANTI JOIN ({known}) ON {self._keys[column]} = known "
             f"WHERE {self._keys[column]} IS NOT NULL"
+        )
+
+    def _find_seen(self, number: int, key: Unique, past: Past, *, others: str) -> int:
+        """Rows whose key an earlier interval has."""
+        alike = " AND ".join(f"keys.{self._keys[column]} = past.k{n}" for n, column in enumerate(key.columns))
+        return self._counted(
+            f"INSERT INTO verdict SELECT keys.rowid, {number}, NULL, interval_start FROM keys JOIN {_past_keys(past)} past ON {alike} WHERE true {others}"
         )
 
     def _find_doubles(self, number: int, key: Unique, *, others: str) -> int:
@@ -123,7 +158,7 @@ class _Sieve:
         kept = {"first": "first_n", "last": "last_n", "none": "NULL"}[key.keep]
         other = "CASE WHEN n = first_n THEN last_n ELSE first_n END" if key.keep == "none" else kept
         return self._counted(
-            f"INSERT INTO verdict SELECT n, {number}, {other} FROM (SELECT *, keys.rowid AS n FROM keys WHERE true {others}) "
+            f"INSERT INTO verdict SELECT n, {number}, {other}, NULL FROM (SELECT *, keys.rowid AS n FROM keys WHERE true {others}) "
             f"JOIN shared USING ({by}) WHERE n IS DISTINCT FROM {kept}"
         )
 
@@ -167,6 +202,8 @@ class _Sieve:
             )
         for number, key in enumerate(self._rules.unique, len(self._rules.references)):
             self._tell_doubles(number, key)
+            if key in self._rules.past:
+                self._tell_seen(number, key)
 
     def _tell_doubles(self, number: int, key: Unique) -> None:
         """The reasons of rows that share a key: of each, the columns in which it is another than the row because of which it goes."""
@@ -182,16 +219,30 @@ class _Sieve:
             "FROM pair JOIN keys ON keys.rowid = pair.n JOIN place kin ON kin.n = other"
         )
 
-    def _reason(self, key: Unique) -> str:
-        """SQL of a reason, over `keys`, `pair` and `kin`, the place of the other record."""
+    def _tell_seen(self, number: int, key: Unique) -> None:
+        """The reasons of rows whose key an earlier interval has, which is named as `--at` names it."""
+        time = "strftime(seen, CASE WHEN seen = date_trunc('day', seen) THEN '%Y-%m-%d' WHEN seen = date_trunc('hour', seen) THEN '%Y-%m-%dT%H' ELSE '%Y-%m-%dT%H:%M' END)"
+        reason = (
+            f"{literal(key.called + ': ')} || {self._value(key)} || ' is not unique: the interval ' || {time} || ' has it, and kept it'"
+        )
+        self._execute(
+            f"INSERT INTO told SELECT n, rule, [{', '.join(map(literal, key.columns))}], {reason}, {literal(key.kind_of_past)} "
+            f"FROM verdict JOIN keys ON keys.rowid = n WHERE rule = {number} AND seen IS NOT NULL"
+        )
+
+    def _value(self, key: Unique) -> str:
+        """SQL of a key's value as a person reads it."""
         values = [self._shown(column) for column in key.columns]
         together = " || ', ' || ".join(values)
-        value = together if len(values) == 1 else f"'(' || {together} || ')'"
+        return together if len(values) == 1 else f"'(' || {together} || ')'"
+
+    def _reason(self, key: Unique) -> str:
+        """SQL of a reason, over `keys`, `pair` and `kin`, the place of the other record."""
         fate = "not kept either" if key.keep == "none" else "kept"
         named = f"array_to_string(differs[:{_NAMED}], ', ') || CASE WHEN len(differs) > {_NAMED} THEN ', …' ELSE '' END"
         likeness = f"CASE WHEN len(differs) = 0 THEN 'is equal' ELSE 'differs in ' || {named} END"
         where = f"kin.file || ':' || kin.line || ', which was {fate} and ' || {likeness}"
-        return f"{literal(key.called + ': ')} || {value} || ' is not unique: it is also in ' || {where}"
+        return f"{literal(key.called + ': ')} || {self._value(key)} || ' is not unique: it is also in ' || {where}"
 
     def _shown(self, column: str) -> str:
         text = f"CAST({self._keys[column]} AS VARCHAR)"
