@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,6 +45,15 @@ def test_no_more_rows_are_given_than_asked_for_and_all_are_counted(engine: Engin
     assert found is not None
     assert (found.count, len(found.rows)) == (2, 1)
     assert dict(found.rows[0][1]) == {"n": 1, "Name": "it's", "share": 0.5, "day": date(2026, 5, 1)}
+
+
+def test_rows_are_given_with_their_times_and_with_what_is_nested_in_them(engine: Engine, tmp_path: Path) -> None:
+    at = datetime(2026, 5, 1, 8, 30, tzinfo=UTC)
+    path = tmp_path / "times.parquet"
+    pq.write_table(pa.table({"at": [at], "stops": [[{"at": at, "n": 1}]]}), path)
+    found = engine.find(path, {"at": "2026-05-01 08:30:00+00"}, most=1)
+    assert found is not None
+    assert found.rows == ((0, {"at": at, "stops": [{"at": at, "n": 1}]}),)
 
 
 @pytest.mark.parametrize("column", ["nothing", "name", "file_row_number"])
