@@ -60,7 +60,9 @@ _NONE = Found("", None)
 
 @dataclass(frozen=True)
 class Change:
-    """One column that is not as it is recorded. A renamed one is missing and added at once, and `because` says what speaks for it."""
+    """One column that is not as it is recorded. A renamed one is missing and added at once, and `because` says what speaks for it; of a
+    changed one, where it is seen.
+    """
 
     kind: Literal["added", "missing", "renamed", "changed"]
     before: ContractField | None
@@ -262,7 +264,7 @@ def _row(change: Change) -> tuple[str, str, str, str]:
     now = shown(change.now.field) if change.now else "-"
     if change.kind == "renamed" and change.before and change.now:
         return f"{change.before.name} -> {change.now.name}", before, now, f"renamed, as it seems: {change.because}"
-    return (change.before or change.now or _NONE).name, before, now, change.kind
+    return (change.before or change.now or _NONE).name, before, now, f"{change.kind}, {change.because}".removesuffix(", ")
 
 
 def _odd(file: str, names: Sequence[str], usual: frozenset[str]) -> str:

@@ -109,6 +109,8 @@ class SniffingScanner:
             return self._read(dialect, sample, is_whole=is_whole)
         ways = [self._read(one, sample, is_whole=is_whole) for one in _styles(dialect, sample)]
         fitting = [way for way in ways if way.is_even and way.has_quoted]
+        most = max((way.share for way in fitting), default=0)
+        fitting = [way for way in fitting if way.share == most]
         other = next((way for way in fitting[1:] if way.records != fitting[0].records), None)
         if other:
             return replace(fitting[0], doubt=_doubt(fitting[0], other))
@@ -149,10 +151,18 @@ def _doubt(one: _Way, other: _Way) -> str:
     """Where two ways part, and what each makes of it."""
     pairs = zip(one.records, other.records, strict=False)
     first, second = next(((a, b) for a, b in pairs if a != b), (one.records[-1], other.records[-1]))
+    if isinstance(first, list) and isinstance(second, list):
+        first, second = _from_difference(first, second), _from_difference(second, first)
     return (
         f"{_options(one.dialect)} makes {_shown(first)} of a record, and {_options(other.dialect)} makes {_shown(second)}. "
         "Say which is meant with quote=… and escape=…"
     )
+
+
+def _from_difference(fields: Fields, other: Fields) -> Fields:
+    """The fields of a record from the first on that another reading of it has otherwise."""
+    same = next((n for n, (a, b) in enumerate(zip(fields, other, strict=False)) if a != b), min(len(fields), len(other)))
+    return fields[same:]
 
 
 def _options(dialect: Dialect) -> str:

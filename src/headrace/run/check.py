@@ -15,6 +15,7 @@ from headrace.core.plan import Plan
 from headrace.core.ports import Bound, Column, Schema
 from headrace.core.signature import innermost
 from headrace.core.step import Predictions, Source, Step, Table, TrainedModel
+from headrace.run.recorded import record_of
 from headrace.run.session import Session
 from headrace.run.upstream import look_upstream
 
@@ -34,7 +35,7 @@ def check_columns(session: Session, plan: Plan) -> None:
         if step.name not in running:
             schemas[step.name] = _committed(session, step, plan)
         elif isinstance(step, Source):
-            schemas[step.name] = step.contract.schema if step.contract else _of_upstream(session, step, running[step.name])
+            schemas[step.name] = step.contract.schema if step.contract else _without_contract(session, step, running[step.name])
         elif isinstance(step, Table):
             schemas[step.name] = _bound(session, step, running[step.name], schemas, problems)
         else:
@@ -43,10 +44,11 @@ def check_columns(session: Session, plan: Plan) -> None:
         raise PipelineError(problems)
 
 
-def _of_upstream(session: Session, step: Source, interval: Interval) -> Schema | None:
-    """The columns of what is read of another pipeline's dataset; None while something of it is missing."""
+def _without_contract(session: Session, step: Source, interval: Interval) -> Schema | None:
+    """The columns that are recorded, by which files are read or refused, or those of another pipeline's dataset; None while nobody knows."""
     if not step.options.is_dataset:
-        return None
+        record = record_of(session, step, interval)
+        return record.contract.schema if record else None
     catalog = session.catalog_of(step.options.location.partition(".")[0])
     upstream = look_upstream(catalog, step.options.location, interval)
     return None if upstream.missing or not upstream.found else upstream.found[-1].content.columns or None

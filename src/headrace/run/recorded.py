@@ -7,7 +7,7 @@ it by the same columns as everybody else, in whatever order and however many at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Record:
     @property
     def of(self) -> str:
         """The interval whose files showed them."""
-        return str(self.entry.content.details.get("of", ""))
+        return str(self.entry.content.details.get("of") or self.entry.interval.label)
 
     @property
     def is_accepted(self) -> bool:
@@ -77,20 +77,15 @@ class Accepted:
 
 
 def record_of(session: Session, step: Source, interval: Interval) -> Record | None:
-    """What an interval is read by: None for a source with a contract, and before anything was read.
+    """What an interval is read by: None for a source with a contract, and before anything was read. Nothing is written.
 
-    What was read before there were records is recorded now.
+    In a lake of before columns were recorded it is what was read then.
     """
     if not _has_record(step):
         return None
     found = _entry(_log(session, step), _reading(step), interval)
-    if found is not None:
-        return found
-    before = _read_before(session, step, interval)
-    if before is None:
-        return None
-    _record_first(session, step, before.interval, before.content.columns)
-    return _entry(_log(session, step), _reading(step), interval)
+    before = _read_before(session, step, interval) if found is None else None
+    return found if before is None else Record(recorded(before.content.columns), before)
 
 
 def made_by_record(session: Session, step: Source, interval: Interval, attempt: Attempt, make: Callable[[Contract | None], Made]) -> Made:
@@ -98,7 +93,7 @@ def made_by_record(session: Session, step: Source, interval: Interval, attempt: 
 
     Where another was first meanwhile it is made again, by the other's columns. Raises ColumnsChangedError with what to type.
     """
-    record = record_of(session, step, interval)
+    record = _kept_record(session, step, interval)
     try:
         made = make(record.contract if record else None)
     except ColumnsDifferError as error:
@@ -130,7 +125,7 @@ def accept(session: Session, step: Source, interval: Interval, since: Interval |
     since = since or interval
     if since.start > interval.start:
         raise ConfigurationError(f"--since {since.label} is after {interval.label}, whose files are looked at.")
-    record = record_of(session, step, interval)
+    record = _kept_record(session, step, interval)
     if record is None:
         raise NotReadyError(f"Nothing is recorded of `{step.name}` yet: what its first run reads will be. There is nothing to accept.")
     told = _difference(session, step, interval, record)
@@ -159,13 +154,21 @@ class _StandingError(Exception):
     """What was to be recorded is recorded already."""
 
 
+def _kept_record(session: Session, step: Source, interval: Interval) -> Record | None:
+    """What an interval is read by, which is recorded now where it was read before there were records."""
+    record = record_of(session, step, interval)
+    if record is None or record.entry.dataset != step.name:
+        return record
+    _record_first(session, step, record.entry.interval, record.contract.schema)
+    return record_of(session, step, interval)
+
+
 def _record_first(session: Session, step: Source, interval: Interval, columns: Schema) -> Schema:
     """Record the columns that the files of an interval show, unless others were recorded meanwhile: those that hold then."""
     log, reading = _log(session, step), _reading(step)
 
     def work(attempt: Attempt, _: Manifest | None) -> tuple[Content, Mapping[str, JSON]] | None:
-        entries = (log.manifest(_BEGINNING, version) for version in attempt.seen)
-        if any(entry.content.details.get("reading") == reading for entry in entries):
+        if _newest(log, _BEGINNING, attempt.seen, reading) is not None:
             raise _StandingError
         return _content(reading, interval, columns, is_accepted=False), {"who": session.who}
 
@@ -220,10 +223,20 @@ def _entry(log: DatasetLog, reading: str, interval: Interval) -> Record | None:
     """The newest entry for a reading in the last slot that begins by then."""
     versions = log.versions(None)
     for slot in sorted((one for one in versions if one.start <= interval.start), reverse=True):
-        for version in reversed(versions[slot]):
-            entry = log.manifest(slot, version)
-            if entry.kind == "data" and entry.content.details.get("reading") == reading:
-                return Record(recorded(entry.content.columns), entry)
+        entry = _newest(log, slot, versions[slot], reading)
+        if entry is not None:
+            return Record(recorded(entry.content.columns), entry)
+    return None
+
+
+def _newest(log: DatasetLog, slot: Interval, versions: Sequence[int], reading: str) -> Manifest | None:
+    """The newest entry of a slot for a reading, unless it was cleared since."""
+    for version in sorted(versions, reverse=True):
+        entry = log.manifest(slot, version)
+        if entry.kind == "cleared":
+            return None
+        if entry.kind == "data" and entry.content.details.get("reading") == reading:
+            return entry
     return None
 
 

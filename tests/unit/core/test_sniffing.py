@@ -114,7 +114,10 @@ def test_quotes_and_the_delimiter_are_found_together() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"a,b\n\"x\",'y'\n", r"quote='\"' makes \['x', \"'y'\"\] of a record, and quote=\"'\" makes .* with quote=… and escape=…"),
+        (
+            b"a,b\n\"x\",'y'\n",
+            r"quote='\"' makes \['x', \"'y'\"\] of a record, and quote=\"'\" makes \['\"x\"', 'y'\]\. Say .* with quote=… and escape=…",
+        ),
         (b'a,b\n"x" y,1,3\n"z" w,1\n"q" r\n', "neither quotes nor their absence make even records"),
     ],
 )

@@ -13,7 +13,7 @@ from labs import going_on, planned, ran, said, versions
 from pydantic import BaseModel
 
 import headrace as hr
-from headrace.core.errors import ColumnsChangedError, ConfigurationError, NotReadyError, SourceError
+from headrace.core.errors import ColumnsChangedError, ConfigurationError, NotReadyError, PipelineError, SourceError
 from headrace.core.manifest import Manifest
 from headrace.core.step import Source
 from headrace.run import recorded
@@ -86,7 +86,7 @@ def test_files_that_do_not_fit_are_refused_with_the_difference_and_what_to_type(
     assert str(error).splitlines() == [
         f"Source `sales` [{TWO}, {THREE}): its columns are not those that are recorded (changed: price; renamed: name; added: x):",
         "  column         recorded  found",
-        "  price          int       float  changed",
+        "  price          int       float  changed, first at 2026-05-02.csv:2",
         "  name -> title  str       str    renamed, as it seems: the same place and type",
         "  x              -         int    added",
         (
@@ -113,6 +113,43 @@ def test_what_was_accepted_holds_from_then_on_and_the_past_stays(bench: Bench) -
     assert entry is not None
     assert entry.receipt["who"] == "test"
     assert not bench.accept(TWO).is_new
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line"),
+    [("1", "2\n3\nx\n4", 4), ("2026-01-02 03:04:05", "2026-01-02\n\nsoon", 4), ("1.5", "2\n'a\nb'\n3", 3), ("true", "1\ntrue", 2)],
+)
+def test_a_changed_column_is_told_with_the_line_where_it_is_seen(bench: Bench, first: str, second: str, line: int) -> None:
+    quoted = second.replace("'", '"')
+    bench.write(d1=f"x\n{first}\n", d2=f"x\n{quoted}\n")
+    bench.run(ONE)
+    assert f"changed, first at 2026-05-02.csv:{line}\n" in str(bench.error(TWO))
+
+
+def test_an_acceptance_is_taken_back_by_clearing_it(bench: Bench) -> None:
+    bench.write(d1="id\n1\n", d2="id,x\n1,2\n")
+    bench.run(ONE)
+    bench.accept(TWO)
+    bench.lab._lake.log("shop", "sales._columns").clear(bench.lab.interval(TWO), why="a slip", who="test")
+    assert "added: x" in bench.run(TWO)[TWO]
+    bench.accept(TWO)
+    assert bench.run(TWO) == {TWO: "made"}
+
+
+def test_sql_is_bound_to_what_is_recorded_before_anything_runs(bench: Bench) -> None:
+    bench.write(d1="id\n1\n", d2="id,x\n1,2\n")
+    bench.run(ONE)
+    shop = bench.pipeline()
+
+    @shop.table
+    def sums(sales):
+        return "select x from sales"
+
+    lab = going_on(bench.lab, shop, now="2026-05-09")
+    with pytest.raises(PipelineError, match="The SQL names the column `x`, which is not there"):
+        ran(lab, TWO)
+    bench.accept(TWO)
+    assert [r.state for r in ran(lab, TWO).receipts] == ["made", "made"]
 
 
 def test_a_wider_type_can_hold_for_the_past_as_well(bench: Bench) -> None:

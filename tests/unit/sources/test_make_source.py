@@ -110,7 +110,7 @@ def test_how_a_file_was_read_is_told_and_why(bench: Bench) -> None:
         "encoding": "its byte order mark",
         "delimiter": "the default",
         "quote": "the default",
-        "header": "it has the contract's names",
+        "header": "it has the names that are asked for",
     }
     assert manifest.content.details["read_as"] == {
         "compression": "gzip",

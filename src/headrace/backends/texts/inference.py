@@ -19,7 +19,7 @@ from headrace.core.errors import SourceError
 from headrace.core.numbers import plain_number_sql
 from headrace.core.ports import JSON
 
-__all__ = ["infer"]
+__all__ = ["infer", "plain_form"]
 
 _DAY = r"(000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-\d\d-\d\d"
 _FORMS: Mapping[ValueType, str] = {
@@ -87,6 +87,14 @@ def _check_width(names: Sequence[str]) -> None:
             f"The files have {len(names)} columns, and without a contract {_MOST_COLUMNS} is the most that is read. "
             "Give the source a contract of those that are wanted: the others are then passed over."
         )
+
+
+def plain_form(type_: str, text: str, options: Mapping[str, JSON]) -> str:
+    """SQL of whether a text has the plainest form of a type, or of one that fits it."""
+    by: dict[str, str] = {}
+    by.update(_forms_by(options).items())
+    fitting = ("date", "datetime") if type_ == "datetime" else (type_,)
+    return " OR ".join(f"({by[one].replace('{t}', text)})" for one in fitting if one in by) or "true"
 
 
 def _forms_by(options: Mapping[str, JSON]) -> Mapping[ValueType, str]:

@@ -17,11 +17,12 @@ from headrace.backends.texts.inference import infer
 from headrace.backends.texts.joining import join
 from headrace.backends.texts.judging import Given, Judged, Task, Verdict, judge, write_nothing
 from headrace.backends.texts.layout import Layout, lay_out
+from headrace.backends.texts.misfits import placed
 from headrace.backends.texts.opened import Opened, settled
 from headrace.backends.texts.ordered import in_order
 from headrace.backends.texts.places import numbers_at
 from headrace.backends.texts.room import Room, Rooms, opened_rooms, widen
-from headrace.core.columns import Found, columns_to_read
+from headrace.core.columns import ColumnsDifferError, Found, columns_to_read
 from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed, ReadResult, Schema
@@ -85,8 +86,11 @@ def read_texts(
         if contract is None:
             with rooms.one() as room:
                 found = _columns(room, files, open_file, options)
-            own = columns_to_read(found, None, options).schema
-            contract = columns_to_read(found, recorded, options)
+                own = columns_to_read(found, None, options).schema
+                try:
+                    contract = columns_to_read(found, recorded, options)
+                except ColumnsDifferError as error:
+                    raise placed(error, room, files, open_file, options) from None
         reading = _Reading(rooms, contract, options)
         tally = reading.judged(files, open_file, lay)
         reading.write(tally, rows, quarantine)

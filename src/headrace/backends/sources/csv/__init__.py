@@ -40,7 +40,7 @@ class CsvFormat:
         from headrace.backends.texts.reading import read_texts
 
         def opened(file: Landed) -> OpenedCsv:
-            return OpenedCsv(file, mended_options(options) if file.is_mended else options, contract)
+            return OpenedCsv(file, mended_options(options) if file.is_mended else options, contract, recorded)
 
         return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
 

@@ -30,12 +30,12 @@ __all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
 class OpenedCsv:
     """One file that is about to be read: see `headrace.backends.texts.opened.Opened`."""
 
-    def __init__(self, file: Landed, options: Mapping[str, JSON], contract: Contract | None) -> None:
+    def __init__(self, file: Landed, options: Mapping[str, JSON], contract: Contract | None, recorded: Contract | None = None) -> None:
         self._cut = cut(file.path, options, name=file.name)
         self._options, self._dialect = options, dialect_of(options)
         if contract is None:
             _check_delimiter(self._cut.names, options, file.name)
-        self._header = _header(self._cut, options, contract, file.name)
+        self._header = _header(self._cut, options, contract or recorded, file.name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,14 +142,14 @@ def _why(options: Mapping[str, JSON], name: str) -> str:
     return "the default" if name not in options else "the first records" if options[name] == AUTO else "said"
 
 
-def _header(file: Cut, options: Mapping[str, JSON], contract: Contract | None, name: str) -> tuple[str, str]:
+def _header(file: Cut, options: Mapping[str, JSON], known: Contract | None, name: str) -> tuple[str, str]:
     """Where the names of the columns are from, and why. SourceError where that may be a record, and nothing says that it is none."""
     if options.get("names"):
         return "names", "said"
     if options.get("header", AUTO) != AUTO:
         return ("first line" if options["header"] else "none"), "said"
-    if contract and {field.alias for field in contract.fields} & {*file.names}:
-        return "first line", "it has the contract's names"
+    if known and {field.alias for field in known.fields} & {*file.names}:
+        return "first line", "it has the names that are asked for"
     verdict = file.verdict()
     if verdict and not verdict.is_header:
         raise SourceError(
