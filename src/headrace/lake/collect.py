@@ -65,7 +65,7 @@ def plan_collection(lake: Lake, *, keep: int = 1, pinned: AnyOf[Slot] = (), cham
         if champion := parse_champion(listed.key):
             groups.setdefault(champion, []).append(listed)
     judge = _Judge(lake, keep=keep, pinned=frozenset(pinned), champions=champions)
-    found = []
+    found: list[Leftover] = []
     for of, files in groups.items():
         young = any(file.modified_at and lake.clock() - file.modified_at < polite for file in files)
         verdict = None if young else judge.attempt(of) if isinstance(of, Attempted) else judge.champion(of)
@@ -87,7 +87,7 @@ def plan_erasure(lake: Lake, pipeline: str, slots: AnyOf[Slot]) -> Collection:
         for listed in lake.store.list(f"{layer}/{pipeline}/"):
             if attempt := parse_attempt(listed.key):
                 groups.setdefault(attempt, []).append(listed)
-    found = []
+    found: list[Leftover] = []
     for of, files in groups.items():
         verdict = judge.attempt(of)
         if verdict and (verdict[0] != "superseded" or Slot(of.pipeline, of.dataset, of.interval, of.version) in doomed):

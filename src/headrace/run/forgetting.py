@@ -27,7 +27,7 @@ from headrace.run.derived import Derived, derived_from
 from headrace.run.execute import execute_step
 from headrace.run.executor import Watcher
 from headrace.run.forgotten import Entry, Record, at_now, forgetting_of, noted, record_of
-from headrace.run.holding import Holding, Wanted, holding, rejected_in
+from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in
 from headrace.run.intake import mended_until
 from headrace.run.observe import Request, make_plan
 from headrace.run.recorded import made_by_record
@@ -94,10 +94,11 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
     session = replace(session)
     _clear_orphans(session, derived_from(session, entry.found).of(session.graph.name))
     doomed = derived_from(session, entry.found)
+    done.made = tuple(_now_current(session, doomed.of(session.graph.name).slots))
     _tell_left(session, doomed, done)
+    _tell_held(session, wanted, done)
     _collect(session, doomed.of(session.graph.name), done)
     done.reports = tuple(_delete_reports(session, wanted))
-    done.made = tuple(_now_current(session, doomed.of(session.graph.name).slots))
     _ended(session, wanted, done)
     return done
 
@@ -279,6 +280,15 @@ def _tell_left(session: Session, derived: Derived, done: Forgot) -> None:
             )
         else:
             done.left.append(f"{_name(slot)} is current, and was made of what held the key")
+
+
+def _tell_held(session: Session, wanted: Wanted, done: Forgot) -> None:
+    """What was made again and holds the key all the same, since a file says it in a way that only reading it turns into the value."""
+    found = holding_in(session, wanted, done.made)
+    done.left += [
+        f"{_name(one.slot)} holds the key in {one.count} of part `{one.part}`, which its files say in another way" for one in found.holders
+    ]
+    done.left += found.unsearched
 
 
 def _now_current(session: Session, slots: Sequence[Slot]) -> Iterator[Slot]:

@@ -152,7 +152,7 @@ def _slot_json(slot: Slot) -> list[JSON]:
 
 def _slots(told: JSON) -> tuple[Slot, ...]:
     listed = told if isinstance(told, Sequence) and not isinstance(told, str) else ()
-    found = []
+    found: list[Slot] = []
     for one in listed:
         if isinstance(one, Sequence) and not isinstance(one, str):
             pipeline, dataset, start, end, version = one

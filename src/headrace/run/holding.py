@@ -6,7 +6,7 @@ came from. Nothing is changed. The invariant: what could not be searched is said
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import cast
@@ -26,7 +26,7 @@ from headrace.run.quarantined import Quarantine, records_of
 from headrace.run.record import RUNS
 from headrace.run.session import Session
 
-__all__ = ["Holder", "Holding", "Wanted", "holding", "rejected_in", "wanted_of"]
+__all__ = ["Holder", "Holding", "Wanted", "holding", "holding_in", "rejected_in", "wanted_of"]
 
 Wanted = Mapping[Names, str]
 """A key: for each of its columns all the names that it goes by, and the text of its value."""
@@ -80,6 +80,14 @@ def holding(session: Session, wanted: Wanted) -> Holding:
     return search.found
 
 
+def holding_in(session: Session, wanted: Wanted, slots: Iterable[Slot]) -> Holding:
+    """Search some versions."""
+    search = _Search(session, wanted)
+    for slot in slots:
+        search.version(session.lake.log(slot.pipeline, slot.dataset).manifest(slot.interval, slot.version), is_current=True)
+    return search.found
+
+
 class _Search:
     """Looks for one key; files of equal bytes are looked into once."""
 
@@ -99,7 +107,7 @@ class _Search:
             for version in versions:
                 manifest = log.manifest(interval, version)
                 if manifest.kind == "data":
-                    self._version(manifest, is_current=current is not None and current.version == version)
+                    self.version(manifest, is_current=current is not None and current.version == version)
 
     def runs(self) -> None:
         """What the records of runs quote of errors: they were kept whole once, and an entry is never written again."""
@@ -113,7 +121,7 @@ class _Search:
                 if any(all(is_said_in(text, value) for value in self._wanted.values()) for text in texts):
                     self.found.told.append(f"{manifest} quotes it in what it says of an error")
 
-    def _version(self, manifest: Manifest, *, is_current: bool) -> None:
+    def version(self, manifest: Manifest, *, is_current: bool) -> None:
         slot = Slot(manifest.pipeline, manifest.dataset, manifest.interval, manifest.version)
         for part in manifest.content.parts:
             try:

@@ -100,7 +100,7 @@ def land_again(
 ) -> list[Landed]:
     """All files of an earlier commit, copied into this one, and their records counted by today's options; in the order of their reading."""
     entries = landed.entries()
-    found = []
+    found: list[Landed] = []
     for (uri, entry), path in zip(entries.items(), landed.paths(list(entries.values())), strict=True):
         one = _counted(uri, entry, path, landed.manifest, reader.counter(entry.name, options))
         found.append(_brought(one, entry, attempt, leave))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from labs import going_on
 from pyarrow import parquet
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 import headrace as hr
 from headrace.config import read_config
@@ -536,3 +536,93 @@ def test_an_entry_of_the_log_that_quotes_the_value_is_said_to_stay(shop: Shop, m
     assert shop.look(pipeline).holding.told == said
     assert not shop.forget(pipeline).left
     assert shop.look(pipeline).holding.told == said
+
+
+# ---------------------------------------------------------------- what the files say in another way than the rows
+
+
+class Lowered(BaseModel):
+    who: str = Field(alias="Who")
+    price: float = Field(alias="Price")
+
+    @field_validator("who")
+    @classmethod
+    def _lowered(cls, value: str) -> str:
+        return value.lower()
+
+
+class Shifted(BaseModel):
+    who: int = Field(alias="Who")
+    price: float = Field(alias="Price")
+
+    @field_validator("who")
+    @classmethod
+    def _shifted(cls, value: int) -> int:
+        return value + 1000
+
+
+def test_a_value_that_a_validator_makes_of_another_text_is_found_by_it(shop: Shop) -> None:
+    pipeline = shop.pipeline(Lowered)
+    shop.put(b"Who,Price\nAnna@A.org,1\nben,2\n")
+    shop.run(pipeline=pipeline)
+    assert not shop.forget(pipeline).left
+    assert shop.raw() == [b"Who,Price\nben,2\n"]
+    shop.put(b"Who,Price\nANNA@A.ORG,1\nben,3\n")
+    shop.run(pipeline=pipeline)
+    assert shop.rows("sales") == [("ben", 3.0)]
+
+
+def test_what_is_made_again_and_holds_the_key_all_the_same_is_left_and_said(shop: Shop) -> None:
+    pipeline = shop.pipeline(Shifted)
+    shop.put(b"Who,Price\n1,1\n2,2\n")
+    shop.run(pipeline=pipeline)
+    done = shop.forget(pipeline, who="1001")
+    assert any("shop.sales 2026-05-01 v2 holds the key in 1 of part `rows`" in text for text in done.left)
+    record = record_of(shop.session().lake, "shop")
+    assert record is not None
+    assert record.entries[0].state == "begun"
+
+
+def test_numbers_with_signs_that_group_them_are_found(shop: Shop) -> None:
+    class Numbered(BaseModel):
+        who: int = Field(alias="Who")
+        price: float = Field(alias="Price")
+
+    pipeline = shop.pipeline(Numbered, thousands=".", decimal=",", delimiter=";")
+    shop.put(b"Who;Price\n17.850;1,5\n17850;2\n1.785;3\n")
+    shop.run(pipeline=pipeline)
+    assert not shop.forget(pipeline, who="17850").left
+    assert shop.raw() == [b"Who;Price\n1.785;3\n"]
+
+
+def test_a_source_without_contract_is_made_again_by_the_columns_that_are_recorded(shop: Shop) -> None:
+    pipeline = hr.Pipeline("shop", schedule="@daily", start=DAY)
+    pipeline.source("sales", str(shop.folder / "in" / "{start:%Y-%m-%d}.csv"))
+    shop.put(b"who,price,n\nanna@a.org,1,x\nben,2,3\n")
+    shop.run(pipeline=pipeline)
+    assert not shop.forget(pipeline).left
+    assert shop.rows("sales") == [("ben", 2, "3")]
+    assert shop.telling() == []
+
+
+def test_a_source_that_refers_to_one_that_held_the_key_is_read_again(shop: Shop) -> None:
+    class Customer(BaseModel):
+        who: str
+
+    class Order(BaseModel):
+        number: int
+        who: str
+
+    pipeline = hr.Pipeline("shop", schedule="@daily", start=DAY)
+    customers = pipeline.source("customers", str(shop.folder / "in" / "c.csv"), contract=Customer)
+    pipeline.source("orders", str(shop.folder / "in" / "o.csv"), contract=Order, references={"who": customers}, max_rejected=9)
+    shop.put(b"who\nanna@a.org\nben\n", "c.csv")
+    shop.put(b"number,who\n1,anna@a.org\n2,ben\n3,cleo\n", "o.csv")
+    shop.run(pipeline=pipeline)
+    assert not shop.forget(pipeline).left
+    assert (shop.rows("customers"), shop.rows("orders")) == ([("ben",)], [(2, "ben")])
+    assert shop.telling() == []
+    lake = hr.open_lake(shop.folder / "lake")
+    assert [ref.versions_of() for ref in lake.manifest("shop.orders", DAY).content.inputs] == [
+        {lake.manifest("shop.customers", DAY).interval: 2}
+    ]

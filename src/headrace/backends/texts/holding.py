@@ -15,10 +15,11 @@ from headrace.backends.texts.opened import Loaded, Opened, settled
 from headrace.backends.texts.places import numbers_at
 from headrace.backends.texts.room import Room, opened_room
 from headrace.core.casts import cast_sql
-from headrace.core.contract import Contract, ContractField
+from headrace.core.contract import Contract, ContractField, Stage
 from headrace.core.forgetting import Forgotten, ForgottenKey, KeyColumn
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record
+from headrace.core.validation import verdict_of
 
 __all__ = ["ValueSql", "holding", "names_in"]
 
@@ -29,11 +30,19 @@ _NUMBERS = ("int", "float", "Decimal")
 _NONE = "CAST(NULL AS VARCHAR)"
 
 
+class _Place(NamedTuple):
+    """A column of the file that goes by a name of a key's: what it is in `piece`, as a text and as a number, in SQL, and its field."""
+
+    text: str
+    number: str
+    field: ContractField | None
+
+
 class _Column(NamedTuple):
-    """A column of a key, and the columns of the file that go by its names: what each is in `piece`, as a text and as a number, in SQL."""
+    """A column of a key, and where it is in the file."""
 
     of: KeyColumn
-    places: tuple[tuple[str, str], ...]
+    places: tuple[_Place, ...]
 
 
 def names_in(forgotten: Forgotten) -> tuple[str, ...]:
@@ -76,7 +85,8 @@ def _placed(
         own = [(k, position) for k, position in enumerate(wanted) if names[position] in column.names]
         if not own:
             return None
-        found.append(_Column(column, tuple(sql(f"t{k}", position, fields.get(names[position])) for k, position in own)))
+        places = (_Place(*sql(f"t{k}", position, field), field) for k, position in own for field in [fields.get(names[position])])
+        found.append(_Column(column, tuple(places)))
     return found
 
 
@@ -95,11 +105,26 @@ def _places(loaded: Loaded, numbers: Collection[int]) -> Mapping[int, Record]:
 
 def _of_column(room: Room, column: _Column, forgotten: Forgotten) -> set[int]:
     execute, found = room.connection.execute, set[int]()
-    for text, number in column.places:
-        values = execute(f"SELECT DISTINCT {text}, {number} FROM piece").fetchall()
-        for value in {said for said, numeral in values if said is not None and forgotten.is_value(column.of, said, numeral)}:
+    for text, number, field in column.places:
+        values = [
+            (said, numeral) for said, numeral in execute(f"SELECT DISTINCT {text}, {number} FROM piece").fetchall() if said is not None
+        ]
+        held = {said for said, numeral in values if forgotten.is_value(column.of, said, numeral)}
+        if field and field.validators and field.type == "str":
+            held |= {said for said, _ in values if forgotten.is_value(column.of, _validated(field, said))}
+        for value in held:
             found |= {row[0] for row in execute(f"SELECT n FROM piece WHERE {text} = $1", [value]).fetchall()}
     return found
+
+
+def _validated(field: ContractField, text: str) -> str:
+    """What validators make of a text, such as the same in small letters; the text itself where they refuse it."""
+    stages: tuple[Stage, ...] = ("before", "after")
+    for stage in stages:
+        if field.has_stage(stage):
+            verdict = verdict_of(field, stage, text)
+            text = str(verdict.value) if verdict.refused_by is None and verdict.value is not None else text
+    return text
 
 
 def _texts_sql(text: str, field: ContractField | None, options: Mapping[str, JSON]) -> tuple[str, str]:
