@@ -12,7 +12,7 @@ from headrace.core.numbers import signs_problem
 from headrace.core.ports import JSON
 from headrace.core.sniffing import AUTO, QUOTES, SIGNS
 
-__all__ = ["csv_problems", "incoming_problems", "skip_problem"]
+__all__ = ["csv_problems", "incoming_problems", "skip_problem", "unnest_problem"]
 
 
 def csv_problems(said: Mapping[str, JSON], names: Sequence[str] | None) -> list[str]:
@@ -62,6 +62,11 @@ def incoming_problems(said: Mapping[str, JSON]) -> list[str]:
         "" if member is None or (isinstance(member, str) and member) else f"member={member!r} has to be the name of a file",
         "" if _is_count(max_ratio, 2) else f"max_ratio={max_ratio!r} has to be a whole number, 2 or more",
     ]
+
+
+def unnest_problem(unnest: JSON) -> str:
+    is_path = unnest is None or (isinstance(unnest, str) and unnest and "[" not in unnest)
+    return "" if is_path else f"unnest={unnest!r} has to be a key or a path of keys, such as 'order.items'"
 
 
 def skip_problem(skip: JSON) -> str:

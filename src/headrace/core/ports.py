@@ -157,6 +157,7 @@ class ReadResult:
 
     `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each. `read_as` says of each
     file, by name, how it was read, and why. `own` are the columns that files without a contract show, whatever they were read by.
+    All counts are of records; `rows_written` is the number of rows, where that is another.
     """
 
     rows_read: int
@@ -169,6 +170,7 @@ class ReadResult:
     notes: tuple[str, ...] = ()
     read_as: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
     own: Schema = ()
+    rows_written: int | None = None
 
 
 class SourceFormat(Protocol):

@@ -14,7 +14,7 @@ from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Grid
 from headrace.core.log_patterns import pattern_problem
 from headrace.core.numbers import signs_problem
-from headrace.core.option_problems import csv_problems, incoming_problems, skip_problem
+from headrace.core.option_problems import csv_problems, incoming_problems, skip_problem, unnest_problem
 from headrace.core.packing import PACKED, unpacked_name
 from headrace.core.ports import JSON
 from headrace.core.redaction import public
@@ -61,12 +61,14 @@ TYPED_DEFAULTS: Mapping[str, JSON] = {
     name: CSV_DEFAULTS[name] for name in ("null_words", "decimal", "thousands", "date_format", "datetime_format", "timezone")
 }
 
-JSON_DEFAULTS: Mapping[str, JSON] = {
+_LINES_DEFAULTS: Mapping[str, JSON] = {
     name: CSV_DEFAULTS[name]
     for name in ("comment", "encoding", "null_words", "date_format", "datetime_format", "timezone", "member", "max_ratio")
 }
 
-LOGS_DEFAULTS: Mapping[str, JSON] = {"pattern": "combined", "skip": 0, **JSON_DEFAULTS, "null_words": None}
+JSON_DEFAULTS: Mapping[str, JSON] = {"unnest": None, **_LINES_DEFAULTS}
+
+LOGS_DEFAULTS: Mapping[str, JSON] = {"pattern": "combined", "skip": 0, **_LINES_DEFAULTS, "null_words": None}
 
 _DATASET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_]{0,62}")
 
@@ -159,6 +161,7 @@ def csv(
 def json(
     location: str,
     *,
+    unnest: str | None = None,
     comment: str | None = None,
     encoding: str = "auto",
     null_words: Sequence[str] = (),
@@ -169,10 +172,11 @@ def json(
     max_ratio: int = 200,
     only_new: bool = False,
 ) -> SourceOptions:
-    """A JSON Lines file or many of them, plain or packed: an object on each line.
+    """A JSON Lines file or many of them, plain or packed: an object on each line. Or one array of objects.
 
     A field of the contract is found by its alias: a key, or a path such as `customer.addresses[0].city`. A key that is absent, null or one of
-    `null_words` is missing. The other options are as in `csv`.
+    `null_words` is missing. `unnest="items"` makes one row of each element of that array: fields whose alias begins with `items.` are of
+    the element, the others of the record around it. The other options are as in `csv`.
 
     Raises ConfigurationError listing every option that can't be.
 
@@ -180,6 +184,7 @@ def json(
     'json'
     """
     said: dict[str, JSON] = {
+        "unnest": unnest,
         "comment": comment,
         "encoding": encoding_named(encoding),
         "null_words": tuple(null_words),
@@ -189,7 +194,7 @@ def json(
         "member": member,
         "max_ratio": max_ratio,
     }
-    problems = [text for text in incoming_problems(said) if text]
+    problems = [text for text in (*incoming_problems(said), unnest_problem(unnest)) if text]
     if problems:
         raise ConfigurationError(f"json({public(location)!r}): " + "; ".join(problems) + ".")
     return SourceOptions("json", location, {key: value for key, value in said.items() if value != JSON_DEFAULTS[key]}, only_new)

@@ -15,6 +15,7 @@ from headrace.core.keys import Reference, are_comparable, unknown_columns
 from headrace.core.redaction import public
 from headrace.core.source_options import dataset_name_problem
 from headrace.core.step import Predictions, Source, Step, Table
+from headrace.core.unnesting import unnesting_problems
 
 __all__ = ["key_problems", "only_new_problems", "source_problems", "template_length"]
 
@@ -40,6 +41,12 @@ def source_problems(step: Source, pipeline: str) -> Iterator[Problem]:
         if problem:
             yield Problem(f"source `{step.name}` is the dataset `{location}`: {problem}", step.where)
         return
+    unnest = step.options.options.get("unnest")
+    if isinstance(unnest, str):
+        problems = [*unnesting_problems(step.contract, unnest)]
+        if step.unique or step.references:
+            problems.append("unique= and references= are of records, and its rows are parts of them. Make such rows in a table.")
+        yield from (Problem(f"source `{step.name}` is unnested by `{unnest}`: {text}", step.where) for text in problems)
     for field in re.findall(r"\{(\w+)", location):
         if field not in ("start", "end"):
             text = f"source `{step.name}`: `{{{field}}}` in `{public(location)}` is not known; a location has {{start:…}} and {{end:…}}."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import cast
 
-from headrace.core.errors import HeadraceError
+from headrace.core.errors import ConfigurationError, HeadraceError
 from headrace.core.forgetting import ErasableFormat, Forgotten, forgotten_key, is_said_in
 from headrace.core.manifest import FileEntry, Manifest, Part
 from headrace.core.mending import MendableFormat
@@ -19,6 +19,7 @@ from headrace.core.ports import JSON, Landed
 from headrace.core.quarantine import encoding_of
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import Source
+from headrace.core.unnesting import is_inside
 from headrace.lake.lake import VanishedError
 from headrace.lake.layout import Slot
 from headrace.run.forgotten import FORGOTTEN, Names
@@ -64,9 +65,19 @@ def wanted_of(session: Session, key: Mapping[str, str]) -> Wanted:
         names = {column}
         for step in session.graph.steps.values():
             if isinstance(step, Source) and step.contract:
+                _check_is_of_records(step, column)
                 names.update(name for f in step.contract.fields if column in (f.name, f.alias) for name in (f.name, f.alias))
         found[tuple(sorted(names))] = text
     return found
+
+
+def _check_is_of_records(step: Source, column: str) -> None:
+    unnest = step.options.options.get("unnest")
+    fields = step.contract.fields if step.contract else ()
+    if isinstance(unnest, str) and any(is_inside(field, unnest) and column in (field.name, field.alias) for field in fields):
+        raise ConfigurationError(
+            f"`{column}` is in the elements of `{unnest}` in source `{step.name}`, and records are forgotten whole: name a column of the record."
+        )
 
 
 def holding(session: Session, wanted: Wanted) -> Holding:

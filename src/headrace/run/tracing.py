@@ -141,6 +141,8 @@ class _Search:
         step = self._session.graph.steps.get(manifest.dataset) if manifest.pipeline == self._session.graph.name else None
         if not isinstance(step, Source) or step.options.is_dataset or manifest.content.part("raw") is None:
             return (), ""
+        if cast(Mapping[str, JSON], manifest.content.details.get("options", {})).get("unnest"):
+            return (), "its rows are elements of records, which are not told apart by their number: look for the value in the raw files"
         try:
             wanted, found = set(numbers), dict[int, Place]()
             for number, place in enumerate(self._kept_records(step, manifest)):

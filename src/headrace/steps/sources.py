@@ -266,7 +266,7 @@ def _check_conserved(landed: Sequence[Landed], result: ReadResult) -> None:
 
 
 def _parts(attempt: Attempt, landed: Sequence[Landed], result: ReadResult, aside: Path) -> tuple[Part, ...]:
-    parts = [attempt.part("rows", "silver", rows=result.rows_kept)]
+    parts = [attempt.part("rows", "silver", rows=result.rows_kept if result.rows_written is None else result.rows_written)]
     if landed:
         named = sorted(landed, key=lambda one: one.name)
         raw = attempt.part("raw", "bronze", sha256=[one.sha256 for one in named])

@@ -42,8 +42,10 @@ def test_options_are_called_the_same_in_every_format_of_texts_and_mean_the_same(
         "max_ratio": 9,
     }
     assert [dict(of("a.txt", **shared).options) for of in (csv, json, logs)] == [shared] * 3
-    assert set(JSON_DEFAULTS) == set(shared)
+    assert set(JSON_DEFAULTS) == {"unnest", *shared}
     assert set(LOGS_DEFAULTS) == {"pattern", "skip", *shared}
+    with pytest.raises(ConfigurationError, match=r"json\('a.json'\): unnest='a\[0\]' has to be a key or a path of keys"):
+        json("a.json", unnest="a[0]")
     with pytest.raises(ConfigurationError, match=r"logs\('a.log'\): encoding='ebcdic' is not read, .*; skip=-1 has to be"):
         logs("a.log", encoding="ebcdic", skip=-1)
 

@@ -38,6 +38,25 @@ class JsonFormat:
         quarantine: Path,
         recorded: Contract | None = None,
     ) -> ReadResult:
+        unnest = options.get("unnest")
+        if contract is not None and isinstance(unnest, str):
+            from headrace.backends.texts.unnesting import read_unnested
+
+            def read(own: Contract, target: Path) -> ReadResult:
+                return self._read(files, own, options, target, quarantine, recorded)
+
+            return read_unnested(read, contract, unnest, rows)
+        return self._read(files, contract, options, rows, quarantine, recorded)
+
+    def _read(
+        self,
+        files: Sequence[Landed],
+        contract: Contract | None,
+        options: Mapping[str, JSON],
+        rows: Path,
+        quarantine: Path,
+        recorded: Contract | None,
+    ) -> ReadResult:
         from headrace.backends.sources.json.loading import OpenedJson
         from headrace.backends.texts.reading import read_texts
 
