@@ -84,6 +84,18 @@ def test_staged_bytes_are_read_by_their_key_once_published(store: Store) -> None
     assert store.path("gold/a/b/file.parquet").read_bytes() == b"rows"
 
 
+def test_a_file_of_which_no_copy_is_kept_is_read_all_the_same(store: Store, case: Any, tmp_path: Path) -> None:
+    store.stage("gold/a/b/file").write_bytes(b"rows")
+    store.publish(["gold/a/b/file"])
+    other = case.fresh(tmp_path) if case.is_shared_by_processes else store
+    entry, digest = FileEntry("gold/a/b/file", sha256(b"rows").hexdigest(), 4), sha256(b"rows").hexdigest()
+    other.paths([entry])
+    for one in (store, other):
+        one.drop([digest, sha256(b"never seen").hexdigest()])
+    (path,) = other.paths([entry])
+    assert path.read_bytes() == b"rows"
+
+
 def test_a_file_that_goes_and_comes_in_parts_is_whole_and_counted_whole(store: Store, case: Any, tmp_path: Path) -> None:
     data = os.urandom(1 << 20) * 33 + b"and a little more"
     store.stage("gold/a/b/large").write_bytes(data)
