@@ -209,6 +209,7 @@ DIFFERENCES: tuple[Difference, ...] = (
 
 _SPACES = "".join(map(chr, [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]))
 _MORE_SPACES = _SPACES + "".join(map(chr, range(28, 32)))  # what Python's own Decimal strips
+_SPACE = f"[{_SPACES}]*"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _DAY = r"(000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-\d\d-\d\d"
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
@@ -268,22 +269,29 @@ def _trimmed(text: str, spaces: str = _SPACES) -> str:
 
 
 def _int(text: str) -> str:
-    trimmed = _trimmed(text)
-    return (
-        f"CASE WHEN {text} = CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) THEN TRY_CAST({text} AS BIGINT) "
-        rf"WHEN regexp_full_match({trimmed}, '[+-]?\d+(_\d+)*(\.0+)?') "
-        rf"THEN TRY_CAST(replace(regexp_replace({trimmed}, '\.0+$', ''), '_', '') AS BIGINT) END"
+    """Mostly a number is written as DuckDB would write it, which is cheaper to see than to match."""
+    usual = f"CASE WHEN {text} = CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) THEN TRY_CAST({text} AS BIGINT) END"
+    general = (
+        rf"CASE WHEN regexp_full_match({text}, '{_SPACE}[+-]?\d+(_\d+)*(\.0+)?{_SPACE}') "
+        rf"THEN TRY_CAST(replace(regexp_replace({_trimmed(text)}, '\.0+$', ''), '_', '') AS BIGINT) END"
     )
+    return f"coalesce({usual}, {general})"
 
 
 def _float(text: str) -> str:
-    """As in pydantic, a number has spaces around it or underscores inside, not both."""
-    trimmed, bare = _trimmed(text), f"replace({text}, '_', '')"
-    return (
-        f"CASE WHEN regexp_full_match({text}, '{_NUMBER}') THEN TRY_CAST({text} AS DOUBLE) "
-        f"WHEN regexp_full_match({trimmed}, '{_NUMBER}|[+-]?(?i:inf|infinity|nan)') THEN TRY_CAST({trimmed} AS DOUBLE) "
-        f"WHEN regexp_full_match({bare}, '{_NUMBER}') AND NOT regexp_matches({text}, '^_|__|_$') THEN TRY_CAST({bare} AS DOUBLE) END"
+    """As in pydantic, a number has spaces around it or underscores inside, not both.
+
+    What begins with a digit, a point, or one of them after a minus, and has no underscore, is a number to DuckDB if and only if it is one here.
+    """
+    bare = f"replace({text}, '_', '')"
+    begins = f"({text} >= '.' AND {text} < ':' OR {text} >= '-.' AND {text} < '-:')"
+    usual = f"CASE WHEN {begins} AND NOT contains({text}, '_') THEN TRY_CAST({text} AS DOUBLE) END"
+    general = (
+        f"CASE WHEN regexp_full_match({text}, '{_SPACE}({_NUMBER}|[+-]?(?i:inf|infinity|nan)){_SPACE}') THEN TRY_CAST({_trimmed(text)} AS DOUBLE) "
+        f"WHEN contains({text}, '_') AND regexp_full_match({bare}, '{_NUMBER}') AND NOT regexp_matches({text}, '^_|__|_$') "
+        f"THEN TRY_CAST({bare} AS DOUBLE) END"
     )
+    return f"coalesce({usual}, {general})"
 
 
 def _decimal(text: str, field: ContractField) -> str:
@@ -351,8 +359,8 @@ def _general_time(text: str, zone: str) -> str:
 
 
 def _aware(naive: str, zone: str) -> str:
-    """A naive time in its zone; the session's own is UTC."""
-    return f"CAST({naive} AS TIMESTAMP WITH TIME ZONE)" if zone == "UTC" else f"timezone({literal(zone)}, {naive})"
+    """A naive time in its zone. One of UTC keeps its number; a cast would ask the session's zone for it, at twice the price of the parsing."""
+    return f"make_timestamptz(epoch_us({naive}))" if zone == "UTC" else f"timezone({literal(zone)}, {naive})"
 
 
 def in_range_sql(time: str) -> str:
