@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.backends.texts.places import measured
+from headrace.backends.texts.places import few_in, measured
 from headrace.core.dialect import Dialect
 from headrace.core.errors import SourceError
 from headrace.core.records import LINES, Piece, Scanner
@@ -33,11 +33,21 @@ def test_measured_records_stand_where_each_one_does(data: bytes, dialect: Dialec
         table = measured(piece)
         assert table is not None
         want = piece.places(range(1, piece.records + 1))
-        assert table["n"].to_pylist() == list(want)
+        assert list(want) == list(range(1, table.num_rows + 1))
         assert table["line"].to_pylist() == [record.line for record in want.values()]
         assert table["byte_offset"].to_pylist() == [record.offset for record in want.values()]
         assert table["raw"].to_pylist() == [record.raw for record in want.values()]
         assert table["raw_size"].to_pylist() == [len(record.raw) for record in want.values()]
+        few = few_in(piece, list(want))
+        assert few is None or few == list(want.values())
+
+
+@given(lines=st.lists(st.integers(1, 40_000), min_size=1, max_size=12), ends=st.booleans(), draw=st.data())
+def test_a_few_records_among_long_and_short_lines_are_found(lines: list[int], ends: bool, draw: st.DataObject) -> None:
+    data = b"\n".join(b"x" * size for size in lines) + (b"\n" if ends else b"")
+    piece = Piece(data, len(lines), 7, 100, Dialect())
+    wanted = draw.draw(st.lists(st.integers(1, len(lines)), unique=True).map(sorted))
+    assert few_in(piece, wanted) == list(piece.places(wanted).values())
 
 
 def test_a_long_record_is_cut_and_says_how_long_it_was() -> None:

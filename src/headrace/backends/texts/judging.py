@@ -15,7 +15,7 @@ import duckdb
 
 from headrace.backends.texts.layout import Layout
 from headrace.backends.texts.opened import Loaded, Opened, Unread
-from headrace.backends.texts.places import numbers_at, place_records
+from headrace.backends.texts.places import Stand, numbers_at
 from headrace.backends.texts.room import Room, widen
 from headrace.backends.texts.validating import Validating
 from headrace.core.casts import literal
@@ -24,6 +24,7 @@ from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
 from headrace.core.ports import Landed
 from headrace.core.quarantine import QUARANTINE
+from headrace.core.records import Record
 
 __all__ = ["Given", "Judged", "Task", "Verdict", "judge", "write_nothing"]
 
@@ -81,17 +82,14 @@ def judge(task: Task, room: Room, contract: Contract, folder: Path) -> Judged:
 
 def write_nothing(room: Room, contract: Contract, *, rows: Path | None = None, quarantine: Path | None = None) -> None:
     """Files with the columns, and no row."""
-    desk = _Desk(room, contract)
-    if rows:
-        desk.write_rows(rows)
-    if quarantine:
-        desk.write_rejected(quarantine)
+    for path, schema in ((rows, contract.schema), (quarantine, QUARANTINE)):
+        if path:
+            columns = ", ".join(f"CAST(NULL AS {column.type}) AS {identifier(column.name)}" for column in schema)
+            room.connection.execute(f"COPY (SELECT {columns} WHERE false) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
 
 class _Desk:
-    """The tables of one task: `judged` has its records by piece, with the numbers of the breaches and the reasons of those that are `broken`;
-    `rejected` is the quarantine.
-    """
+    """One task's records in the table `judged`, by piece, with the numbers of the breaches and the reasons of those that are `broken`."""
 
     def __init__(self, room: Room, contract: Contract) -> None:
         self._room, self._contract = room, contract
@@ -100,10 +98,10 @@ class _Desk:
         self._is_wide = widen(room, len(contract.fields))
         if self._is_wide:  # it would compare the expressions of all columns with one another, for minutes
             self._execute("PRAGMA disable_optimizer")
+        self._stand, self._given = Stand(), dict[int, Given]()
+        self._has_odd = False
         columns = "".join(f", f{n} {column.type}" for n, column in enumerate(contract.schema))
         self._execute(f"CREATE OR REPLACE TEMP TABLE judged (piece INTEGER, n BIGINT{columns}, broken UINTEGER[], reasons VARCHAR[])")
-        told = ", ".join(f"{column.name} {column.type}" for column in QUARANTINE)
-        self._execute(f"CREATE OR REPLACE TEMP TABLE rejected ({told})")
 
     def judge(self, number: int, given: Given) -> Verdict:
         loaded = given.piece.load(self._room, given.layout.positions)
@@ -123,14 +121,16 @@ class _Desk:
         if left_out:
             self._execute("DELETE FROM judged WHERE piece = $1 AND n IN (SELECT unnest($2::BIGINT[]))", [number, sorted(left_out)])
             typed = self._count("SELECT count(*) FROM judged WHERE piece = $1", number)
-        odd = {n: reason for n, reason in loaded.odd.items() if n not in left_out}
         broken = self._count("SELECT count(*) FROM judged WHERE piece = $1 AND broken IS NOT NULL", number)
-        found = given.file.name, typed - broken
+        odd = {n: reason for n, reason in loaded.odd.items() if n not in left_out}
+        kept, passed = typed - broken, frozenset(left_out.values())
         if not broken and not odd:
-            return Verdict(*found, 0, frozenset(left_out.values()), loaded.is_slow)
-        rejected = self._quarantine(number, given, loaded, odd)
-        reasons, examples = self._told(number, given, loaded, odd)
-        return Verdict(*found, rejected, frozenset(left_out.values()), loaded.is_slow, reasons, examples)
+            return Verdict(given.file.name, kept, 0, passed, loaded.is_slow)
+        counted = self._counted(number, given, loaded, odd)
+        if odd:
+            self._add_odd(number, odd)
+        rejected = self._place(number, given, loaded, broken + len(odd))
+        return Verdict(given.file.name, kept, rejected, passed, loaded.is_slow, *self._told(given, counted))
 
     def _type(self, number: int, layout: Layout, loaded: Loaded) -> int:
         casts = f"SELECT *, {layout.casts_sql} FROM {loaded.relation}"
@@ -155,33 +155,42 @@ class _Desk:
         self._validating.after(layout)
         return "typed"
 
-    def _quarantine(self, number: int, given: Given, loaded: Loaded, odd: Mapping[int, str]) -> int:
-        self._execute(
-            f"CREATE OR REPLACE TEMP TABLE broken AS SELECT n, {given.layout.columns_sql} AS columns, reasons "
-            f"FROM judged WHERE piece = {number:d} AND broken IS NOT NULL"
-        )
-        if odd:
-            self._execute("INSERT INTO broken SELECT unnest($1::BIGINT[]), [], [unnest($2::VARCHAR[])]", [list(odd), list(odd.values())])
-        rejected = place_records(self._room, loaded, "SELECT n FROM broken")
-        columns = ", ".join(column.name for column in QUARANTINE[1:])
-        self._execute(f"INSERT INTO rejected SELECT $1, {columns} FROM broken JOIN place USING (n) ORDER BY n", [given.file.name])
-        return rejected
-
-    def _told(
-        self, number: int, given: Given, loaded: Loaded, odd: Mapping[int, str]
-    ) -> tuple[tuple[tuple[str, int], ...], dict[str, str]]:
-        """How many records have each reason, and one record of each."""
-        counted = [(loaded.kind_of(reason), 1, n) for n, reason in odd.items()]
+    def _counted(self, number: int, given: Given, loaded: Loaded, odd: Mapping[int, str]) -> list[tuple[str, int, int]]:
+        """How many records have each reason, and the first that does."""
         each = "SELECT unnest(broken) AS breach, n FROM judged WHERE piece = $1 AND broken IS NOT NULL"
         found = self._execute(f"SELECT breach, count(*), min(n) FROM ({each}) GROUP BY breach ORDER BY breach", [number]).fetchall()
-        counted += [(given.layout.breaches[breach].kind, count, first) for breach, count, first in found]
-        shown = self._execute(
-            "SELECT n, line, raw, raw_size FROM place WHERE n IN (SELECT unnest($1::BIGINT[])) ORDER BY n",
-            [list(_firsts(counted).values())],
-        ).fetchall()
-        encoding = str(given.opened.read_as.get("encoding", "utf-8"))
-        by_number = {n: _example(given.file.name, line, raw, size, encoding) for n, line, raw, size in shown}
-        return tuple((reason, count) for reason, count, _ in counted), {r: by_number[n] for r, n in _firsts(counted).items()}
+        breaches = given.layout.breaches
+        return [(loaded.kind_of(reason), 1, n) for n, reason in odd.items()] + [
+            (breaches[b].kind, count, first) for b, count, first in found
+        ]
+
+    def _add_odd(self, number: int, odd: Mapping[int, str]) -> None:
+        """Records that have a reason and nothing else."""
+        self._has_odd = True
+        self._execute(
+            "INSERT INTO judged (piece, n, broken, reasons) SELECT $1, unnest($2::BIGINT[]), [], [unnest($3::VARCHAR[])]",
+            [number, list(odd), list(odd.values())],
+        )
+
+    def _place(self, number: int, given: Given, loaded: Loaded, count: int) -> int:
+        """Find where the rejected records stand; how many were found."""
+        if count == loaded.records:
+            wanted: Sequence[int] = range(1, count + 1)
+        else:
+            found = self._execute("SELECT n FROM judged WHERE piece = $1 AND broken IS NOT NULL ORDER BY n", [number])
+            wanted = [n for (n,) in found.fetchall()]
+        self._stand.add(number, loaded, wanted)
+        self._given[number] = given
+        return len(wanted)
+
+    def _told(self, given: Given, counted: Sequence[tuple[str, int, int]]) -> tuple[tuple[tuple[str, int], ...], dict[str, str]]:
+        """How many records have each reason, and one record of each."""
+        firsts: dict[str, int] = {}
+        for reason, _, n in counted:
+            firsts.setdefault(reason, n)
+        encoding, shown = str(given.opened.read_as.get("encoding", "utf-8")), self._stand.of_last(firsts.values())
+        examples = {reason: _example(given.file.name, shown[n], encoding) for reason, n in firsts.items()}
+        return tuple((reason, count) for reason, count, _ in counted), examples
 
     def write_rows(self, path: Path) -> Path:
         columns = ", ".join(f"f{n} AS {identifier(column.name)}" for n, column in enumerate(self._contract.schema))
@@ -191,8 +200,22 @@ class _Desk:
         return path
 
     def write_rejected(self, path: Path) -> Path:
-        self._execute(f"COPY rejected TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        """The quarantine. Records and their places are both in order, unless odd ones were added at the end."""
+        files = self._by_piece({number: literal(given.file.name) for number, given in self._given.items()})
+        columns = self._by_piece({number: given.layout.columns_sql for number, given in self._given.items()})
+        broken = f"SELECT piece, n, {files} AS file, {columns} AS columns, reasons FROM judged WHERE broken IS NOT NULL"
+        place = self._stand.fill(self._room)
+        joined = f"JOIN {place} ON piece = at_piece AND n = at_n ORDER BY piece, n" if self._has_odd else f"POSITIONAL JOIN {place}"
+        told = ", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in QUARANTINE)
+        self._execute(f"COPY (SELECT {told} FROM ({broken}) {joined}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        self._stand.forget(self._room)
         return path
+
+    def _by_piece(self, told: Mapping[int, str]) -> str:
+        """What is told of each piece, as one expression."""
+        if len(set(told.values())) == 1:
+            return next(iter(told.values()))
+        return f"CASE piece {' '.join(f'WHEN {number} THEN {sql}' for number, sql in told.items())} END"
 
     def _count(self, sql: str, number: int) -> int:
         return int(self._execute(sql, [number]).fetchall()[0][0])
@@ -200,13 +223,6 @@ class _Desk:
 
 class _CountError(Exception):
     """A query found another number of records than were counted."""
-
-
-def _firsts(counted: Sequence[tuple[str, int, int]]) -> dict[str, int]:
-    firsts: dict[str, int] = {}
-    for reason, _, n in counted:
-        firsts.setdefault(reason, n)
-    return firsts
 
 
 @contextmanager
@@ -222,5 +238,6 @@ def _explained(file: str) -> Iterator[None]:
         ) from error
 
 
-def _example(file: str, line: int, raw: bytes, size: int, encoding: str) -> str:
-    return f"{file}:{line}: {raw[:_EXAMPLE].decode(encoding, 'replace')}{'…' if size > _EXAMPLE else ''}"
+def _example(file: str, record: Record, encoding: str) -> str:
+    raw = record.raw
+    return f"{file}:{record.line}: {raw[:_EXAMPLE].decode(encoding, 'replace')}{'…' if len(raw) > _EXAMPLE else ''}"

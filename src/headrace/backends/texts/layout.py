@@ -208,7 +208,10 @@ def _is_missing(n: int, field: ContractField) -> str:
 
 
 def _finished(n: int, field: ContractField) -> str:
+    """The value of a row that is kept. Where no other is put in its place, what is missing is NULL already, but for NaN."""
     if field.is_nested:
         return finish_sql(f"v{n}", field)
+    if field.default is None and not field.validators and (field.type != "float" or not field.nullable):
+        return f"v{n}"
     default = literal_of(field.default, field.sql_type)
     return f"CASE WHEN {_is_missing(n, field)} THEN {default} ELSE v{n} END"

@@ -1,13 +1,14 @@
-"""Where records of a piece stand in the file, as a table `place` for the quarantine: number, line, byte, and the bytes as they came.
+"""Where the rejected records of a task stand in their files: line, byte, and the bytes as they came, piece by piece, for the quarantine.
 
-A large piece is measured as columns, by PyArrow; another one record by record, for which PyArrow need not be loaded. The invariant: both
-say what `Piece.places` does.
+Many are measured as columns, by PyArrow; few are found in Python, for which PyArrow need not be loaded. The invariant: both say what
+`Piece.places` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
-from typing import TYPE_CHECKING
+from bisect import bisect_left
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Union
 
 from headrace.backends.texts.opened import Loaded
 from headrace.backends.texts.room import Room
@@ -17,39 +18,89 @@ from headrace.core.records import Piece, Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["measured", "numbers_at", "place_records"]
+__all__ = ["Stand", "few_in", "measured", "numbers_at"]
 
 _FEW = 5000  # records that are quickly found one by one
+_FEW_IN = 50  # and those that are one in so many
+_BLOCK = 16 * 1024
+
+Found = Union["pa.Table", Sequence[Record]]
 
 
-def place_records(room: Room, loaded: Loaded, wanted: str) -> int:
-    """Fill `place` with the records whose numbers the query `wanted` gives, in order; says how many there are."""
-    execute = room.connection.execute
-    table = measured(loaded.places) if isinstance(loaded.places, Piece) and loaded.records >= _FEW else None
-    if table is None:
-        return _place_one_by_one(room, _found(loaded, {n for (n,) in execute(wanted).fetchall()}))
-    room.connection.register("measured", table)
-    sql = f"CREATE OR REPLACE TEMP TABLE place AS SELECT n, line, byte_offset, raw, raw_size FROM measured WHERE n IN ({wanted}) ORDER BY n"
-    count = execute(sql).fetchall()[0][0]
-    room.connection.unregister("measured")
-    return int(count)
+class Stand:
+    """Where records stand, in the order in which they are given: those of each piece by their numbers, which rise."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[int, Sequence[int], Found]] = []
+
+    def add(self, number: int, loaded: Loaded, wanted: Sequence[int]) -> None:
+        """The records of a piece that are wanted."""
+        self._found.append((number, wanted, _found(loaded, wanted)))
+
+    def of_last(self, numbers: Iterable[int]) -> dict[int, Record]:
+        """Some records of the piece that was added last. Their bytes may be cut."""
+        _, wanted, found = self._found[-1]
+        at = {n: bisect_left(wanted, n) for n in numbers}
+        if isinstance(found, Sequence):
+            return {n: found[place] for n, place in at.items()}
+        rows = found.take(list(at.values())).to_pylist()
+        return {n: Record(row["line"], row["byte_offset"], row["raw"]) for n, row in zip(at, rows, strict=True)}
+
+    def fill(self, room: Room) -> str:
+        """What the records are in, as SQL: `at_piece`, `at_n`, `line`, `byte_offset`, `raw`, `raw_size`, in order. Until `forget`."""
+        if all(isinstance(found, Sequence) for _, _, found in self._found):
+            _fill_table(room, [(number, n, r) for number, wanted, found in self._found for n, r in zip(wanted, found, strict=True)])
+            return "place"
+        import pyarrow as pa
+
+        room.connection.register("places", pa.concat_tables([_as_table(*one) for one in self._found]))
+        return "places"
+
+    def forget(self, room: Room) -> None:
+        room.connection.unregister("places")
+        self._found.clear()
 
 
 def numbers_at(loaded: Loaded, offsets: Collection[int]) -> dict[int, int]:
     """The records that begin at some bytes of the file: their numbers, with the bytes."""
     table = measured(loaded.places) if isinstance(loaded.places, Piece) and loaded.records >= _FEW else None
     if table is None:
-        found = _found(loaded, range(1, loaded.records + 1))
+        found = _one_by_one(loaded, range(1, loaded.records + 1))
         return {n: record.offset for n, record in found.items() if record.offset in offsets}
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    those = table.select(["n", "byte_offset"]).filter(pc.is_in(table["byte_offset"], pa.array(sorted(offsets), pa.int64())))
-    return dict(zip(those["n"].to_pylist(), those["byte_offset"].to_pylist(), strict=True))
+    begins = table["byte_offset"].combine_chunks()
+    found_at = pc.indices_nonzero(pc.is_in(begins, pa.array(sorted(offsets), pa.int64())))
+    return {at + 1: offset for at, offset in zip(found_at.to_pylist(), begins.take(found_at).to_pylist(), strict=True)}
+
+
+def few_in(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
+    """A few of the records of a text whose lines are all records: lines are counted up to each, and only those near it are cut. None for another text."""
+    data, dialect = piece.data, piece.dialect
+    is_plain = (not dialect.quote or dialect.quote not in data) and b"\r" not in data and not dialect.comment
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if dialect.encoding != "utf-8" or not is_plain or lines != piece.records:
+        return None
+    found: list[Record] = []
+    at = before = 0  # where a block begins, in a line perhaps, and the line ends before it
+    count = data.count(b"\n", 0, _BLOCK)
+    for n in wanted:
+        while before + count < n - 1:
+            at, before = at + _BLOCK, before + count
+            count = data.count(b"\n", at, at + _BLOCK)
+        begin = at
+        for _ in range(n - 1 - before):
+            begin = data.index(b"\n", begin) + 1
+        if n - 1 == before:  # it begins in this block only where the last one ended with a line
+            begin = data.rfind(b"\n", 0, at) + 1
+        end = data.find(b"\n", begin)
+        found.append(Record(piece.line + n - 1, piece.offset + begin, data[begin : end if end >= 0 else len(data)]))
+    return found
 
 
 def measured(piece: Piece) -> pa.Table | None:
-    """All records of a piece of text in UTF-8: `n`, `line`, `byte_offset`, `raw`, `raw_size`. None where not every record was found so."""
+    """All records of a piece of text in UTF-8: `line`, `byte_offset`, `raw`, `raw_size`, in order. None where not every one was found so."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -57,24 +108,51 @@ def measured(piece: Piece) -> pa.Table | None:
         return None
     is_plain = not piece.dialect.quote or piece.dialect.quote not in piece.data
     if is_plain and b"\r" not in piece.data:
-        texts = pc.split_pattern(pa.array([piece.data], pa.binary()), b"\n").values
-        taken = pc.add(pc.binary_length(texts), 1)
-        ends = None
+        whole = _lines(piece.data)
+        texts = pc.binary_slice(whole, 0, -1)
     else:
         whole = pa.array(piece.lines(), pa.string())
-        texts, taken = pc.ascii_rtrim(whole, characters="\r\n").view(pa.binary()), pc.binary_length(whole)
-        ends = None if is_plain else _line_ends(whole)
+        texts = pc.ascii_rtrim(whole, characters="\r\n").view(pa.binary())
     sizes = pc.binary_length(texts).cast(pa.int64())
     at = pc.indices_nonzero(sizes)
     if len(at) != piece.records:
         return None
-    starts = _before(taken).take(at)
-    lines = at.cast(pa.int64()) if ends is None else _before(ends).take(at)
+    starts = _before(pc.binary_length(whole)).take(at)
+    lines = at.cast(pa.int64()) if is_plain else _before(_line_ends(whole)).take(at)
     sizes, raw = sizes.take(at), texts.take(at)
     if len(sizes) and pc.max(sizes).as_py() > MOST_RAW_BYTES:
         raw = pc.binary_slice(raw, 0, MOST_RAW_BYTES)
-    columns = [pa.array(range(1, len(at) + 1), pa.int64()), pc.add(lines, piece.line), pc.add(starts, piece.offset), raw, sizes]
-    return pa.Table.from_arrays(columns, names=["n", "line", "byte_offset", "raw", "raw_size"])
+    columns = [pc.add(lines, piece.line), pc.add(starts, piece.offset), raw, sizes]
+    return pa.Table.from_arrays(columns, names=["line", "byte_offset", "raw", "raw_size"])
+
+
+def _found(loaded: Loaded, wanted: Sequence[int]) -> Found:
+    piece = loaded.places
+    if isinstance(piece, Piece) and loaded.records >= _FEW:
+        few = few_in(piece, wanted) if len(wanted) * _FEW_IN <= loaded.records else None
+        if few is not None:
+            return few
+        table = measured(piece)
+        if table is not None:
+            return table if len(wanted) == table.num_rows else table.take([n - 1 for n in wanted])
+    return list(_one_by_one(loaded, set(wanted)).values())
+
+
+def _one_by_one(loaded: Loaded, wanted: Container[int]) -> Mapping[int, Record]:
+    return loaded.places.places(wanted) if isinstance(loaded.places, Piece) else loaded.places(wanted)
+
+
+def _lines(data: bytes) -> pa.Array:
+    """The lines of a text with their ends, which are all LF; the last gets one if it has none. Their bytes are those of the text, not copied."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    bytes_ = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
+    ends = pc.indices_nonzero(pc.equal(bytes_, pa.scalar(10, pa.uint8()))).cast(pa.int32())
+    begins = pa.concat_arrays([pa.array([0], pa.int32()), pc.add(ends, pa.scalar(1, pa.int32()))])
+    return pa.Array.from_buffers(pa.binary(), len(ends), [None, begins.buffers()[1], bytes_.buffers()[1]])
 
 
 def _before(counts: pa.Array) -> pa.Array:
@@ -94,21 +172,31 @@ def _line_ends(texts: pa.Array) -> pa.Array:
     return pc.subtract(pc.add(lf, cr), both)
 
 
-def _found(loaded: Loaded, wanted: Container[int]) -> Mapping[int, Record]:
-    return loaded.places.places(wanted) if isinstance(loaded.places, Piece) else loaded.places(wanted)
+def _as_table(number: int, wanted: Sequence[int], found: Found) -> pa.Table:
+    import pyarrow as pa
+
+    own = {"at_piece": pa.repeat(pa.scalar(number, pa.int64()), len(wanted)), "at_n": pa.array(wanted, pa.int64())}
+    if not isinstance(found, Sequence):
+        return pa.Table.from_arrays([*own.values(), *found.columns], names=[*own, *found.schema.names])
+    columns = {
+        "line": pa.array([r.line for r in found], pa.int64()),
+        "byte_offset": pa.array([r.offset for r in found], pa.int64()),
+        "raw": pa.array([r.raw[:MOST_RAW_BYTES] for r in found], pa.binary()),
+        "raw_size": pa.array([len(r.raw) for r in found], pa.int64()),
+    }
+    return pa.table({**own, **columns})
 
 
-def _place_one_by_one(room: Room, found: Mapping[int, Record]) -> int:
-    records: Sequence[Record] = list(found.values())
+def _fill_table(room: Room, found: Sequence[tuple[int, int, Record]]) -> None:
     room.connection.execute(
-        "CREATE OR REPLACE TEMP TABLE place AS SELECT unnest($1::BIGINT[]) AS n, unnest($2::BIGINT[]) AS line, "
-        "unnest($3::BIGINT[]) AS byte_offset, unnest($4::BLOB[]) AS raw, unnest($5::BIGINT[]) AS raw_size",
+        "CREATE OR REPLACE TEMP TABLE place AS SELECT unnest($1::BIGINT[]) AS at_piece, unnest($2::BIGINT[]) AS at_n, "
+        "unnest($3::BIGINT[]) AS line, unnest($4::BIGINT[]) AS byte_offset, unnest($5::BLOB[]) AS raw, unnest($6::BIGINT[]) AS raw_size",
         [
-            list(found),
-            [r.line for r in records],
-            [r.offset for r in records],
-            [r.raw[:MOST_RAW_BYTES] for r in records],
-            [len(r.raw) for r in records],
+            [number for number, _, _ in found],
+            [n for _, n, _ in found],
+            [r.line for _, _, r in found],
+            [r.offset for _, _, r in found],
+            [r.raw[:MOST_RAW_BYTES] for _, _, r in found],
+            [len(r.raw) for _, _, r in found],
         ],
     )
-    return len(records)
