@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
 import zipfile
@@ -626,3 +627,27 @@ def test_a_source_that_refers_to_one_that_held_the_key_is_read_again(shop: Shop)
     assert [ref.versions_of() for ref in lake.manifest("shop.orders", DAY).content.inputs] == [
         {lake.manifest("shop.customers", DAY).interval: 2}
     ]
+
+
+ELEMENTS = ['{"who": "anna@a.org",\n "price": 1}', '{"who": "ben", "price": 2}', '{"who": "cleo", "price": 3}']
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (0, 0, 1), (1, 0, 0), (0, 1, 0), (0,), (0, 0)])
+@pytest.mark.parametrize("between", [",", " ,\n  "])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_of_a_file_that_is_one_array_the_elements_go_with_their_commas(
+    shop: Shop, order: tuple[int, ...], between: str, encoding: str
+) -> None:
+    pipeline = hr.Pipeline("shop", schedule="@daily", start=DAY)
+    pipeline.source("sales", hr.json(str(shop.folder / "in" / "{start:%Y-%m-%d}.json")), contract=Element)
+    shop.put(f"[ {between.join(ELEMENTS[n] for n in order)}\n]\n".encode(encoding), f"{DAY}.json")
+    shop.run(pipeline=pipeline)
+    assert not shop.forget(pipeline).left
+    (left,) = shop.raw()
+    assert [one["who"] for one in json.loads(left.decode(encoding))] == [["", "ben", "cleo"][n] for n in order if n]
+    assert [who for who, _ in shop.rows("sales")] == sorted(["", "ben", "cleo"][n] for n in order if n)
+
+
+class Element(BaseModel):
+    who: str
+    price: float

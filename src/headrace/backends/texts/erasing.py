@@ -30,14 +30,20 @@ _LONGEST_END = 4  # bytes: CR and LF in UTF-16
 _CHUNK = 1024 * 1024
 
 
-def erase(file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:
-    """See `ErasableFormat.erase`."""
+def erase(
+    file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record], is_array: bool = False
+) -> Sequence[tuple[int, int]]:
+    """See `ErasableFormat.erase`. Of an array a comma goes with each element, and of lines the line end."""
     unpacker = Unpacker(file.name, member=str(options.get("member") or ""))
     with TemporaryFile() as plain:
         _unpack(file.path, unpacker, plain)
         size = plain.tell()
-        ends = [end.encode(_encoding_of(plain, file.name, options)) for end in ("\r\n", "\n", "\r")]
-        out = [(record.offset, len(record.raw) + _end_after(plain, record, ends)) for record in records]
+        encoding = _encoding_of(plain, file.name, options)
+        ends = [end.encode(encoding) for end in ("\r\n", "\n", "\r")]
+        if is_array:
+            out = _elements(plain, records, encoding)
+        else:
+            out = [(record.offset, len(record.raw) + _end_after(plain, record, ends)) for record in records]
         with _packed(file.path, target, unpacker) as packed:
             for begin, end in _between(out, size):
                 _copy(plain, packed, begin, end)
@@ -64,9 +70,38 @@ def _encoding_of(plain: IO[bytes], name: str, options: Mapping[str, JSON]) -> st
 
 def _end_after(plain: IO[bytes], record: Record, ends: Sequence[bytes]) -> int:
     """The bytes of the line end that follows a record; 0 where the file ends."""
-    plain.seek(record.offset + len(record.raw))
-    after = plain.read(_LONGEST_END)
+    after = _read(plain, record.offset + len(record.raw), _LONGEST_END)
     return next((len(end) for end in ends if after.startswith(end)), 0)
+
+
+def _elements(plain: IO[bytes], records: Iterable[Record], encoding: str) -> list[tuple[int, int]]:
+    """The stretches of elements with what is between each and the next; of those at the end, with what is before them."""
+    out: list[tuple[int, int]] = []
+    gap = frozenset(sign.encode(encoding) for sign in " \t\n\r\f\v,")
+    width, last = len(",".encode(encoding)), "]".encode(encoding)
+    for record in records:
+        begin, end = record.offset, record.offset + len(record.raw)
+        after = _passed(plain, end, width, gap)
+        if _read(plain, after, width) != last:
+            end = after
+        else:
+            while out and out[-1][0] + out[-1][1] == begin:
+                begin = out.pop()[0]
+            while begin >= width and _read(plain, begin - width, width) in gap:
+                begin -= width
+        out.append((begin, end - begin))
+    return out
+
+
+def _passed(plain: IO[bytes], at: int, width: int, signs: frozenset[bytes]) -> int:
+    while _read(plain, at, width) in signs:
+        at += width
+    return at
+
+
+def _read(plain: IO[bytes], at: int, size: int) -> bytes:
+    plain.seek(at)
+    return plain.read(size)
 
 
 def _between(out: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:

@@ -93,9 +93,7 @@ class JsonFormat:
 
     def bytes_at(self, path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         """As they are, or where the file is one array, each element on one line."""
-        cut = CutLines(path, "JSON Lines", options, name=path.name, maker=partial(ElementLines, path.name))
-        next(cut.pieces(), None)
-        if not cut.read_as.get("shape"):
+        if not _is_array(path, options, path.name):
             return bytes_at(path, options, wanted, name=path.name)
         places = {offset for offset, _ in wanted}
         return (record.raw for record in self.records(path, options) if record.offset in places)
@@ -114,7 +112,13 @@ class JsonFormat:
     def erase(self, file: Landed, target: Path, *, options: Mapping[str, JSON], records: Iterable[Record]) -> Sequence[tuple[int, int]]:
         from headrace.backends.texts.erasing import erase
 
-        return erase(file, target, options=options, records=records)
+        return erase(file, target, options=options, records=records, is_array=_is_array(file.path, options, file.name))
+
+
+def _is_array(path: Path, options: Mapping[str, JSON], name: str) -> bool:
+    cut = CutLines(path, "JSON Lines", options, name=name, maker=partial(ElementLines, name))
+    next(cut.pieces(), None)
+    return bool(cut.read_as.get("shape"))
 
 
 def open() -> JsonFormat:  # noqa: A001  # the name that every flavour has
