@@ -120,6 +120,8 @@ class Grammar:
 
     def unescape(self, inside: bytes) -> bytes:
         escape = self.dialect.escape or self.dialect.quote
+        if escape == self.dialect.quote:
+            return inside.replace(escape * 2, escape)
         if escape not in inside:
             return inside
         return re.sub(re.escape(escape) + b"((?s:.))", b"\\1", inside)

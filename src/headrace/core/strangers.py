@@ -17,6 +17,7 @@ _MARKUP = re.compile(rb"\s*<(?:!doctype|!--|\?xml|html|head|body|[a-z][\w:.-]*(?
 _JSON = re.compile(rb'\{\s*"|\[\s*[\[{]')
 _EXCEL_SIGN = re.compile(rb'"?sep=(.)"?(?:\r\n|\n|\r)')
 _AGAIN = "Fetch it again, or export it as text."
+_BINARY = "It is binary, or damaged. Fetch it again, or export it as text."
 _PACKED_TWICE = "It was packed twice: unpack it once."
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xfe", "UTF-16 text", "Leave encoding= out: its byte order mark tells."),
@@ -73,12 +74,14 @@ def nul_advice(data: bytes, at: int) -> str:
     """What a text with a NUL byte at a place may be, by where others are near it."""
     near = data[max(at - 512, 0) & ~3 : at + 512]
     share = [sum(byte == 0 for byte in near[n::4]) / max(len(near[n::4]), 1) for n in range(4)]
-    if max(share) > 0.5 and min(sorted(share)[1:]) > 0.5:
+    if min(share) > 0.5:
+        return _BINARY
+    if sorted(share)[1] > 0.5:
         return "It looks like UTF-32, which is not read. Convert it with `iconv -f utf-32 -t utf-8`."
     even, odd = share[0] + share[2], share[1] + share[3]
     if max(even, odd) > 0.6 and min(even, odd) < 0.6:
         return f'It looks like UTF-16 without a byte order mark: say encoding="utf-16-{"be" if even > odd else "le"}".'
-    return "It is binary, or damaged. Fetch it again, or export it as text."
+    return _BINARY
 
 
 def utf8_advice(before: bytes, error: UnicodeDecodeError) -> str:

@@ -56,6 +56,7 @@ def test_excels_line_is_no_problem_where_lines_are_passed_over() -> None:
         ("id,näme\n1,a\n".encode("utf-32-be"), "UTF-32"),
         (b"id,name\n1,\0a\n", "It is binary, or damaged"),
         (b"id,name\n" * 99 + b"\0", "It is binary, or damaged"),
+        (b"\0" * 999, "It is binary, or damaged"),
         (bytes(range(256)) * 4, "It is binary, or damaged"),
     ],
 )

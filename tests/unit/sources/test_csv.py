@@ -409,3 +409,8 @@ def test_a_header_without_a_name_is_refused(tmp_path: Path) -> None:
 
 def test_byte_order_marks_of_files_that_were_put_together_are_no_part_of_the_first_name(tmp_path: Path) -> None:
     assert read_bytes(b"\xef\xbb\xbf\xef\xbb\xbfname\nAna\n", tmp_path) == [{"name": "Ana"}]
+
+
+def test_a_name_of_a_column_that_is_as_long_as_a_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"has a name of 100000 characters, and 5000 is the most that is read: it begins with 'nnn"):
+        read_bytes(b"id," + b"n" * 100_000 + b"\n1,2\n", tmp_path)

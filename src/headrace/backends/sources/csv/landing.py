@@ -24,6 +24,7 @@ from headrace.core.sniffing import AUTO, SAMPLE_BYTES, SniffingScanner
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "has_header", "header_of"]
 
 _MAX_COLUMNS = 10_000
+_LONGEST_NAME = 5_000
 _MOST_RECORDS, _FEWEST_RECORDS, _MOST_FIELDS = 200, 5, 20_000  # that a header is held against
 
 
@@ -185,6 +186,12 @@ def _names_of(header: Record, dialect: Dialect, file: str) -> tuple[str, ...]:
             "or name the columns: names=[…]."
         )
     names = tuple(text.decode().strip() or f"column_{n}" for n, (text, _) in enumerate(fields, 1))
+    long = next((name for name in names if len(name) > _LONGEST_NAME), None)
+    if long is not None:
+        raise SourceError(
+            f"The header of `{file}` has a name of {len(long)} characters, and {_LONGEST_NAME} is the most that is read: it begins with {long[:60]!r}. "
+            "Is it a header? If not, say skip=…; if it is, name the columns: names=[…] and skip=1."
+        )
     twice = [name for name, count in Tally(names).items() if count > 1]
     if twice:
         raise SourceError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -184,8 +185,14 @@ def screen(piece: Piece, width: int) -> tuple[dict[int, bytes], dict[int, str]]:
         if found == width:
             sound[n] = raw
         else:
-            odd[n] = found if isinstance(found, str) else f"record has {found} field{'s' if found != 1 else ''}, the header has {width}"
+            odd[n] = found if isinstance(found, str) else _width_words(found, width)
     return sound, odd
+
+
+@lru_cache(maxsize=1000)
+def _width_words(found: int, width: int) -> str:
+    """One text for all records of a width, of which there may be a million."""
+    return f"record has {found} field{'s' if found != 1 else ''}, the header has {width}"
 
 
 def _only(piece: Piece, sound: Mapping[int, bytes]) -> Piece:
