@@ -7,8 +7,7 @@ invariant: each record of a piece is in the table once, or said to be odd.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import duckdb
