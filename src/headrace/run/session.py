@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
 import shutil
 import tempfile
 import threading
@@ -28,6 +29,7 @@ from headrace.core.fingerprint import Recipe, declaration_of, interval_text, use
 from headrace.core.graph import Graph
 from headrace.core.interval import Interval
 from headrace.core.manifest import digest_of
+from headrace.core.means import Means
 from headrace.core.ports import JSON, Engine, FittedModel, ModelBackend, Origin, SourceFormat
 from headrace.core.redaction import public, secrets_in_values
 from headrace.core.signature import innermost
@@ -213,7 +215,16 @@ class Session:
             return self._opened[digest]
 
     def format(self, source: Source) -> SourceFormat:
-        return cast(SourceFormat, load("sources", source.options.format).open())
+        """What reads a source's files, by what the settings let it use. A flavour of others' may take no settings."""
+        opened = load("sources", source.options.format).open
+        return cast(SourceFormat, opened(self._means()) if inspect.signature(opened).parameters else opened())
+
+    def _means(self) -> Means:
+        memory = self.config.text("memory")
+        return Means(
+            self.config.number("threads") or os.cpu_count() or 1,
+            size_of(memory) // 1_000_000 if memory and not memory.endswith("%") else None,
+        )
 
     def origin(self, source: Source) -> Origin:
         """What finds and opens a source's files: one for all sources that are reached alike."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,15 +21,16 @@ from headrace.backends.texts.misfits import placed
 from headrace.backends.texts.opened import Opened, settled
 from headrace.backends.texts.ordered import in_order
 from headrace.backends.texts.places import numbers_at
-from headrace.backends.texts.room import Room, Rooms, opened_rooms, widen
+from headrace.backends.texts.room import Room, Rooms, explained_memory, opened_rooms, widen
 from headrace.core.columns import ColumnsDifferError, Found, columns_to_read
 from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
+from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, Landed, ReadResult, Schema
 
 __all__ = ["read_texts"]
 
-_TASK_BYTES = 16 * 1024 * 1024
+_TASK_BYTES = 6 * 1024 * 1024  # a piece of a large file alone, which has two row groups and more
 
 AnyOpened = TypeVar("AnyOpened", bound=Opened)
 
@@ -76,12 +77,13 @@ def read_texts(
     quarantine: Path,
     recorded: Contract | None = None,
     lay: Callable[[AnyOpened, Contract, str], Layout] | None = None,
+    means: Means = ALONE,
 ) -> ReadResult:
     """As `SourceFormat.read` says. Rows and quarantine keep the order of the files and of their records.
 
     A format whose `piece` holds other than texts says how they are laid out with `lay`.
     """
-    with opened_rooms(rows.parent) as rooms:
+    with opened_rooms(rows.parent, _fitting(means, contract)) as rooms, explained_memory(means, files):
         own: Schema = ()
         if contract is None:
             with rooms.one() as room:
@@ -157,6 +159,13 @@ class _Reading:
         for parts, target in ((tally.rows, rows), (tally.quarantine, quarantine)):
             if parts:
                 join(parts, target)
+
+
+def _fitting(means: Means, contract: Contract | None) -> Means:
+    """One thread alone where the contract has validators, which are Python's and may not be made for several."""
+    if contract and any(field.validators for field in contract.fields):
+        return replace(means, workers=1)
+    return means
 
 
 def _tasks(pieces: Iterator[Given]) -> Iterator[Task]:

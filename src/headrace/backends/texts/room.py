@@ -6,7 +6,7 @@ queries run side by side. The invariant: all of them together stay within one li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,22 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-__all__ = ["Room", "Rooms", "opened_room", "opened_rooms", "widen"]
+from headrace.core.errors import SourceError
+from headrace.core.means import ALONE, Means
+from headrace.core.ports import Landed
 
-_MEMORY_MB = 384
+__all__ = ["Room", "Rooms", "explained_memory", "opened_room", "opened_rooms", "widen"]
+
 _MANY_COLUMNS = 200
 
 
 @dataclass(frozen=True)
 class Room:
-    """Where a format fills `piece`: the connection, and a file of its own to hand bytes to DuckDB by."""
+    """Where a format fills `piece`: the connection, and a file of its own to hand bytes to DuckDB by. `memory_mb` is for all rooms."""
 
     connection: duckdb.DuckDBPyConnection
     file: Path
+    memory_mb: int
 
 
 class Rooms:
@@ -49,17 +53,17 @@ class Rooms:
 
 
 @contextmanager
-def opened_rooms(folder: Path, *, workers: int = 1, memory_mb: int = _MEMORY_MB) -> Iterator[Rooms]:
+def opened_rooms(folder: Path, means: Means = ALONE) -> Iterator[Rooms]:
     """Rooms whose own files lie in `folder`, beside what is made of them."""
     with TemporaryDirectory(prefix="headrace-texts-") as work, TemporaryDirectory(prefix=".texts-", dir=folder) as aside:
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": 1,
-            "memory_limit": f"{memory_mb}MB",
+            "memory_limit": f"{means.database_mb}MB",
             "temp_directory": str(Path(aside) / "spill"),
             "autoinstall_known_extensions": False,
         }
         with duckdb.connect(config=config) as connection:
-            rooms = [Room(_session(connection), Path(work) / f"piece-{number}.txt") for number in range(workers)]
+            rooms = [Room(_session(connection), Path(work) / f"piece-{number}.txt", means.database_mb) for number in range(means.threads)]
             try:
                 yield Rooms(rooms, Path(aside))
             finally:
@@ -74,10 +78,25 @@ def opened_room(folder: Path) -> Iterator[Room]:
         yield room
 
 
+@contextmanager
+def explained_memory(means: Means, files: Sequence[Landed]) -> Iterator[None]:
+    """What is to be done where there is too little memory even with a disk beside it, as for records of many MB."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        others = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+        named = f"`{files[0].name}`{others}" if files else "The source"
+        given = f"{means.memory_mb} MB" if means.memory_mb else f"{means.database_mb} MB, the default for {means.threads} threads,"
+        raise SourceError(
+            f"{named} can't be read within {given} of memory: a stretch of its records needs more at once, for they are very long or have "
+            f"very many columns. Raise memory= in headrace.toml, or HEADRACE_MEMORY, such as {2 * (means.memory_mb or means.database_mb)}MB; or set threads = 1."
+        ) from error
+
+
 def widen(room: Room, columns: int) -> bool:
     """Whether the columns are very many, for which the limit of memory is raised then: each takes some blocks in each table."""
     if columns > _MANY_COLUMNS:
-        room.connection.execute(f"SET memory_limit = '{_MEMORY_MB + columns // 2}MB'")
+        room.connection.execute(f"SET memory_limit = '{room.memory_mb + columns // 2}MB'")
     return columns > _MANY_COLUMNS
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
+from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -30,6 +31,7 @@ class TypedFormat:
     count: Callable[[str], CountedRecords]
     open_file: Callable[[Path, str], TypedFile]
     erase_file: Callable[[Path, str, Path, Container[int]], None]
+    means: Means = ALONE
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
         del options  # these files say themselves how they are to be read
@@ -50,7 +52,9 @@ class TypedFormat:
         def opened(file: Landed) -> TypedFile:
             return self.open_file(file.path, file.name)
 
-        return read_typed(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
+        return read_typed(
+            files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded, means=self.means
+        )
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         from headrace.backends.typed.reading import typed_records

@@ -28,6 +28,7 @@ from headrace.core.casts import literal
 from headrace.core.columns import Found, columns_to_read, difference, joined
 from headrace.core.contract import Contract
 from headrace.core.errors import SourceError
+from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -141,6 +142,7 @@ def read_typed(
     rows: Path,
     quarantine: Path,
     recorded: Contract | None = None,
+    means: Means = ALONE,
 ) -> ReadResult:
     """As `SourceFormat.read` says. Without a contract the columns have the files' own types."""
 
@@ -151,10 +153,10 @@ def read_typed(
         return lay_out_typed(file.columns, contract, options, file=name)
 
     if contract is not None:
-        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, lay=lay)
+        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, lay=lay, means=means)
     found = _found({file.name: opened(file) for file in files}, recorded)
     own, by = columns_to_read(found, None, None), columns_to_read(found, recorded, None)
-    result = read_texts(files, opened, contract=by, options=options, rows=rows, quarantine=quarantine, lay=lay)
+    result = read_texts(files, opened, contract=by, options=options, rows=rows, quarantine=quarantine, lay=lay, means=means)
     return replace(result, own=own.schema)
 
 

@@ -14,6 +14,7 @@ import fastavro  # noqa: F401  # so that what is missing is said when the flavou
 
 from headrace.backends.sources.avro.container import BlockCounter
 from headrace.backends.typed.format import TypedFormat
+from headrace.core.means import ALONE, Means
 
 if TYPE_CHECKING:
     from headrace.backends.typed.reading import TypedFile
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open() -> TypedFormat:  # noqa: A001  # the name that every flavour has
+def open(means: Means = ALONE) -> TypedFormat:  # noqa: A001  # the name that every flavour has
     """The flavour `avro`. Its options are those of `headrace.avro`."""
-    return TypedFormat(BlockCounter, _opened, _erased)
+    return TypedFormat(BlockCounter, _opened, _erased, means)
 
 
 def _opened(path: Path, name: str) -> TypedFile:

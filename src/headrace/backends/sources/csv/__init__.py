@@ -14,6 +14,7 @@ from headrace.backends.sources.csv.mending import header_line, mended_options
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
+from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -22,6 +23,9 @@ __all__ = ["CsvFormat", "open"]
 
 class CsvFormat:
     """The flavour `csv`. Its options are those of `headrace.csv`."""
+
+    def __init__(self, means: Means = ALONE) -> None:
+        self._means = means
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
         return Counter(file_name, options)
@@ -42,7 +46,9 @@ class CsvFormat:
         def opened(file: Landed) -> OpenedCsv:
             return OpenedCsv(file, mended_options(options) if file.is_mended else options, contract, recorded)
 
-        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
+        return read_texts(
+            files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded, means=self._means
+        )
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         for piece in cut(path, options, name=path.name).pieces:
@@ -79,5 +85,5 @@ class CsvFormat:
         return erase(file, target, options=options, records=records)
 
 
-def open() -> CsvFormat:  # noqa: A001  # the name that every flavour has
-    return CsvFormat()
+def open(means: Means = ALONE) -> CsvFormat:  # noqa: A001  # the name that every flavour has
+    return CsvFormat(means)

@@ -16,6 +16,7 @@ from headrace.backends.texts.lines import CutLines, lines_to_mend, records_of
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
+from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -24,6 +25,9 @@ __all__ = ["JsonFormat", "open"]
 
 class JsonFormat:
     """The flavour `json`. Its options are those of `headrace.json`."""
+
+    def __init__(self, means: Means = ALONE) -> None:
+        self._means = means
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
         return counter_of(file_name, options)
@@ -74,7 +78,9 @@ class JsonFormat:
         def opened(file: Landed) -> OpenedJson:
             return OpenedJson(file, options_of(file), [field.alias for field in contract.fields] if contract else keys(file))
 
-        return read_texts(files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded)
+        return read_texts(
+            files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded, means=self._means
+        )
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         return records_of(path, "JSON Lines", options, maker=partial(ElementLines, path.name))
@@ -121,5 +127,5 @@ def _is_array(path: Path, options: Mapping[str, JSON], name: str) -> bool:
     return bool(cut.read_as.get("shape"))
 
 
-def open() -> JsonFormat:  # noqa: A001  # the name that every flavour has
-    return JsonFormat()
+def open(means: Means = ALONE) -> JsonFormat:  # noqa: A001  # the name that every flavour has
+    return JsonFormat(means)

@@ -14,6 +14,7 @@ from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.log_patterns import groups_of, pattern_of
+from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -22,6 +23,9 @@ __all__ = ["LogsFormat", "open"]
 
 class LogsFormat:
     """The flavour `logs`. Its options are those of `headrace.logs`."""
+
+    def __init__(self, means: Means = ALONE) -> None:
+        self._means = means
 
     def counter(self, file_name: str, options: Mapping[str, JSON]) -> CountedRecords:
         return LineCounter(file_name, "log", options)
@@ -45,7 +49,9 @@ class LogsFormat:
         def opened(file: Landed) -> OpenedLog:
             return OpenedLog(file, pattern.text, lines_to_mend(known) if file.is_mended else known)
 
-        return read_texts(files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine, recorded=recorded)
+        return read_texts(
+            files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine, recorded=recorded, means=self._means
+        )
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         return records_of(path, "log", options)
@@ -83,5 +89,5 @@ class LogsFormat:
         return erase(file, target, options=options, records=records)
 
 
-def open() -> LogsFormat:  # noqa: A001  # the name that every flavour has
-    return LogsFormat()
+def open(means: Means = ALONE) -> LogsFormat:  # noqa: A001  # the name that every flavour has
+    return LogsFormat(means)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from headrace.backends.sources.parquet.footer import FooterCounter
 from headrace.backends.typed.format import TypedFormat
+from headrace.core.means import ALONE, Means
 
 if TYPE_CHECKING:
     from headrace.backends.typed.reading import TypedFile
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open() -> TypedFormat:  # noqa: A001  # the name that every flavour has
+def open(means: Means = ALONE) -> TypedFormat:  # noqa: A001  # the name that every flavour has
     """The flavour `parquet`. Its options are those of `headrace.parquet`."""
-    return TypedFormat(FooterCounter, _opened, _erased)
+    return TypedFormat(FooterCounter, _opened, _erased, means)
 
 
 def _opened(path: Path, name: str) -> TypedFile:
