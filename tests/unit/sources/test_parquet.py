@@ -248,3 +248,13 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["id", "id"])
     with pytest.raises(SourceError, match="has the column `id` more than once"):
         read(written(table), tmp_path, contract_of(Person))
+
+
+def test_a_column_without_a_name_needs_a_contract_of_the_others(tmp_path: Path) -> None:
+    class Named(BaseModel):
+        id: int
+
+    data = written(pa.table({"id": [1], "": [2]}))
+    with pytest.raises(SourceError, match=r"has a column without a name\. Give the source a contract of the others"):
+        read(data, tmp_path, None)
+    assert read(data, tmp_path, contract_of(Named))[1] == [{"id": 1}]

@@ -221,7 +221,7 @@ class Zip:
 
 def _likely(files: Sequence[str]) -> str:
     """The file that is most likely to hold records, by its name."""
-    return next((name for name in files if name.lower().endswith(_OF_RECORDS)), files[0])
+    return next((name for ending in _OF_RECORDS for name in files if name.lower().endswith(ending)), files[0])
 
 
 def _directory_of(data: bytes) -> list[_Member]:

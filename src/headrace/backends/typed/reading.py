@@ -88,6 +88,8 @@ class OpenedTyped:
         """The columns as the file has them. Those that do not fit what is recorded by their types are looked at for values."""
         nulls = {field.name for field in self._opened.schema if pa.types.is_null(field.type)}
         own = [column for column in self.columns if column.parent is None]
+        if any(not column.name for column in own):
+            raise SourceError(f"`{self._file.name}` has a column without a name. Give the source a contract of the others.")
         found = [Found(column.name, inferred(column), has_values=column.name not in nulls) for column in own]
         told = difference(recorded, found, None) if recorded else None
         suspects = {change.now.name for change in told.changes if change.kind == "changed" and change.now} if told else set[str]()

@@ -32,7 +32,7 @@ class OpenedParquet:
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
         with self._explained(None), self._opened() as file:
-            self.schema: pa.Schema = file.schema_arrow
+            self.schema: pa.Schema = file.read_row_groups([]).schema  # its footer may tell of groups without a column, which are never read
         twice = [column for column, count in Counter(self.schema.names).items() if count > 1]
         if twice:
             raise SourceError(f"`{name}` has the column {', '.join(f'`{column}`' for column in twice[:5])} more than once.")
