@@ -38,6 +38,10 @@ class _Place(NamedTuple):
     field: ContractField | None
 
 
+_Value = tuple[str, str | None, str]
+"""What a column holds: as a text, as a number's text, and as what validators make of it."""
+
+
 class _Column(NamedTuple):
     """A column of a key, and where it is in the file."""
 
@@ -69,7 +73,8 @@ def holding(
         for piece in opened.pieces():
             loaded = settled(room, piece.load(room, wanted))
             encoding = str(opened.read_as.get("encoding", "utf-8"))
-            numbers = {n for key in keys for n in _holders(room, loaded, key, forgotten, encoding)}
+            values = {place.text: _values(room, place, columns, forgotten) for place, columns in _by_place(keys)}
+            numbers = {n for key in keys for n in _holders(room, loaded, key, values, forgotten, encoding)}
             numbers.update(numbers_at(loaded, also) if also else ())
             places = _places(loaded, numbers)
             yield from (places[n] for n in sorted(places))
@@ -90,9 +95,34 @@ def _placed(
     return found
 
 
-def _holders(room: Room, loaded: Loaded, key: Sequence[_Column], forgotten: Forgotten, encoding: str) -> Collection[int]:
+def _by_place(keys: Sequence[Sequence[_Column]]) -> Collection[tuple[_Place, list[KeyColumn]]]:
+    """Each column of the file that is looked at, and the columns of keys that go by its name."""
+    found: dict[str, tuple[_Place, list[KeyColumn]]] = {}
+    for column in (column for key in keys for column in key):
+        for place in column.places:
+            found.setdefault(place.text, (place, []))[1].append(column.of)
+    return found.values()
+
+
+def _values(room: Room, place: _Place, columns: Sequence[KeyColumn], forgotten: Forgotten) -> Sequence[_Value]:
+    """What a column holds that may be of a key, once for all keys."""
+    text, number, field = place
+    is_seen = field is not None and bool(field.validators) and field.type == "str"
+    maybe = "true" if is_seen else forgotten.may_be_sql(columns, text, number)
+    found = room.connection.execute(f"SELECT DISTINCT {text}, {number} FROM piece WHERE {text} IS NOT NULL AND ({maybe})").fetchall()
+    return [(said, numeral, _validated(field, said) if is_seen and field else said) for said, numeral in found]
+
+
+def _holders(
+    room: Room,
+    loaded: Loaded,
+    key: Sequence[_Column],
+    values: Mapping[str, Sequence[_Value]],
+    forgotten: Forgotten,
+    encoding: str,
+) -> Collection[int]:
     """The numbers of the records of a piece that hold a key."""
-    split = set.intersection(*(_of_column(room, column, forgotten) for column in key))
+    split = set.intersection(*(_of_column(room, column, values, forgotten) for column in key))
     texts = {n: record.raw.decode(encoding, "replace") for n, record in _places(loaded, loaded.odd.keys()).items()}
     return split | {n for n, text in texts.items() if all(forgotten.is_in(column.of, text) for column in key)}
 
@@ -103,17 +133,12 @@ def _places(loaded: Loaded, numbers: Collection[int]) -> Mapping[int, Record]:
     return loaded.places.places(numbers) if isinstance(loaded.places, Piece) else loaded.places(numbers)
 
 
-def _of_column(room: Room, column: _Column, forgotten: Forgotten) -> set[int]:
-    execute, found = room.connection.execute, set[int]()
-    for text, number, field in column.places:
-        values = [
-            (said, numeral) for said, numeral in execute(f"SELECT DISTINCT {text}, {number} FROM piece").fetchall() if said is not None
-        ]
-        held = {said for said, numeral in values if forgotten.is_value(column.of, said, numeral)}
-        if field and field.validators and field.type == "str":
-            held |= {said for said, _ in values if forgotten.is_value(column.of, _validated(field, said))}
-        for value in held:
-            found |= {row[0] for row in execute(f"SELECT n FROM piece WHERE {text} = $1", [value]).fetchall()}
+def _of_column(room: Room, column: _Column, values: Mapping[str, Sequence[_Value]], forgotten: Forgotten) -> set[int]:
+    found = set[int]()
+    for place in column.places:
+        for said, number, seen in values[place.text]:
+            if forgotten.is_value(column.of, said, number) or (seen != said and forgotten.is_value(column.of, seen)):
+                found |= {row[0] for row in room.connection.execute(f"SELECT n FROM piece WHERE {place.text} = $1", [said]).fetchall()}
     return found
 
 
