@@ -23,7 +23,7 @@ _PURCHASES = """
 """
 
 
-def write_purchases(path: Path, *, rows: int, every: int, users: int) -> None:
+def write_purchases(path: Path, rows: int, every: int, users: int) -> None:
     with duckdb.connect() as connection:
         made = _PURCHASES.format(rows=rows, users=users, bad=_BAD.format(every=every))
         connection.execute(f"COPY ({made}) TO '{path}' (HEADER, DELIMITER ',')")
@@ -36,7 +36,9 @@ def write_users(path: Path, users: int) -> None:
 
 
 def bad_rows(rows: int, every: int) -> int:
-    found = duckdb.sql(f"SELECT count(*) FROM (SELECT {_BAD.format(every=every)} AS bad FROM range({rows}) t(i)) WHERE bad > 0").fetchall()
+    found = duckdb.execute(
+        f"SELECT count(*) FROM (SELECT {_BAD.format(every=every)} AS bad FROM range({rows}) t(i)) WHERE bad > 0"
+    ).fetchall()
     return int(found[0][0])
 
 

@@ -49,7 +49,7 @@ class Breach:
         if self.shown is None:
             return literal(self.kind)
         because = f" || ': ' || {self.because}" if self.because else ""
-        return f"{literal(self.column + ': ')} || {self.shown} || {literal(' ' + self.words)}{because}"
+        return f"concat({literal(self.column + ': ')}, {self.shown}, {literal(' ' + self.words)}){because}"
 
 
 def identifier(name: str) -> str:

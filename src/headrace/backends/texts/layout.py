@@ -177,7 +177,8 @@ def _breaches(n: int, field: ContractField, options: Mapping[str, JSON]) -> list
     if field.is_nested:
         return list(nested_breaches(f"v{n}", field, options))
     found: list[Breach] = []
-    quoted = f"'''' || left(t{n}, {_SHOWN}) || CASE WHEN length(t{n}) > {_SHOWN} THEN '…' ELSE '' END || ''''"
+    long = f"concat('''', left(t{n}, {_SHOWN}), CASE WHEN length(t{n}) > {_SHOWN} THEN '…' ELSE '' END, '''')"
+    quoted = f"CASE WHEN strlen(t{n}) <= {_SHOWN} THEN concat('''', t{n}, '''') ELSE {long} END"
     if not field.nullable and not field.has_default:
         found.append(Breach(field.name, "missing", _is_missing(n, field)))
     if field.type != "str":

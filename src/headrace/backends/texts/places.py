@@ -99,8 +99,8 @@ def few_in(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
     return found
 
 
-def measured(piece: Piece) -> pa.Table | None:
-    """All records of a piece of text in UTF-8: `line`, `byte_offset`, `raw`, `raw_size`, in order. None where not every one was found so."""
+def measured(piece: Piece, wanted: Sequence[int] | None = None) -> pa.Table | None:
+    """Records of a piece of text in UTF-8, all or those wanted: `line`, `byte_offset`, `raw`, `raw_size`. None where not every one was found so."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -108,18 +108,21 @@ def measured(piece: Piece) -> pa.Table | None:
         return None
     is_plain = not piece.dialect.quote or piece.dialect.quote not in piece.data
     if is_plain and b"\r" not in piece.data:
-        whole = _lines(piece.data)
-        texts = pc.binary_slice(whole, 0, -1)
+        whole, begins = _lines(piece.data)
+        has_text = pc.greater(pc.binary_length(whole), pa.scalar(1, pa.int32()))
     else:
         whole = pa.array(piece.lines(), pa.string())
-        texts = pc.ascii_rtrim(whole, characters="\r\n").view(pa.binary())
-    sizes = pc.binary_length(texts).cast(pa.int64())
-    at = pc.indices_nonzero(sizes)
-    if len(at) != piece.records:
+        begins = _before(pc.binary_length(whole))
+        has_text = pc.greater(pc.binary_length(pc.ascii_rtrim(whole, characters="\r\n")), pa.scalar(0, pa.int32()))
+    if has_text.true_count != piece.records:
         return None
-    starts = _before(pc.binary_length(whole)).take(at)
+    at = pc.indices_nonzero(has_text)
+    if wanted is not None:
+        at = at.take(pc.subtract(pa.array(wanted, pa.int64()), pa.scalar(1, pa.int64())))
     lines = at.cast(pa.int64()) if is_plain else _before(_line_ends(whole)).take(at)
-    sizes, raw = sizes.take(at), texts.take(at)
+    starts, found = begins.take(at).cast(pa.int64()), whole.take(at)
+    raw = pc.binary_slice(found, 0, -1) if found.type == pa.binary() else pc.ascii_rtrim(found, characters="\r\n").view(pa.binary())
+    sizes = pc.binary_length(raw).cast(pa.int64())
     if len(sizes) and pc.max(sizes).as_py() > MOST_RAW_BYTES:
         raw = pc.binary_slice(raw, 0, MOST_RAW_BYTES)
     columns = [pc.add(lines, piece.line), pc.add(starts, piece.offset), raw, sizes]
@@ -132,9 +135,9 @@ def _found(loaded: Loaded, wanted: Sequence[int]) -> Found:
         few = few_in(piece, wanted) if len(wanted) * _FEW_IN <= loaded.records else None
         if few is not None:
             return few
-        table = measured(piece)
+        table = measured(piece, None if len(wanted) == loaded.records else wanted)
         if table is not None:
-            return table if len(wanted) == table.num_rows else table.take([n - 1 for n in wanted])
+            return table
     return list(_one_by_one(loaded, set(wanted)).values())
 
 
@@ -142,8 +145,8 @@ def _one_by_one(loaded: Loaded, wanted: Container[int]) -> Mapping[int, Record]:
     return loaded.places.places(wanted) if isinstance(loaded.places, Piece) else loaded.places(wanted)
 
 
-def _lines(data: bytes) -> pa.Array:
-    """The lines of a text with their ends, which are all LF; the last gets one if it has none. Their bytes are those of the text, not copied."""
+def _lines(data: bytes) -> tuple[pa.Array, pa.Array]:
+    """The lines of a text with their ends, which are all LF, and where each begins; the last gets an end if it has none. No bytes are copied."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -152,7 +155,7 @@ def _lines(data: bytes) -> pa.Array:
     bytes_ = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
     ends = pc.indices_nonzero(pc.equal(bytes_, pa.scalar(10, pa.uint8()))).cast(pa.int32())
     begins = pa.concat_arrays([pa.array([0], pa.int32()), pc.add(ends, pa.scalar(1, pa.int32()))])
-    return pa.Array.from_buffers(pa.binary(), len(ends), [None, begins.buffers()[1], bytes_.buffers()[1]])
+    return pa.Array.from_buffers(pa.binary(), len(ends), [None, begins.buffers()[1], bytes_.buffers()[1]]), begins[:-1]
 
 
 def _before(counts: pa.Array) -> pa.Array:
