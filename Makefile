@@ -3,6 +3,8 @@ VENV ?= .venv
 LAKE ?= lake/demo
 JOBS ?= 2
 TESTS ?=
+FORMAT ?= csv
+SECONDS ?= 60
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_COMPILE_BYTECODE := 1
@@ -10,7 +12,7 @@ unexport VIRTUAL_ENV
 UV := ./scripts/uv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: help demo test check integration oldest bench reference clean
+.PHONY: help demo test check integration oldest bench fuzz reference clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -49,6 +51,10 @@ bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/on_airflow.py
 	./scripts/object-servers
 	$(VENV)/bin/python benchmarks/bucket.py
+
+fuzz: $(VENV)/.with-tests ## arbitrary bytes as files of a format (FORMAT=csv, json, logs, parquet, avro; SECONDS=60)
+	mkdir -p .fuzz/$(FORMAT)
+	PYTHONPATH=src $(UV) run --no-sync --with atheris python fuzz/sources.py $(FORMAT) .fuzz/$(FORMAT) -max_total_time=$(SECONDS) -max_len=4000 -len_control=0 -artifact_prefix=.fuzz/$(FORMAT)-
 
 reference: $(VENV)/.with-tests ## writes the generated pages of docs/reference
 	$(RUN:-m=) scripts/reference.py
