@@ -258,3 +258,16 @@ def test_a_column_without_a_name_needs_a_contract_of_the_others(tmp_path: Path) 
     with pytest.raises(SourceError, match=r"has a column without a name\. Give the source a contract of the others"):
         read(data, tmp_path, None)
     assert read(data, tmp_path, contract_of(Named))[1] == [{"id": 1}]
+
+
+@pytest.mark.parametrize("values", [["x" * 100_000], [["x" * 100_000]]], ids=["flat", "nested"])
+def test_a_page_that_unfolds_to_too_much_is_refused_before_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[Any]
+) -> None:
+    data = written(pa.table({"text": values}), compression="zstd", use_dictionary=False)
+    assert len(read(data, tmp_path, None)[1]) == 1
+    monkeypatch.setattr("headrace.backends.sources.parquet.pages._MOST_UNPACKED", 65_536)
+    with pytest.raises(
+        SourceError, match=r"has a page at byte 4 that unfolds from \d+ bytes to 0 MiB, .* write the file again with smaller pages"
+    ):
+        read(data, tmp_path, None)

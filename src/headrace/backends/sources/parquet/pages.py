@@ -18,23 +18,24 @@ from headrace.core.errors import SourceError
 __all__ = ["check_pages"]
 
 _FEW_BYTES, _MOST_BYTES = 4096, 1024 * 1024
-_PAGE_SIZE, _VALUES = 3, 1  # fields of Parquet's PageHeader, and of the headers in it
+_MOST_UNPACKED = 256 * 1024 * 1024  # pages are of 1 MiB, mostly
+_UNPACKED_SIZE, _PAGE_SIZE, _VALUES = 2, 3, 1  # fields of Parquet's PageHeader, and of the headers in it
 _ENCODING = {5: 2, 8: 4}  # the header of a data page, of either version, and its field of the encoding
 _DICTIONARIES = {2, 8}
-_HEADER: Wanted = {_PAGE_SIZE: {}, **{kind: {_VALUES: {}, own: {}} for kind, own in _ENCODING.items()}}
+_HEADER: Wanted = {_UNPACKED_SIZE: {}, _PAGE_SIZE: {}, **{kind: {_VALUES: {}, own: {}} for kind, own in _ENCODING.items()}}
 
 
 def check_pages(file: BinaryIO, metadata: parquet.FileMetaData, chunks: Sequence[Chunk], number: int, name: str) -> list[str]:
-    """SourceError where a flat column of a row group has other than the values that the footer says.
+    """SourceError where a flat column of a row group has other than the values that the footer says, or a page of any unfolds to too much.
 
     The columns of texts or bytes all of whose values are in a dictionary: what is short in the file may be long in memory.
     """
     group, found = metadata.row_group(number), []
     for at, chunk in enumerate(chunks):
         column = metadata.schema.column(at)
+        values, encodings = _values_in(file, chunk, name)
         if column.max_repetition_level:
             continue  # there a row may have many values
-        values, encodings = _values_in(file, chunk, name)
         if values != group.num_rows:
             raise SourceError(
                 f"`{name}` has a footer that lies: row group {number + 1} has {group.num_rows} rows by the footer, and the pages of its column "
@@ -54,6 +55,12 @@ def _values_in(file: BinaryIO, chunk: Chunk, name: str) -> tuple[int, set[int]]:
         size = header.get(_PAGE_SIZE)
         if not isinstance(size, int) or size < 0:
             raise _damaged(name, place)
+        unpacked = header.get(_UNPACKED_SIZE)
+        if isinstance(unpacked, int) and unpacked > _MOST_UNPACKED:
+            raise SourceError(
+                f"`{name}` has a page at byte {place} that unfolds from {size} bytes to {unpacked >> 20} MiB, and {_MOST_UNPACKED >> 20} MiB is the most "
+                "that is read. If it is no bomb, write the file again with smaller pages."
+            )
         for kind, own in _ENCODING.items():
             data = header.get(kind)
             if isinstance(data, dict):
