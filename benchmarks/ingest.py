@@ -147,6 +147,7 @@ def differences(folder: Path, work: str) -> int:
         ]
     count = 0
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("SET TimeZone = 'UTC'")
         for theirs, ours in pairs:
             for one, other in ((theirs, ours), (ours, theirs)):

@@ -25,12 +25,14 @@ _PURCHASES = """
 
 def write_purchases(path: Path, rows: int, every: int, users: int) -> None:
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         made = _PURCHASES.format(rows=rows, users=users, bad=_BAD.format(every=every))
         connection.execute(f"COPY ({made}) TO '{path}' (HEADER, DELIMITER ',')")
 
 
 def write_users(path: Path, users: int) -> None:
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         made = "SELECT i AS user_id, 'country-' || (hash(i * 19) % 40) AS country, (DATE '2020-01-01' + (hash(i * 23) % 2000)::INTEGER) AS joined"
         connection.execute(f"COPY ({made} FROM range({users}) t(i)) TO '{path}' (HEADER, DELIMITER ',')")
 

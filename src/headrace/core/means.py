@@ -11,7 +11,7 @@ __all__ = ["ALONE", "Means"]
 
 _OUTSIDE_MB = 128  # Python, its libraries, and the texts at hand
 _EACH_MB = 128  # what a thread needs to read well
-_USUAL_MB = 384  # for one or two threads
+_USUAL_MB = 256  # for one or two threads
 _LEAST_MB = 128
 
 
@@ -38,7 +38,7 @@ class Means:
         """What of the memory DuckDB gets, which puts on disk what is beyond that.
 
         >>> Means(2, 4096).database_mb, Means(2).database_mb, Means(8).database_mb
-        (3968, 384, 1152)
+        (3968, 256, 1024)
         """
         if self.memory_mb is None:
             return _USUAL_MB + _EACH_MB * max(0, self.workers - 2)

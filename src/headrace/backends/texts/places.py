@@ -58,7 +58,12 @@ class Stand:
 
     def forget(self, room: Room) -> None:
         room.connection.unregister("places")
+        was_measured = any(not isinstance(found, Sequence) for _, _, found in self._found)
         self._found.clear()
+        if was_measured:
+            import pyarrow as pa
+
+            pa.default_memory_pool().release_unused()
 
 
 def numbers_at(loaded: Loaded, offsets: Collection[int]) -> dict[int, int]:
