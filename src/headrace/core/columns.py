@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from headrace.core.contract import Contract, ContractField, ValueType
+from headrace.core.column_types import field_of
+from headrace.core.contract import Contract, ContractField
 from headrace.core.errors import ColumnsChangedError, SourceError
 from headrace.core.ports import JSON, Schema
 
@@ -34,16 +35,7 @@ __all__ = [
 _MOST = 5
 _WHOLE_DIGITS = 19  # of a whole number of 64 bits
 _NEAR = 0.75
-_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
-_BY_SQL: Mapping[str, ValueType] = {
-    "VARCHAR": "str",
-    "BIGINT": "int",
-    "DOUBLE": "float",
-    "BOOLEAN": "bool",
-    "DATE": "date",
-    "TIMESTAMP WITH TIME ZONE": "datetime",
-    "TIME": "time",
-}
+_WERE_TEXTS = ("time", "list", "model")  # before contracts had types for what files without one hold
 
 
 @dataclass(frozen=True)
@@ -187,6 +179,10 @@ def shown(field: ContractField | None) -> str:
     """A column's type as a contract says it."""
     if field is None:
         return "no type of a contract"
+    if field.item:
+        return f"list[{shown(field.item)}]"
+    if field.inner:
+        return f"{{{', '.join(f'{one.name}: {shown(one)}' for one in field.inner)}}}"
     return f"Decimal({field.precision},{field.scale})" if field.type == "Decimal" else field.type
 
 
@@ -198,9 +194,17 @@ def _fits(before: ContractField, column: Found, options: Mapping[str, JSON] | No
         return True
     if column.field is None:
         return False
-    now = column.field
+    return _takes(before, column.field, options)
+
+
+def _takes(before: ContractField, now: ContractField, options: Mapping[str, JSON] | None) -> bool:
+    if before.item and now.item:
+        return _takes(before.item, now.item, options)
+    if before.inner and now.inner:
+        parts = {one.name: one for one in now.inner}
+        return parts.keys() == {one.name for one in before.inner} and all(_takes(one, parts[one.name], options) for one in before.inner)
     if before.type == "str":
-        return now.type == "str" or options is not None
+        return now.type == "str" or now.type in _WERE_TEXTS or options is not None
     if before.type == "Decimal":
         return _digits(now) <= before.precision - before.scale and (
             now.type == "int" or (now.type == "Decimal" and now.scale <= before.scale)
@@ -287,6 +291,4 @@ def _of_different_types(name: str, files: Mapping[str, Sequence[Found]]) -> str:
 
 
 def _field(name: str, sql_type: str) -> ContractField:
-    if decimal := _DECIMAL.fullmatch(sql_type):
-        return replace(ContractField(name, name, "Decimal", nullable=True), max_digits=int(decimal[1]), decimal_places=int(decimal[2]))
-    return ContractField(name, name, _BY_SQL.get(sql_type, "str"), nullable=True)
+    return field_of(name, sql_type) or ContractField(name, name, "str", nullable=True)

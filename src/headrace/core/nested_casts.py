@@ -25,6 +25,7 @@ class Form:
 
     kind: Kind
     scale: int = 0
+    precision: int = 0
     item: Form | None = None
     inner: tuple[tuple[str, Form], ...] | None = None
 

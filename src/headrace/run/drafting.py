@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, cast
 
+from headrace.core.column_types import field_of
+from headrace.core.contract import ContractField
 from headrace.core.errors import UnknownNameError
 from headrace.core.interval import parse_time
 from headrace.core.manifest import Manifest
@@ -36,7 +39,7 @@ _TYPES = {
     "UUID": "UUID",
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"), "int"),
 }
-_MODULES = {"Decimal": "decimal", "date": "datetime", "datetime": "datetime", "time": "datetime", "UUID": "uuid"}
+_MODULES = {"Annotated": "typing", "Decimal": "decimal", "date": "datetime", "datetime": "datetime", "time": "datetime", "UUID": "uuid"}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
@@ -94,40 +97,92 @@ def _quoted(name: str) -> str:
 
 
 def _class(step: Source, columns: Sequence[Column], missing: frozenset[str]) -> Iterator[str]:
-    aliases = {field.name: field.alias for field in step.contract.fields} if step.contract else {}
-    headers = [aliases.get(column.name, column.name) for column in columns]
-    names = names_for(headers)
-    if any(column.type == "TIME" for column in columns):  # in the class, `time` would be the column from there on
-        names = ["time_" if name == "time" else name for name in names]
-    body: list[str] = []
-    used: set[str] = set()
-    for column, header, name in zip(columns, headers, names, strict=True):
-        kind, said = _annotation(column.type)
-        if kind is None or name is None:
-            body.append(f"    # Left out: {safe_text(header)!r}, {column.type}: no type of a contract holds it.")
-            continue
-        used.add(kind)
-        arguments = [*([f"alias={literal(header)}"] if name != header else []), *said]
-        annotation = f"{kind} | None" if column.name in missing else kind
-        body += call(f"    {name}: {annotation} = Field", arguments) if arguments else [f"    {name}: {annotation}"]
-    modules: dict[str, list[str]] = {}
-    for kind in sorted(used & _MODULES.keys()):
-        modules.setdefault(_MODULES[kind], []).append(kind)
-    yield from (f"from {module} import {', '.join(kinds)}" for module, kinds in sorted(modules.items()))
-    if modules:
-        yield ""
-    yield f"from pydantic import BaseModel{', Field' if any('= Field(' in line for line in body) else ''}"
-    yield ""
-    yield ""
-    yield f"class {step.contract.name if step.contract else _class_name(step.name)}(BaseModel):"
-    yield from body or ["    pass"]
+    fields = {field.name: field for field in step.contract.fields} if step.contract else {}
+    name = step.contract.name if step.contract else _class_name(step.name)
+    classes = _Classes(name)
+    classes.add(name, [_Member(column.name, column.type, fields.get(column.name), column.name in missing) for column in columns])
+    yield from classes.text()
 
 
-def _annotation(sql_type: str) -> tuple[str | None, list[str]]:
-    """The Python type for a column's type, None where a contract has none, and what Field has to say beside it."""
-    if decimal := _DECIMAL.fullmatch(sql_type):
-        return "Decimal", [f"max_digits={decimal[1]}", f"decimal_places={decimal[2]}"]
-    return _TYPES.get(sql_type), []
+@dataclass(frozen=True)
+class _Member:
+    """What becomes a field of a class: a column or a part of one, as the contract of today has it, if there is one."""
+
+    name: str
+    type: str
+    field: ContractField | None
+    is_missing: bool
+
+    @property
+    def header(self) -> str:
+        return self.field.alias if self.field and self.field.alias else self.name
+
+
+class _Classes:
+    """Classes as text, those that stand in others before them."""
+
+    def __init__(self, main: str) -> None:
+        self._blocks: list[list[str]] = []
+        self._kinds: set[str] = set()
+        self._taken = {main, "BaseModel", "Field", *_MODULES}
+
+    def add(self, name: str, members: Sequence[_Member]) -> None:
+        """A class with a field for each member."""
+        names = names_for([member.header for member in members])
+        if any(member.type == "TIME" for member in members):  # in the class, `time` would be the column from there on
+            names = ["time_" if name == "time" else name for name in names]
+        body: list[str] = []
+        for member, own in zip(members, names, strict=True):
+            kind, said = self._annotation(member) if own else (None, [])
+            if kind is None:
+                body.append(f"    # Left out: {safe_text(member.header)!r}, {member.type}: no type of a contract holds it.")
+                continue
+            arguments = [*([f"alias={literal(member.header)}"] if own != member.header else []), *said]
+            annotation = f"{kind} | None" if member.is_missing else kind
+            body += call(f"    {own}: {annotation} = Field", arguments) if arguments else [f"    {own}: {annotation}"]
+        self._blocks.append([f"class {name}(BaseModel):", *(body or ["    pass"])])
+
+    def text(self) -> Iterator[str]:
+        modules: dict[str, list[str]] = {}
+        for kind in sorted(self._kinds & _MODULES.keys()):
+            modules.setdefault(_MODULES[kind], []).append(kind)
+        yield from (f"from {module} import {', '.join(kinds)}" for module, kinds in sorted(modules.items()))
+        if modules:
+            yield ""
+        has_field = any(" Field(" in line for block in self._blocks for line in block)
+        yield f"from pydantic import BaseModel{', Field' if has_field else ''}"
+        for block in self._blocks:
+            yield from ("", "", *block)
+
+    def _annotation(self, member: _Member) -> tuple[str | None, list[str]]:
+        """The Python type for a column's type, None where a contract has none, and what Field has to say beside it."""
+        if member.type.endswith("[]"):
+            item = member.field.item if member.field else None
+            return self._list(_Member(member.header, member.type.removesuffix("[]"), item, is_missing=True)), []
+        if member.type.startswith("STRUCT("):
+            return self._model(member), []
+        decimal = _DECIMAL.fullmatch(member.type)
+        kind = "Decimal" if decimal else _TYPES.get(member.type)
+        self._kinds.update([kind] if kind else [])
+        return kind, [f"max_digits={decimal[1]}", f"decimal_places={decimal[2]}"] if decimal else []
+
+    def _list(self, item: _Member) -> str | None:
+        kind, said = self._annotation(item)
+        if said:
+            self._kinds.add("Annotated")
+            kind = f"Annotated[{kind}, Field({', '.join(said)})]"
+        return f"list[{kind} | None]" if kind else None
+
+    def _model(self, member: _Member) -> str | None:
+        field = field_of(member.name, member.type)
+        if field is None:
+            return None
+        known = {one.name: one for one in member.field.inner} if member.field else {}
+        wanted = _class_name(names_for([member.header])[0] or "part")
+        name = next(name for n in count(1) if (name := f"{wanted}{n if n > 1 else ''}") not in self._taken)
+        self._taken.add(name)
+        self.add(name, [_Member(one.name, one.sql_type, known.get(one.name), is_missing=True) for one in field.inner])
+        return name
 
 
 def _class_name(source: str) -> str:

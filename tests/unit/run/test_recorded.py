@@ -319,7 +319,9 @@ def parquet(folder: Path, day: str, columns: Mapping[str, pa.Array]) -> None:
         (pa.array([1], pa.int16()), pa.array([2], pa.int64()), "made"),
         (pa.array([1], pa.timestamp("us")), pa.array([2], pa.timestamp("ms", "UTC")), "made"),
         (pa.array([1], pa.timestamp("us")), pa.array([2], pa.date32()), "made"),
-        (pa.array([{"a": 1}]), pa.array(["a"]), "made"),
+        (pa.array([{"a": 1}]), pa.array(["a"]), "changed: x"),
+        (pa.array([{"a": 1}]), pa.array([{"a": 2}]), "made"),
+        (pa.array([[1.5], None]), pa.array([[2]]), "made"),
     ],
     ids=str,
 )

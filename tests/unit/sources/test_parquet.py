@@ -137,10 +137,10 @@ def test_without_a_contract_the_types_are_the_files_own(tmp_path: Path) -> None:
         "i": [True],
     })  # fmt: skip
     result, rows, _ = read(written(table), tmp_path, timezone="Europe/London")
-    types = ["BIGINT", "DOUBLE", "DECIMAL(7,2)", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "VARCHAR", "DATE", "BOOLEAN"]
+    types = ["BIGINT", "DOUBLE", "DECIMAL(7,2)", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "BIGINT[]", "DATE", "BOOLEAN"]
     assert result.schema == tuple(Column(name, type_) for name, type_ in zip("abcdefhi", types, strict=True))
     at = datetime(2026, 6, 30, 23, tzinfo=UTC)
-    assert [tuple(row.values()) for row in rows] == [(1, 1.5, Decimal("1.50"), at, "x", "[1,2]", date(2026, 7, 1), True)]
+    assert [tuple(row.values()) for row in rows] == [(1, 1.5, Decimal("1.50"), at, "x", [1, 2], date(2026, 7, 1), True)]
     assert result.undeclared == ("g",)
 
 

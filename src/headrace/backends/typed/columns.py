@@ -33,7 +33,6 @@ class TypedColumn:
     kind: Kind
     sql: str
     scale: int = 0
-    precision: int = 0
     parent: str | None = None
     form: Form = field(default=Form("nothing"))
 
@@ -72,9 +71,22 @@ _TESTS: dict[Kind, tuple[types.types_check, ...]] = {
 def inferred(column: TypedColumn) -> ContractField | None:
     """The field of a file that has no contract: its own type, or None where a contract has none for it."""
     name = column.name
-    if column.kind == "exact":
-        return ContractField(name, name, "Decimal", nullable=True, max_digits=column.precision, decimal_places=column.scale)
-    type_ = _INFERRED.get(column.kind)
+    field = _inferred(name, column.form)
+    return field or (ContractField(name, name, "str", nullable=True) if column.kind == "nested" else None)
+
+
+def _inferred(name: str, form: Form) -> ContractField | None:
+    """The field of a form; None for a list or a struct with a part that has none."""
+    if form.item:
+        item = _inferred("", form.item)
+        return ContractField(name, name, "list", nullable=True, item=item) if item else None
+    if form.inner:
+        inner = tuple(part for own, one in form.inner if own and (part := _inferred(own, one)))
+        is_told = len(inner) == len(form.inner) == len({part.name.casefold() for part in inner})
+        return ContractField(name, name, "model", nullable=True, inner=inner) if is_told else None
+    if form.kind == "exact":
+        return ContractField(name, name, "Decimal", nullable=True, max_digits=form.precision, decimal_places=form.scale)
+    type_ = _INFERRED.get(form.kind)
     return ContractField(name, name, type_, nullable=True) if type_ else None
 
 
@@ -86,9 +98,8 @@ _INFERRED: dict[Kind, ValueType] = {
     "day": "date",
     "naive": "datetime",
     "instant": "datetime",
-    "clock": "str",
+    "clock": "time",
     "span": "str",
-    "nested": "str",
 }
 
 
@@ -134,12 +145,16 @@ def _with_settled_parts(array: pa.Array) -> pa.Array:
 
 def _form_of(type_: pa.DataType) -> Form:
     """What a type holds, as casts tell it."""
+    if isinstance(type_, pa.BaseExtensionType) and type_.extension_name != "arrow.uuid":
+        return _form_of(type_.storage_type)
+    if types.is_dictionary(type_):
+        return _form_of(type_.value_type)
     kind = kind_of(type_)
     if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
         return Form(kind, item=_form_of(type_.value_type))
     if types.is_struct(type_):
         return Form(kind, inner=tuple((own.name, _form_of(own.type)) for own in type_))
-    return Form(kind, scale=type_.scale if kind == "exact" else 0)
+    return Form(kind, type_.scale, type_.precision) if kind == "exact" else Form(kind)
 
 
 def _time(array: pa.Array, unit: str) -> pa.Array:
@@ -173,9 +188,8 @@ def _between(numbers: pa.Array, most: int) -> pa.Array:
 
 
 def _with_fields(name: str, type_: pa.DataType, sql: str, parent: str | None) -> Iterator[TypedColumn]:
-    kind = kind_of(type_)
-    scale, precision = (type_.scale, type_.precision) if kind == "exact" else (0, 0)
-    yield TypedColumn(name, kind, sql, scale, precision, parent, _form_of(type_))
+    form = _form_of(type_)
+    yield TypedColumn(name, form.kind, sql, form.scale, parent, form)
     if types.is_struct(type_):
         for field in type_:
             yield from _with_fields(f"{name}.{field.name}", field.type, f"struct_extract({sql}, {literal(field.name)})", parent or name)
