@@ -253,19 +253,30 @@ class _Sieve:
         """Put the rows that are left and the quarantine in the places of what was there; how many rows are left, and were let go of."""
         self._execute("DELETE FROM kept WHERE rowid IN (SELECT n FROM verdict)")
         self._execute("CREATE TABLE file AS SELECT unnest($1::VARCHAR[]) AS file, unnest(range(len($1))) AS number", [list(files)])
-        self._execute(
-            "CREATE TABLE rejected AS SELECT file, line, byte_offset, columns, reasons, raw, raw_size FROM place JOIN (SELECT n, "
-            "flatten(list(columns ORDER BY rule)) AS columns, list(reason ORDER BY rule) AS reasons FROM told GROUP BY n) USING (n)"
-        )
         own = ", ".join(f"c{n} AS {quote(name)}" for n, name in enumerate(self._types))
         self._replace(self._rows, f"SELECT {own} FROM kept")
+        before = self._counted(f"SELECT count(*) FROM {parquet([self._quarantine])}")
         columns = ", ".join(column.name for column in QUARANTINE)
         self._replace(
             self._quarantine,
-            f"SELECT {columns} FROM (SELECT {columns} FROM {parquet([self._quarantine])} UNION ALL SELECT {columns} FROM rejected) "
+            f"SELECT {columns} FROM (SELECT {columns} FROM {parquet([self._quarantine])} UNION ALL {self._rejected}) "
             "LEFT JOIN file USING (file) ORDER BY number, line, byte_offset",
         )
-        return self._counted(f"SELECT count(*) FROM {parquet([self._rows])}"), self._counted("SELECT count(*) FROM rejected")
+        kept, after = (self._counted(f"SELECT count(*) FROM {parquet([path])}") for path in (self._rows, self._quarantine))
+        return kept, after - before
+
+    @property
+    def _rejected(self) -> str:
+        """A query of the records that go, with all reasons of each: one for each reference that it breaks, or one for a key.
+
+        Reasons are joined and not gathered into lists, since lists that are gathered stay in memory.
+        """
+        strangers = range(len(self._rules.references))
+        rules = [*(f"rule = {number}" for number in strangers), f"rule >= {len(self._rules.references)}"]
+        joins = "".join(f" LEFT JOIN (SELECT * FROM told WHERE {rule}) t{n} ON t{n}.n = place.n" for n, rule in enumerate(rules))
+        columns = " || ".join(f"coalesce(t{n}.columns, [])" for n in range(len(rules)))
+        reasons = f"list_filter([{', '.join(f't{n}.reason' for n in range(len(rules)))}], lambda reason: reason IS NOT NULL)"
+        return f"SELECT file, line, byte_offset, {columns} AS columns, {reasons} AS reasons, raw, raw_size FROM place{joins} WHERE raw IS NOT NULL"
 
     def _replace(self, path: Path, query: str) -> None:
         aside = path.with_name(f"{path.name}.sifted")
