@@ -16,11 +16,12 @@ from headrace.core.contract import Contract
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Interval, format_duration, parse_duration
 from headrace.core.ports import JSON
-from headrace.core.records import Record
+from headrace.core.records import Piece, Record
 
 __all__ = [
     "KeptRecords",
     "Past",
+    "PiecedFormat",
     "Place",
     "Reference",
     "Referenced",
@@ -41,8 +42,18 @@ Keep = Literal["first", "last", "none"]
 Place = tuple[str, int, int]
 """A record as the quarantine names it: its file, line and byte offset."""
 
-KeptRecords = Callable[[Iterator[Place]], Iterator[tuple[str, Record]]]
-"""The records that became rows, in the order of the rows, each with its file; given the places of those that did not, in order."""
+KeptRecords = Callable[[Iterator[Place], Iterator[int]], Iterator[tuple[int, str, Record]]]
+"""The records that became some rows, whose numbers from 0 are given in order, each with its number and its file; given also the places of
+those that became none, in order."""
+
+
+@runtime_checkable
+class PiecedFormat(Protocol):
+    """A format whose files can be passed through without looking at each record: in pieces of which the records are counted."""
+
+    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Piece]:
+        """All records of a file, in the order in which `read` takes them."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,27 @@ kept or quarantined as it was before, so conservation holds of what is let go of
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from headrace.core.errors import DataError, SourceError
-from headrace.core.keys import Place, Rules, Sieve
+from headrace.core.keys import PiecedFormat, Place, Rules, Sieve
 from headrace.core.manifest import MEMORY, Part
 from headrace.core.mending import MendableFormat
 from headrace.core.ports import JSON, Landed, ReadResult, SourceFormat
-from headrace.core.records import Record
+from headrace.core.records import Piece, Record
 from headrace.lake.commit import Attempt
 
 __all__ = ["NO_RULES", "RuledBy", "kept_records", "keys_part", "sifted"]
 
 _EXAMPLE = 200
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ def sifted(
     if ruled.sieve is None or not result.rows_kept:
         return result
 
-    def records(rejected: Iterator[Place]) -> Iterator[tuple[str, Record]]:
-        return kept_records([(one.name, _records(one, reader, options), one.left_out) for one in landed], rejected)
+    def records(rejected: Iterator[Place], wanted: Iterator[int]) -> Iterator[tuple[int, str, Record]]:
+        return _rows_found(landed, reader, options, rejected, wanted)
 
     try:
         found = ruled.sieve.sift(rows, quarantine, ruled.rules, files=[one.name for one in landed], records=records)
@@ -93,9 +98,79 @@ def kept_records(files: Iterable[tuple[str, Iterator[Record], frozenset[int]]], 
             yield name, record
 
 
-def _records(file: Landed, reader: SourceFormat, options: Mapping[str, JSON]) -> Iterator[Record]:
-    own = reader.mended_options(options) if file.is_mended and isinstance(reader, MendableFormat) else options
-    return reader.records(file.path, own)
+# ---------------------------------------------------------------- the records of some rows
+
+
+def _rows_found(
+    landed: Sequence[Landed], reader: SourceFormat, options: Mapping[str, JSON], rejected: Iterator[Place], wanted: Iterator[int]
+) -> Iterator[tuple[int, str, Record]]:
+    """See `KeptRecords`. Where a format has pieces, those in which no row is wanted are passed over by their counts."""
+    if isinstance(reader, PiecedFormat):
+        yield from _found_in_pieces(landed, reader, options, _Ahead(rejected), _Ahead(wanted))
+        return
+    files = ((one.name, reader.records(one.path, _options_of(one, reader, options)), one.left_out) for one in landed)
+    numbered = enumerate(kept_records(files, rejected))
+    for number in wanted:
+        name, record = next(found for n, found in numbered if n == number)
+        yield number, name, record
+
+
+class _Ahead(Generic[T]):
+    """An iterator whose next item can be looked at before it is taken."""
+
+    def __init__(self, given: Iterator[T]) -> None:
+        self._given = given
+        self.next = next(given, None)
+
+    def take(self) -> None:
+        self.next = next(self._given, None)
+
+
+def _found_in_pieces(
+    landed: Sequence[Landed], reader: PiecedFormat, options: Mapping[str, JSON], rejected: _Ahead[Place], wanted: _Ahead[int]
+) -> Iterator[tuple[int, str, Record]]:
+    first = 0  # the number of the first row that is from the piece
+    for file in landed:
+        left_out = sorted(file.left_out)
+        for piece, end in _with_ends(reader.pieces(file.path, _options_of(file, reader, options))):
+            out = set(left_out[bisect_left(left_out, piece.offset) : bisect_left(left_out, end)])
+            while rejected.next is not None and rejected.next[0] == file.name and rejected.next[2] < end:
+                out.add(rejected.next[2])
+                rejected.take()
+            after = first + piece.records - len(out)
+            numbers = []
+            while wanted.next is not None and wanted.next < after:
+                numbers.append(wanted.next)
+                wanted.take()
+            for number, record in zip(numbers, _records_in(piece, [number - first for number in numbers], out), strict=True):
+                yield number, file.name, record
+            first = after
+
+
+def _with_ends(pieces: Iterator[Piece]) -> Iterator[tuple[Piece, float]]:
+    """Pieces of a file, each with the byte at which the one after it begins."""
+    before = next(pieces, None)
+    for piece in pieces:
+        if before is not None:
+            yield before, piece.offset
+        before = piece
+    if before is not None:
+        yield before, inf
+
+
+def _records_in(piece: Piece, places: Sequence[int], out: AbstractSet[int]) -> list[Record]:
+    """The records at some places, from 0, among those of a piece that do not begin where `out` says."""
+    if not places:
+        return []
+    if not out:
+        found = piece.places({place + 1 for place in places})
+        return [found[place + 1] for place in places]
+    kept = [record for record in piece.places(range(1, piece.records + 1)).values() if record.offset not in out]
+    return [kept[place] for place in places]
+
+
+def _options_of(file: Landed, reader: object, options: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    return reader.mended_options(options) if file.is_mended and isinstance(reader, MendableFormat) else options
 
 
 def _example(file: str, record: Record, read_as: Mapping[str, Mapping[str, JSON]]) -> str:

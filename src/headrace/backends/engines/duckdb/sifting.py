@@ -24,7 +24,7 @@ from headrace.core.records import Record
 
 __all__ = ["remember", "sift"]
 
-_MEMORY = "384MB"
+_MEMORY = "256MB"
 _BATCH = 2000  # records, of 64 KiB at most
 _SHOWN = 60
 _NAMED = 5
@@ -173,9 +173,12 @@ class _Sieve:
                 "SELECT n, bool_or(goes) FROM (SELECT n, true AS goes FROM verdict UNION ALL SELECT other, false FROM verdict WHERE other IS NOT NULL) GROUP BY n ORDER BY n"
             )
             known.execute(f"SELECT file, line, byte_offset FROM {parquet([self._quarantine])}")
+            goes: dict[int, bool] = {}
             batch: list[tuple[object, ...]] = []
-            for found in _found(_rows_of(wanted), records((file, line, offset) for file, line, offset in _rows_of(known))):
-                batch.append(found)
+            rejected = ((file, line, offset) for file, line, offset in _rows_of(known))
+            for n, file, record in records(rejected, _noted(_rows_of(wanted), goes)):
+                raw = record.raw[:MOST_RAW_BYTES] if goes.pop(n) else None
+                batch.append((n, file, record.line, record.offset, raw, len(record.raw)))
                 if len(batch) == _BATCH:
                     self._add(batch)
                     batch = []
@@ -304,11 +307,8 @@ def _rows_of(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
         yield from batch
 
 
-def _found(wanted: Iterator[tuple[Any, ...]], records: Iterator[tuple[str, Record]]) -> Iterator[tuple[object, ...]]:
-    """The places of the rows that are wanted, whose numbers come in order."""
-    numbered = enumerate(records)
-    for number, goes in wanted:
-        for n, (file, record) in numbered:
-            if n == number:
-                yield n, file, record.line, record.offset, record.raw[:MOST_RAW_BYTES] if goes else None, len(record.raw)
-                break
+def _noted(wanted: Iterator[tuple[Any, ...]], goes: dict[int, bool]) -> Iterator[int]:
+    """The numbers of rows that are wanted; whether each goes is noted until it was found."""
+    for n, is_going in wanted:
+        goes[n] = is_going
+        yield n

@@ -16,7 +16,7 @@ from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
-from headrace.core.records import Record
+from headrace.core.records import Piece, Record
 
 __all__ = ["CsvFormat", "open"]
 
@@ -50,8 +50,11 @@ class CsvFormat:
             files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded, means=self._means
         )
 
+    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Piece]:
+        return cut(path, options, name=path.name).pieces
+
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
-        for piece in cut(path, options, name=path.name).pieces:
+        for piece in self.pieces(path, options):
             yield from piece.places(range(1, piece.records + 1)).values()
 
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.backends.texts.lines import LineCounter, lines_to_mend, records_of
+from headrace.backends.texts.lines import CutLines, LineCounter, lines_to_mend, records_of
 from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.log_patterns import groups_of, pattern_of
 from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
-from headrace.core.records import Record
+from headrace.core.records import Piece, Record
 
 __all__ = ["LogsFormat", "open"]
 
@@ -52,6 +52,9 @@ class LogsFormat:
         return read_texts(
             files, opened, contract=contract, options=known, rows=rows, quarantine=quarantine, recorded=recorded, means=self._means
         )
+
+    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Piece]:
+        return CutLines(path, "log", options, name=path.name).pieces()
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         return records_of(path, "log", options)
