@@ -152,9 +152,10 @@ def _header(file: Cut, options: Mapping[str, JSON], known: Contract | None, name
         return "first line", "it has the names that are asked for"
     verdict = file.verdict()
     if verdict and not verdict.is_header:
+        columns = f"{len(file.names)} columns" if len(file.names) > 1 else "column"
         raise SourceError(
             f"The first record of `{name}` may be a record, and no header: {verdict.because}. Taken for a header, it would be lost. "
-            f"If the file has no header, name its {len(file.names)} columns: names=[…]. If it is the header, say header=True."
+            f"If the file has no header, name its {columns}: names=[…]. If it is the header, say header=True."
         )
     return "first line", verdict.because if verdict else "the default"
 
