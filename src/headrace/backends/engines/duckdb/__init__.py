@@ -17,7 +17,6 @@ from headrace.backends.engines.duckdb.binding import columns_of, empty_table, on
 from headrace.backends.engines.duckdb.finding import find
 from headrace.backends.engines.duckdb.frames import as_kind
 from headrace.backends.engines.duckdb.session import DuckDBSession, check_same_columns
-from headrace.backends.engines.duckdb.sifting import remember, sift
 from headrace.backends.engines.duckdb.splitting import profile
 from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
 from headrace.core.errors import ConfigurationError, DataError
@@ -82,9 +81,13 @@ class DuckDBEngine:
             return find(cursor, file, key, most=most)
 
     def sift(self, rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
+        from headrace.backends.engines.duckdb.sifting import sift
+
         return sift(rows, quarantine, rules, files=files, records=records)
 
     def remember(self, rows: Path, key: Unique, past: Past, target: Path) -> int:
+        from headrace.backends.engines.duckdb.sifting import remember
+
         return remember(rows, key, past, target)
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:
