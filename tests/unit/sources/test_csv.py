@@ -14,6 +14,7 @@ from pyarrow import parquet
 from pydantic import BaseModel, Field, create_model
 
 from headrace.backends.sources.csv import open as open_csv
+from headrace.backends.sources.csv.landing import cut
 from headrace.core.contract import Contract, ContractField
 from headrace.core.contract_models import contract_of
 from headrace.core.errors import SourceError
@@ -414,3 +415,12 @@ def test_byte_order_marks_of_files_that_were_put_together_are_no_part_of_the_fir
 def test_a_name_of_a_column_that_is_as_long_as_a_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has a name of 100000 characters, and 5000 is the most that is read: it begins with 'nnn"):
         read_bytes(b"id," + b"n" * 100_000 + b"\n1,2\n", tmp_path)
+
+
+def test_a_piece_of_short_records_has_not_more_of_them_than_fit_into_memory_as_objects(tmp_path: Path) -> None:
+    path = tmp_path / "dense.csv"
+    path.write_bytes(b"a,b\n" + b"1\n" * 1_000_000 + b"1,2,3,4,5,6,7,8,9,0\n" * 100_000)
+    pieces = list(cut(path, {}, name="dense.csv").pieces)
+    assert sum(piece.records for piece in pieces) == 1_100_000
+    assert max(piece.records for piece in pieces) <= 200_000
+    assert max(len(piece.data) for piece in pieces) > 1024 * 1024  # longer ones are not cut any smaller for it

@@ -6,6 +6,7 @@ The invariant: of each piece, records == kept + rejected, by a count of its own 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,9 +161,7 @@ class _Desk:
         each = "SELECT unnest(broken) AS breach, n FROM judged WHERE piece = $1 AND broken IS NOT NULL"
         found = self._execute(f"SELECT breach, count(*), min(n) FROM ({each}) GROUP BY breach ORDER BY breach", [number]).fetchall()
         breaches = given.layout.breaches
-        return [(loaded.kind_of(reason), 1, n) for n, reason in odd.items()] + [
-            (breaches[b].kind, count, first) for b, count, first in found
-        ]
+        return [*_by_kind(loaded, odd), *((breaches[b].kind, count, first) for b, count, first in found)]
 
     def _add_odd(self, number: int, odd: Mapping[int, str]) -> None:
         """Records that have a reason and nothing else."""
@@ -219,6 +218,16 @@ class _Desk:
 
     def _count(self, sql: str, number: int) -> int:
         return int(self._execute(sql, [number]).fetchall()[0][0])
+
+
+def _by_kind(loaded: Loaded, odd: Mapping[int, str]) -> Iterator[tuple[str, int, int]]:
+    """Of records that could not be read, which may be all: how many have each kind of reason, and the first that does."""
+    counts, firsts = Counter[str](), dict[str, int]()
+    for n, reason in odd.items():
+        kind = loaded.kind_of(reason)
+        counts[kind] += 1
+        firsts.setdefault(kind, n)
+    return ((kind, count, firsts[kind]) for kind, count in counts.items())
 
 
 class _CountError(Exception):

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from headrace.backends.texts.incoming import Incoming, texts_of
+from headrace.backends.texts.streams import PIECE_BYTES
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
@@ -25,6 +26,7 @@ __all__ = ["Counter", "Cut", "cut", "dialect_of", "has_header", "header_of"]
 
 _MAX_COLUMNS = 10_000
 _LONGEST_NAME = 5_000
+_FIRST_BYTES, _MOST_IN_PIECE = 256 * 1024, 160_000
 _MOST_RECORDS, _FEWEST_RECORDS, _MOST_FIELDS = 200, 5, 20_000  # that a header is held against
 
 
@@ -134,13 +136,23 @@ def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: s
     texts = texts_of(path, incoming)
     first = next(texts, b"")  # then the encoding is known
     scanner = _scanner(name, options, incoming.encoding)
+    step = _FIRST_BYTES
     for chunk in chain([first], texts):
-        piece = scanner.feed(chunk)
-        if piece:
-            yield piece
+        at = 0
+        while at < len(chunk):
+            piece = scanner.feed(chunk[at : at + step])
+            at += step
+            if piece:
+                step = _bytes_for(piece)
+                yield piece
     last = scanner.finish()
     if last:
         yield last
+
+
+def _bytes_for(piece: Piece) -> int:
+    """How much text is cut next, after a piece: records that have to be split here are Python objects, so there are not too many in one."""
+    return max(_FIRST_BYTES, min(PIECE_BYTES, _MOST_IN_PIECE * len(piece.data) // max(1, piece.records)))
 
 
 def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:
