@@ -252,8 +252,10 @@ def test_steps_ask_for_all_that_their_policy_allows_and_for_nothing_else(world: 
     # To say more of a file that is missing, its folder is listed, and one of its own name. Who may not see that is told so, and needs no more.
     assert "What else is there can't be listed." in said.text
     refused_to_list = [Recorded("s3:ListBucket", world.raw, prefix=prefix) for prefix in ("given/caps.csv/", "given/")]
-    # An experiment's predictions are read by the tables that are made of them, and this pipeline has none.
-    steps.check(does_without=refused_to_list, unused=[f"s3:GetObject arn:aws:s3:::{world.lake.bucket}/prod/gold/bar/guesses.*"])
+    # Nobody was forgotten, so there is a list of that and nothing to read. An experiment's predictions are read by the tables that are made of
+    # them, and this pipeline has none.
+    lake = f"s3:GetObject arn:aws:s3:::{world.lake.bucket}/prod"
+    steps.check(does_without=refused_to_list, unused=[f"{lake}/log/bar/_forgotten/*", f"{lake}/gold/bar/guesses.*"])
 
 
 def test_a_reader_reads_predictions_by_one_policy_and_no_raw_files(world: World) -> None:
