@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -195,8 +195,7 @@ def leaks_under(folder: Path, *, ignored: frozenset[str] = frozenset()) -> list[
 
 
 def rows_of(database: Path) -> Iterator[tuple[str, bytes]]:
-    with sqlite3.connect(database) as opened:
+    with closing(sqlite3.connect(database)) as opened:
         for (name,) in opened.execute("select name from sqlite_master where type = 'table'").fetchall():
             for row in opened.execute(f'select * from "{name}"'):
                 yield name, b"\0".join(value if isinstance(value, bytes) else str(value).encode("utf-8", "replace") for value in row)
-    opened.close()
