@@ -72,10 +72,20 @@ def test_the_quarantine_is_shown_by_reason_and_file_with_samples_and_says_what_w
         (4, 24, "3,4.0,\\x1b[2J"),
         (5, 35, "4,-1"),
     ]
-    said = shown(headrace, "--sample", "2").out
+    said = shown(headrace, "--sample", "3").out
     assert "2026-05-01.csv:3 (byte 16, 2026-05-01): kwh: '3,1' is not a number" in said
     assert "refused" in said
     assert "\x1b" not in shown(headrace).out
+
+
+def test_samples_show_each_reason_once_before_they_show_any_again(headrace: Headrace, folder: Path) -> None:
+    bad = [f"{meter},n{meter}\n" for meter in range(30)] + ["7,1,1\n"] + [f"{meter},-{meter}\n" for meter in range(1, 40)]
+    good = [f"{meter},{meter}.5\n" for meter in range(100)]
+    (folder / "readings" / "2026-05-01.csv").write_text("meter,kwh\n" + "".join(bad + good))
+    assert run(headrace).code == 0
+    assert [one["line"] for one in shown(headrace, "--json").document["samples"]] == [2, 3, 4, 32, 33]
+    assert [one["line"] for one in shown(headrace, "--json", "--sample", "2").document["samples"]] == [2, 33]
+    assert [one["line"] for one in shown(headrace, "--json", "--sample", "70").document["samples"]] == list(range(2, 72))
 
 
 @pytest.mark.parametrize("more", [(), ("--lake", "my lake"), ("--profile", "other")])

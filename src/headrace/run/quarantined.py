@@ -7,7 +7,7 @@ that was refused since; and nothing of a record is shown where a masked column m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -23,6 +23,7 @@ from headrace.run.session import Session
 __all__ = [
     "Quarantine",
     "Rejected",
+    "examples_of",
     "files_of",
     "masked_in",
     "quarantine_at",
@@ -35,6 +36,7 @@ __all__ = [
 
 _BATCH = 1000
 _SHOWN = 200
+_KIND = r"""array_to_string(columns, ',') || ': ' || regexp_replace(array_to_string(reasons, '; '), '''[^'']*''|\d[\d.]*', '', 'g')"""
 _KEPT_OUT = "kept out: the column is masked"
 
 
@@ -124,15 +126,15 @@ def quarantine_at(session: Session, source: str, at: At) -> Quarantine:
     return found[0]
 
 
-def records_of(session: Session, quarantine: Quarantine, most: int | None = None) -> Iterator[Rejected]:
-    """The records of a quarantine in their order, or the first of them; a few at a time, so that memory is bounded."""
-    if quarantine.manifest.content.part("quarantine") is None:
+def records_of(session: Session, quarantine: Quarantine, only: Collection[int] | None = None) -> Iterator[Rejected]:
+    """The records of a quarantine in their order, or those of some places in it, from 1; a few at a time, so that memory is bounded."""
+    if quarantine.manifest.content.part("quarantine") is None or (only is not None and not only):
         return
     relation = _relation(session, quarantine)
     if "raw_size" not in relation.columns:  # made before places were kept in full
         relation = relation.select("*, -1 AS byte_offset, octet_length(raw) AS raw_size")
-    if most is not None:
-        relation = relation.limit(most)
+    if only is not None:
+        relation = relation.select("*, row_number() OVER () AS place").filter(f"place IN ({', '.join(map(str, only))})").order("place")
     for batch in relation.select("file, line, byte_offset, columns, reasons, raw, raw_size").to_arrow_reader(_BATCH):
         for row in batch.to_pylist():
             columns, reasons = tuple(row["columns"]), tuple(row["reasons"])
@@ -147,18 +149,34 @@ def files_of(session: Session, quarantine: Quarantine) -> dict[str, int]:
     return dict(counted.fetchall())
 
 
+def examples_of(session: Session, quarantine: Quarantine, most: int, seen: set[str]) -> Iterator[Rejected]:
+    """Some records of a quarantine, in their order: the first of each kind that was not `seen`, which is added to, and then the first ones.
+
+    Of one kind are those with the same columns and reasons, whatever the values that the reasons quote.
+    """
+    if most <= 0 or quarantine.manifest.content.part("quarantine") is None:
+        return
+    numbered = _relation(session, quarantine).select(f"row_number() OVER () AS place, {_KIND} AS kind")
+    kinds = numbered.aggregate("kind, min(place) AS place, count(*) AS n", "kind").order("n DESC, place").limit(most + len(seen)).fetchall()
+    new = {kind: place for kind, place, _ in kinds if kind not in seen}
+    places = list(new.values())[:most]
+    seen.update(list(new)[:most])
+    first = [place for place in range(1, min(most, quarantine.records) + 1) if place not in places]
+    yield from records_of(session, quarantine, [*places, *first[: most - len(places)]])
+
+
 def told(session: Session, source: str, found: Sequence[Quarantine], samples: int) -> dict[str, JSON]:
     """What there is to say of some quarantines, as plain values; texts of records are made safe to show."""
     reasons: Counter[str] = Counter()
     intervals: list[JSON] = []
     shown: list[JSON] = []
     masked: dict[str, None] = {}
+    kinds: set[str] = set()
     for one in found:
         reasons.update(one.reasons)
         own_mask = masked_in(session, source, one.manifest)
         masked.update(dict.fromkeys(own_mask))
-        records = list(records_of(session, one, samples - len(shown))) if len(shown) < samples else []
-        shown += [_told(one, record, own_mask) for record in records]
+        shown += [_told(one, record, own_mask) for record in examples_of(session, one, samples - len(shown), kinds)]
         intervals.append(
             {
                 "interval": one.interval.label,
