@@ -12,6 +12,7 @@ import pytest
 from commands import Said
 from pyarrow import parquet
 
+from headrace.backends.buckets.cache import Cache
 from headrace.run.session import open_lake_at
 
 Headrace = Callable[..., Said]
@@ -132,13 +133,7 @@ def moto() -> Iterator[Any]:
 def test_of_a_lake_in_a_bucket_nothing_is_left_there_nor_in_this_machines_cache_nor_where_rows_are_published(
     headrace: Headrace, folder: Path, moto: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = moto.with_bucket()
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    (folder / "headrace.toml").write_text(
-        f'[local]\nlake = "s3://{server.bucket}/lake"\n[local.publish]\nspending = "s3://{server.bucket}/others"\n'
-    )
+    server = with_lake_in_bucket(folder, moto, monkeypatch)
     backfilled(headrace)
     client = server.client()
 
@@ -153,6 +148,45 @@ def test_of_a_lake_in_a_bucket_nothing_is_left_there_nor_in_this_machines_cache_
     assert [data[:40] for data in everything() if tells(data)] == []
     lake = open_lake_at(f"s3://{server.bucket}/lake", read_only=True)
     assert lake.log("till", "receipts").versions(None).keys() == lake.log("till", "spending").versions(None).keys()
+
+
+def test_no_command_has_a_file_of_the_lake_for_itself_longer_than_it_reads_it(
+    headrace: Headrace, folder: Path, moto: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_lake_in_bucket(folder, moto, monkeypatch)
+    alive: list[Cache] = []
+    occupied = Cache.__init__
+
+    def begin(self: Cache, where: Path, *, limit_bytes: int) -> None:
+        occupied(self, where, limit_bytes=limit_bytes)
+        alive.append(self)  # else it gives all back where nobody refers to it any more, which is no promise
+
+    monkeypatch.setattr(Cache, "__init__", begin)
+    for words in (
+        ("backfill", "till.py", "--to", DAYS[1]),
+        ("trace", "till.py", "spending", "--key", "customer=ben"),
+        ("quarantine", "till.py", "receipts"),
+        ("quarantine", "till.py", "receipts", "--at", DAYS[0], "--export", "mend.csv"),
+        ("contract", "till.py", "receipts"),
+        ("forget", "till.py", "--key", KEY),
+        ("forget", "till.py", "--key", KEY, "--yes"),
+    ):
+        said = headrace(*words)
+        assert said.code == 0, said.err
+        used = [path for path in (folder / "cache" / "headrace" / "use").rglob("*") if path.is_file() and path.name != "lock"]
+        assert (words, used) == (words, [])
+    assert len(alive) >= 7
+
+
+def with_lake_in_bucket(folder: Path, moto: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    server = moto.with_bucket()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    (folder / "headrace.toml").write_text(
+        f'[local]\nlake = "s3://{server.bucket}/lake"\n[local.publish]\nspending = "s3://{server.bucket}/others"\n'
+    )
+    return server
 
 
 def tells(data: bytes) -> bool:

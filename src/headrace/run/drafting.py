@@ -83,11 +83,12 @@ def _made(session: Session, source: str, at: str | None) -> Manifest:
 def _missing(session: Session, manifest: Manifest, columns: Sequence[Column]) -> frozenset[str]:
     """The columns in which a row has no value."""
     nullable = [column.name for column in columns if column.nullable]
-    paths = session.lake.read_paths(manifest, "rows")
-    if not nullable or not manifest.content.rows or not paths:
-        return frozenset(nullable)
     seen = ", ".join(f"bool_or({_quoted(name)} IS NULL)" for name in nullable)
-    (found,) = cast(Any, session.engine.read(paths, "duckdb")).aggregate(seen).fetchall()
+    with session.lake.store.lease():
+        paths = session.lake.read_paths(manifest, "rows")
+        if not nullable or not manifest.content.rows or not paths:
+            return frozenset(nullable)
+        (found,) = cast(Any, session.engine.read(paths, "duckdb")).aggregate(seen).fetchall()
     return frozenset(name for name, is_missing in zip(nullable, found, strict=True) if is_missing)
 
 

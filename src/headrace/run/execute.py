@@ -47,7 +47,8 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
     started = time.perf_counter()
     step = session.graph.step(step_name)
     if isinstance(step, Promotion):
-        return judge_promotion(session, step, interval)
+        with session.lake.store.lease():
+            return judge_promotion(session, step, interval)
     job = Job(session, step, interval, session.recipe(step, interval), is_forced)
     if isinstance(step, Predictions) and session.decisions.champion_as_of(step.model, interval.end) is None:
         why = f"no model of `{step.model}` was promoted for {interval.label}"

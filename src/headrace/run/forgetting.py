@@ -210,7 +210,8 @@ def _make_refused(session: Session, dataset: str, interval: Interval, wanted: Wa
         content = replace(current.content, parts=(made,), fingerprint=made.files[0].sha256)
         return content, {"after_version": current.receipt.get("after_version", 0), "forgotten": len(gone)}
 
-    log.commit(interval, work)
+    with session.lake.store.lease():
+        log.commit(interval, work)
 
 
 def _make_others(session: Session, derived: Derived, watch: Watcher, done: Forgot) -> None:

@@ -136,7 +136,8 @@ class _Search:
         slot = Slot(manifest.pipeline, manifest.dataset, manifest.interval, manifest.version)
         for part in manifest.content.parts:
             try:
-                count = self._part(manifest, part)
+                with self._session.lake.store.lease():  # so that this machine has no copy of it longer than it is looked at
+                    count = self._part(manifest, part)
             except HeadraceError as error:
                 self.found.unsearched.append(f"{manifest}, part `{part.name}`: {error}")
                 continue
@@ -230,7 +231,8 @@ class _Search:
 
 def rejected_in(session: Session, manifest: Manifest, wanted: Wanted) -> list[int]:
     """The numbers of the records in a quarantine that hold a key."""
-    return list(_Search(session, wanted).rejected(manifest))
+    with session.lake.store.lease():
+        return list(_Search(session, wanted).rejected(manifest))
 
 
 def _mappings(told: JSON) -> list[Mapping[str, JSON]]:

@@ -79,7 +79,7 @@ def export_to_mend(session: Session, source: str, quarantine: Quarantine, path: 
     for one in (path, beside):
         if one.exists():
             raise ConfigurationError(f"`{one}` is there already, and is not written over: name another file, or move it away.")
-    with TemporaryDirectory(prefix="headrace-mending-") as folder, ExitStack() as undo:
+    with session.lake.store.lease(), TemporaryDirectory(prefix="headrace-mending-") as folder, ExitStack() as undo:
         raw = _Raw(session, step, quarantine, Path(folder))
         head = raw.head()
         with _created(path) as file:

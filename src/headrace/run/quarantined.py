@@ -176,7 +176,9 @@ def told(session: Session, source: str, found: Sequence[Quarantine], samples: in
         reasons.update(one.reasons)
         own_mask = masked_in(session, source, one.manifest)
         masked.update(dict.fromkeys(own_mask))
-        shown += [_told(one, record, own_mask) for record in examples_of(session, one, samples - len(shown), kinds)]
+        with session.lake.store.lease():
+            shown += [_told(one, record, own_mask) for record in examples_of(session, one, samples - len(shown), kinds)]
+            files = files_of(session, one)
         intervals.append(
             {
                 "interval": one.interval.label,
@@ -185,7 +187,7 @@ def told(session: Session, source: str, found: Sequence[Quarantine], samples: in
                 "refused": one.is_refused,
                 "quarantined": one.records,
                 "reasons": dict(one.reasons),
-                "files": dict(files_of(session, one)),
+                "files": dict(files),
             }
         )
     return {

@@ -128,7 +128,8 @@ def accept(session: Session, step: Source, interval: Interval, since: Interval |
     record = _kept_record(session, step, interval)
     if record is None:
         raise NotReadyError(f"Nothing is recorded of `{step.name}` yet: what its first run reads will be. There is nothing to accept.")
-    told = _difference(session, step, interval, record)
+    with session.lake.store.lease():
+        told = _difference(session, step, interval, record)
     if told is None and since == interval:
         return Accepted(record, since, None, is_new=False)
     columns = accepted(told).schema if told else record.contract.schema

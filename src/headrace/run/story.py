@@ -80,8 +80,9 @@ def _write_report(session: Session, receipts: Sequence[Receipt], runs: Sequence[
     from headrace.report.page import render_report
     from headrace.run.telling import report_data
 
-    html = render_report(report_data(session, receipts, runs, started=started, ended=time.time()))
     store = session.lake.store
+    with store.lease():
+        html = render_report(report_data(session, receipts, runs, started=started, ended=time.time()))
     store.replace(key, without_secrets(html).encode())
     return _place(session, key)
 

@@ -66,9 +66,10 @@ def traced(session: Session, name: str, interval: Interval, column: str, text: s
     if manifest is None:
         raise NotReadyError(f"`{name}` has no data for {interval.label}. Make it: headrace run --at {interval.label}, or see: headrace ls")
     search = _Search(session, column, text, most)
-    found = [*search.parts_of(manifest, "here")]
-    found[:0] = reversed([*search.upstream(manifest, {_identity(manifest)})])
-    return [*found, *search.downstream(name, interval)]
+    with session.lake.store.lease():
+        found = [*search.parts_of(manifest, "here")]
+        found[:0] = reversed([*search.upstream(manifest, {_identity(manifest)})])
+        return [*found, *search.downstream(name, interval)]
 
 
 class _Search:
