@@ -122,6 +122,50 @@ def test_it_tells_how_the_files_were_read_and_why_and_what_is_missing(headrace: 
     assert told["contract"] in out
 
 
+RIDES = """\
+from datetime import timedelta
+from uuid import UUID
+
+from pydantic import BaseModel
+
+import headrace as hr
+
+
+class Stop(BaseModel):
+    stayed: {stayed}
+
+
+class Ride(BaseModel):
+    id: UUID
+    lasted: {lasted}
+    stops: list[Stop] = []
+
+
+shop = hr.Pipeline("shop")
+shop.source("sales", "rides.jsonl", contract=Ride)
+"""
+
+
+def test_what_a_contract_keeps_as_a_number_or_a_text_is_drafted_as_what_it_is(headrace: Headrace, folder: Path) -> None:
+    one = {"id": "6a2f41a3-c54c-4ce8-b2d2-d45a5c4a1c11", "lasted": "PT5M", "stops": [{"stayed": "1 day, 0:00:00"}]}
+    (folder / "rides.jsonl").write_text(json.dumps(one) + "\n")
+    (folder / "shop.py").write_text(RIDES.format(stayed="timedelta", lasted="timedelta"))
+    assert headrace("run", "shop.py", "--no-report").code == 0
+    out = headrace("contract", "shop.py", "sales").out
+    assert "from datetime import timedelta\nfrom uuid import UUID\n" in out
+    assert "    lasted: timedelta\n" in out
+    assert "    id: UUID\n" in out
+    assert "    stayed: timedelta | None\n" in out
+
+
+def test_rows_of_before_a_contract_are_drafted_as_their_columns_and_not_as_it_says(headrace: Headrace, folder: Path) -> None:
+    (folder / "rides.jsonl").write_text('{"id": "6a2f41a3-c54c-4ce8-b2d2-d45a5c4a1c11", "lasted": 5}\n')
+    (folder / "shop.py").write_text(RIDES.format(stayed="int", lasted="int"))
+    assert headrace("run", "shop.py", "--no-report").code == 0
+    (folder / "shop.py").write_text(RIDES.format(stayed="int", lasted="timedelta"))
+    assert "    lasted: int\n" in headrace("contract", "shop.py", "sales").out
+
+
 def test_what_was_never_made_or_is_no_source_is_said(headrace: Headrace, folder: Path) -> None:
     location, make = CASES["csv"]
     make(folder)

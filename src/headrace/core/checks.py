@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from headrace.core.casts import literal
 from headrace.core.contract import ContractField, Limit, Value
-from headrace.core.durations import microseconds
+from headrace.core.durations import duration_text, microseconds
 
 __all__ = ["Breach", "breaches_of", "identifier", "literal_of"]
 
@@ -74,7 +74,7 @@ def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach
         if limit is not None:
             # a bound keeps its own type: cast to the column's it could lose decimals
             own = "DOUBLE" if isinstance(limit, float) else "DECIMAL(38,9)" if isinstance(limit, Decimal) else field.sql_type
-            told = limit.isoformat() if isinstance(limit, date | datetime | time) else limit
+            told = _told(limit)
             yield Breach(field.name, f"{words} {told} ({key}={told})", f"coalesce({value} {sign} {literal_of(limit, own)}, false)", shown)
     if field.multiple_of is not None:
         words = f"is not a multiple of {field.multiple_of} (multiple_of={field.multiple_of})"
@@ -94,6 +94,13 @@ def breaches_of(field: ContractField, value: str, shown: str) -> Iterator[Breach
         allowed = ", ".join(literal_of(choice, field.sql_type) for choice in field.choices)
         words = f"is none of {', '.join(map(str, field.choices[:12]))}{', …' if len(field.choices) > 12 else ''}"
         yield Breach(field.name, words, f"coalesce({value} NOT IN ({allowed}), false)", shown)
+
+
+def _told(limit: Limit) -> object:
+    """A bound as a person reads it."""
+    if isinstance(limit, timedelta):
+        return duration_text(limit)
+    return limit.isoformat() if isinstance(limit, date | datetime | time) else limit
 
 
 def _leaves_a_rest(field: ContractField, value: str) -> str:

@@ -1,15 +1,15 @@
-"""Texts of durations as microseconds, in SQL: ISO 8601's form and the one of clocks.
+"""Texts of durations as microseconds, in SQL: ISO 8601's form and the one of clocks; and durations as a text that a person reads.
 
 A duration is kept as a BIGINT of microseconds: Parquet's own INTERVAL holds milliseconds, and not every reader takes it. The invariant: a text
 is taken only if its length is fixed, so not with months and years; what is smaller than a microsecond is rounded in ISO 8601's form, where it
-may be a part of an hour, and cut in a clock's.
+may be a part of an hour, and cut in a clock's. What is shown says the same duration when it is read again.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-__all__ = ["duration_sql", "microseconds"]
+__all__ = ["duration_sql", "duration_text", "duration_text_sql", "microseconds"]
 
 _MOST_HOURS = 2_400_000_000  # pydantic's own limit
 _AMOUNT = r"0*\d{1,10}(?:[.,]\d*)?"
@@ -20,6 +20,24 @@ _DAYS = r"(\d{1,10}) ?(?:d|D)(?:ay|AY)?[sS]?"
 
 def microseconds(duration: timedelta) -> int:
     return duration // timedelta(microseconds=1)
+
+
+def duration_text(duration: timedelta) -> str:
+    """As Python writes it, but with the sign before the whole: Python's own text of -5 minutes is read as a day and 23:55:00, less than zero.
+
+    >>> duration_text(timedelta(days=1, hours=2)), duration_text(timedelta(minutes=-5))
+    ('1 day, 2:00:00', '-0:05:00')
+    """
+    return f"-{-duration}" if duration < timedelta(0) else str(duration)
+
+
+def duration_text_sql(value: str) -> str:
+    """SQL of the same text of a number of microseconds."""
+    days = "CASE us // 86400000000 WHEN 0 THEN '' WHEN 1 THEN '1 day, ' ELSE (us // 86400000000) || ' days, ' END"
+    clock = "printf('%d:%02d:%02d', us // 3600000000 % 24, us // 60000000 % 60, us // 1000000 % 60)"
+    fraction = "CASE WHEN us % 1000000 = 0 THEN '' ELSE printf('.%06d', us % 1000000) END"
+    amount = f"list_transform([abs(CAST({value} AS HUGEINT))], lambda us: {days} || {clock} || {fraction})[1]"
+    return f"CASE WHEN {value} < 0 THEN '-' ELSE '' END || {amount}"
 
 
 def duration_sql(text: str) -> str:

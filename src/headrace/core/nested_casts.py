@@ -14,7 +14,7 @@ from headrace.core.casts import literal
 from headrace.core.checks import identifier, literal_of
 from headrace.core.contract import ContractField
 from headrace.core.ports import JSON
-from headrace.core.typed_casts import Kind, missing_sql, text_sql, typed_cast_sql
+from headrace.core.typed_casts import Kind, missing_sql, shown_sql, typed_cast_sql
 
 __all__ = ["Form", "finish_sql", "pair_sql", "raw_type"]
 
@@ -49,7 +49,7 @@ def pair_sql(value: str, field: ContractField, form: Form | None, options: Mappi
     if kind == "text":
         value = _without_null_words(value, options)
     cast = typed_cast_sql(value, kind, field, options, scale=form.scale if form else 0)
-    return f"{{'t': {text_sql(value, kind)}, 'v': CAST({cast} AS {field.sql_type}), 'm': {missing_sql(value, cast, kind, field)}}}"
+    return f"{{'t': {shown_sql(value, kind)}, 'v': CAST({cast} AS {field.sql_type}), 'm': {missing_sql(value, cast, kind, field)}}}"
 
 
 def finish_sql(value: str, field: ContractField, *, depth: int = 0) -> str:
@@ -68,7 +68,7 @@ def finish_sql(value: str, field: ContractField, *, depth: int = 0) -> str:
 
 def _pair_list(value: str, item: ContractField, form: Form | None, options: Mapping[str, JSON], depth: int) -> str:
     if form and not form.item:
-        found, odd = f"CAST(NULL AS {_pair_type(item)}[])", text_sql(value, form.kind)
+        found, odd = f"CAST(NULL AS {_pair_type(item)}[])", shown_sql(value, form.kind)
     else:
         x = f"x{depth}"
         each = pair_sql(x, item, form.item if form else None, options, depth=depth + 1)
@@ -88,7 +88,7 @@ def _pair_model(value: str, inner: tuple[ContractField, ...], form: Form | None,
         else:
             part = pair_sql(f"CAST(NULL AS {raw_type(one)})", one, None, options, depth=depth + 1)
         parts.append(f"'f{n}': {part}")
-    odd = _get(value, "o") if form is None else "CAST(NULL AS VARCHAR)" if form.inner is not None else text_sql(value, form.kind)
+    odd = _get(value, "o") if form is None else "CAST(NULL AS VARCHAR)" if form.inner is not None else shown_sql(value, form.kind)
     return f"CASE WHEN {value} IS NOT NULL THEN {{{', '.join(parts)}, 'o': {odd}}} END"
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from headrace.core.casts import failure_words, literal
 from headrace.core.checks import Breach, breaches_of
 from headrace.core.contract import ContractField
+from headrace.core.durations import duration_text_sql
 from headrace.core.ports import JSON
 
 __all__ = ["nested_breaches"]
@@ -78,21 +79,27 @@ def _list(part: _Part, field: ContractField, item: ContractField, options: Mappi
     items = _get(part.value, "l") if is_twin else part.value
     if field.min_length is not None:
         yield _one(
-            part, f"has fewer than {field.min_length} elements (min_length={field.min_length})", f"len({items}) < {field.min_length}"
+            part, f"has fewer than {_elements(field.min_length)} (min_length={field.min_length})", f"len({items}) < {field.min_length}"
         )
     if field.max_length is not None:
-        yield _one(part, f"has more than {field.max_length} elements (max_length={field.max_length})", f"len({items}) > {field.max_length}")
+        yield _one(
+            part, f"has more than {_elements(field.max_length)} (max_length={field.max_length})", f"len({items}) > {field.max_length}"
+        )
     x, i = f"x{part.depth}", f"i{part.depth}"
     each = _Part(x, f"{part.where} || '[' || ({i} - 1) || ']'", f"{part.path}[]", part.depth + 1)
     for found in _found(each, item, options, is_twin=is_twin):
         yield _Found(found.path, found.words, f"flatten(list_transform({items}, lambda {x}, {i}: {found.reasons}))")
 
 
+def _elements(count: int) -> str:
+    return f"{count} element{'' if count == 1 else 's'}"
+
+
 def _scalar(part: _Part, field: ContractField, options: Mapping[str, JSON], *, is_twin: bool) -> Iterator[_Found]:
     value = _get(part.value, "v") if is_twin else part.value
     missing = _get(part.value, "m") if is_twin else f"{part.value} IS NULL"
-    shown = f"to_microseconds({value})" if field.type == "timedelta" else value
-    text = _get(part.value, "t") if is_twin else f"CAST({shown} AS VARCHAR)"
+    shown = duration_text_sql(value) if field.type == "timedelta" else f"CAST({value} AS VARCHAR)"
+    text = _get(part.value, "t") if is_twin else shown
     if not field.nullable and not field.has_default:
         yield _one(part, "missing", missing)
     if is_twin:

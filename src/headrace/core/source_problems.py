@@ -119,10 +119,27 @@ def _memory_problems(step: Source, start: datetime | None) -> Iterator[Problem]:
         yield Problem(f"{text}, or take each file once (only_new=True), or leave over= out.", step.where)
 
 
+def _too_many_names(reference: Reference, known: Mapping[str, Step], pipeline: str) -> str:
+    """What to write instead of names that go on after a dataset's, as those of a column in SQL do."""
+    owner, _, rest = reference.dataset.partition(".")
+    if owner in known:
+        return f"and a dataset's column is named apart: hr.references({owner!r}, {rest!r})."
+    dataset, _, column = rest.partition(".")
+    if "." in column:
+        return "and a dataset's full name has two parts, as in 'shop.customers'."
+    taken = f"{dataset} = {pipeline}.source({dataset!r}, hr.dataset({f'{owner}.{dataset}'!r}))"
+    return (
+        "and a dataset's full name has two parts; its column is named apart. Take the dataset first, and refer to that: "
+        f"{taken}, and references={{{reference.column!r}: hr.references({dataset}, {column!r})}}."
+    )
+
+
 def _reference_problems(step: Source, reference: Reference, known: Mapping[str, Step], pipeline: str) -> Iterator[str]:
     data = known.get(reference.dataset)
-    _, _, dataset = reference.dataset.partition(".")
-    if data is None and dataset:
+    owner, _, dataset = reference.dataset.partition(".")
+    if data is None and dataset and (owner in known or "." in dataset):
+        yield _too_many_names(reference, known, pipeline)
+    elif data is None and dataset:
         yield f"which is another pipeline's. Take it first, and refer to that: {dataset} = {pipeline}.source({dataset!r}, hr.dataset({reference.dataset!r}))."
     elif data is None:
         yield f"but no step or source makes it. {did_you_mean(reference.dataset, [n for n, s in known.items() if isinstance(s, _ROWS)])}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from headrace.core.checks import Breach, breaches_of, identifier
 from headrace.core.contract import Contract
+from headrace.core.durations import duration_text_sql
 from headrace.core.nested_checks import nested_breaches
 
 __all__ = ["typed_breaches"]
@@ -22,6 +23,6 @@ def typed_breaches(contract: Contract) -> tuple[Breach, ...]:
             continue
         if not column.nullable:
             found.append(Breach(field.name, "missing", f"{value} IS NULL"))
-        shown = f"CAST({f'to_microseconds({value})' if field.type == 'timedelta' else value} AS VARCHAR)"
+        shown = duration_text_sql(value) if field.type == "timedelta" else f"CAST({value} AS VARCHAR)"
         found += breaches_of(field, value, f"'''' || {shown} || ''''" if field.type == "str" else shown)
     return tuple(found)

@@ -11,9 +11,10 @@ from typing import Literal
 
 from headrace.core.casts import cast_sql, in_range_sql, literal
 from headrace.core.contract import ContractField
+from headrace.core.durations import duration_text_sql
 from headrace.core.ports import JSON
 
-__all__ = ["BEYOND", "Kind", "missing_sql", "text_of_sql", "text_sql", "typed_cast_sql"]
+__all__ = ["BEYOND", "Kind", "missing_sql", "shown_sql", "text_of_sql", "text_sql", "typed_cast_sql"]
 
 # What a column holds, as far as casts tell kinds apart. Instants come as naive times in UTC, spans as microseconds, BEYOND where 64 bits hold none.
 Kind = Literal["text", "whole", "real", "exact", "truth", "day", "naive", "instant", "clock", "span", "bytes", "nested", "nothing"]
@@ -22,7 +23,7 @@ BEYOND = -(2**63)
 
 
 def text_sql(value: str, kind: Kind) -> str:
-    """SQL of a value as a text, as reasons show it."""
+    """SQL of a value as a text: what a field of type `str` gets of it, and what it is found by."""
     if kind == "text":
         return value
     if kind == "nested":
@@ -32,6 +33,13 @@ def text_sql(value: str, kind: Kind) -> str:
     if kind == "span":
         return f"CASE WHEN {value} = {BEYOND} THEN 'beyond all bounds' ELSE CAST(to_microseconds({value}) AS VARCHAR) END"
     return f"CAST({value} AS VARCHAR)"
+
+
+def shown_sql(value: str, kind: Kind) -> str:
+    """SQL of a value as a text, as reasons show it."""
+    if kind == "span":
+        return f"CASE WHEN {value} = {BEYOND} THEN 'beyond all bounds' ELSE {duration_text_sql(value)} END"
+    return text_sql(value, kind)
 
 
 def missing_sql(value: str, cast: str, kind: Kind, field: ContractField) -> str:

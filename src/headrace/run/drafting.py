@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, cast
 
 from headrace.core.column_types import field_of
-from headrace.core.contract import ContractField
+from headrace.core.contract import Contract, ContractField
 from headrace.core.errors import UnknownNameError
 from headrace.core.interval import parse_time
 from headrace.core.manifest import Manifest
@@ -39,7 +39,13 @@ _TYPES = {
     "UUID": "UUID",
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"), "int"),
 }
-_MODULES = {"Annotated": "typing", "Decimal": "decimal", "date": "datetime", "datetime": "datetime", "time": "datetime", "UUID": "uuid"}
+_MODULES = {
+    "Annotated": "typing",
+    "Decimal": "decimal",
+    "UUID": "uuid",
+    **dict.fromkeys(("date", "datetime", "time", "timedelta"), "datetime"),
+}
+_KEPT_AS_OTHERS = ("timedelta", "UUID")  # of these a column's type does not tell
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
@@ -59,10 +65,9 @@ def draft(session: Session, source: str, at: str | None) -> Draft:
     """The contract of what a source made at a time, or last. UnknownNameError where it made nothing."""
     step = source_called(session, source)
     manifest = _made(session, source, at)
-    columns = manifest.content.columns
-    missing = _missing(session, manifest, columns)
+    missing = _missing(session, manifest, manifest.content.columns)
     record = record_of(session, step, manifest.interval)
-    text = "\n".join(_class(step, columns, missing)) + "\n"
+    text = "\n".join(_class(step, manifest, missing)) + "\n"
     return Draft(manifest, text, tuple(_read_as(manifest.content.details)), f"recorded is {record}" if record else "")
 
 
@@ -97,12 +102,19 @@ def _quoted(name: str) -> str:
     return f'"{doubled}"'
 
 
-def _class(step: Source, columns: Sequence[Column], missing: frozenset[str]) -> Iterator[str]:
+def _class(step: Source, manifest: Manifest, missing: frozenset[str]) -> Iterator[str]:
+    columns = manifest.content.columns
     fields = {field.name: field for field in step.contract.fields} if step.contract else {}
     name = step.contract.name if step.contract else _class_name(step.name)
-    classes = _Classes(name)
+    classes = _Classes(name, tells_kinds=_is_made_by(step.contract, manifest))
     classes.add(name, [_Member(column.name, column.type, fields.get(column.name), column.name in missing) for column in columns])
     yield from classes.text()
+
+
+def _is_made_by(contract: Contract | None, manifest: Manifest) -> bool:
+    """Whether a commit was made under a contract; the one of today may say something else of its columns."""
+    declared = manifest.content.fingerprint_parts.get("declaration")
+    return contract is not None and isinstance(declared, Mapping) and declared.get("contract") == contract.digest
 
 
 @dataclass(frozen=True)
@@ -120,9 +132,10 @@ class _Member:
 
 
 class _Classes:
-    """Classes as text, those that stand in others before them."""
+    """Classes as text, those that stand in others before them. With `tells_kinds` the rows have the types of the members' fields."""
 
-    def __init__(self, main: str) -> None:
+    def __init__(self, main: str, *, tells_kinds: bool) -> None:
+        self._tells_kinds = tells_kinds
         self._blocks: list[list[str]] = []
         self._kinds: set[str] = set()
         self._taken = {main, "BaseModel", "Field", *_MODULES}
@@ -164,6 +177,8 @@ class _Classes:
             return self._model(member), []
         decimal = _DECIMAL.fullmatch(member.type)
         kind = "Decimal" if decimal else _TYPES.get(member.type)
+        if self._tells_kinds and member.field and member.field.type in _KEPT_AS_OTHERS:
+            kind = member.field.type
         self._kinds.update([kind] if kind else [])
         return kind, [f"max_digits={decimal[1]}", f"decimal_places={decimal[2]}"] if decimal else []
 

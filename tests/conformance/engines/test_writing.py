@@ -224,10 +224,14 @@ def test_a_duration_is_kept_in_microseconds(write: Writer) -> None:
     assert (written.schema, write.rows()) == ((Column("lasts", "BIGINT"),), [{"lasts": 5_400_000_000}])
     write(pa.table({"lasts": pa.array([timedelta(seconds=1)], pa.duration("ns"))}), contract=contract)
     assert write.rows() == [{"lasts": 1_000_000}]
-    with pytest.raises(DataError, match=r"`lasts` is above 2:00:00 \(le=2:00:00\) in 1 of 1 rows, such as 03:00:00"):
+    with pytest.raises(DataError, match=r"`lasts` is above 2:00:00 \(le=2:00:00\) in 1 of 1 rows, such as 3:00:00"):
         write("select interval 3 hours as lasts", contract=contract)
     with pytest.raises(DataError, match=r"An INTERVAL with years or months has no fixed length, .*: 1 month"):
         write("select interval 1 month as lasts", contract=contract)
+    with pytest.raises(
+        DataError, match=r"`lasts` is VARCHAR, the contract says timedelta, which is an INTERVAL, or a BIGINT of microseconds: cast"
+    ):
+        write("select '1:00:00' as lasts", contract=contract)
 
 
 def test_a_table_may_hold_lists_and_models(write: Writer) -> None:

@@ -180,6 +180,28 @@ def test_a_dataset_of_another_pipeline_is_referred_to_by_the_source_that_takes_i
     ) in problems(of_crm(hr.references("crm.customers", "id"), is_taken=False))
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (
+            "crm.customers.id",
+            (
+                "`customer_id` refers to `crm.customers.id`, and a dataset's full name has two parts; its column is named apart. Take the dataset first, and refer "
+                "to that: customers = shop.source('customers', hr.dataset('crm.customers')), and references={'customer_id': hr.references(customers, 'id')}."
+            ),
+        ),
+        ("people.id", "`customer_id` refers to `people.id`, and a dataset's column is named apart: hr.references('people', 'id')."),
+        ("shop.people.id", "`customer_id` refers to `people.id`, and a dataset's column is named apart: hr.references('people', 'id')."),
+        ("a.b.c.d", "`customer_id` refers to `a.b.c.d`, and a dataset's full name has two parts, as in 'shop.customers'."),
+    ],
+)
+def test_a_column_that_is_named_after_its_dataset_as_in_sql_is_told_how_to_be_written(folder: Path, named: str, said: str) -> None:
+    pipeline = hr.Pipeline("shop", schedule="@daily", start=DAY)
+    pipeline.source("people", hr.dataset("crm.people"))
+    pipeline.source("orders", str(folder / "{start:%Y-%m-%d}.csv"), contract=Order, references={"customer_id": named})
+    assert said in problems(pipeline)
+
+
 def test_no_rows_to_refer_to_let_go_of_every_record_that_refers_and_the_budget_tells(folder: Path) -> None:
     lab = Lab(shop(folder, max_rejected=0.5))
     lab.put("customers", [], DAY)

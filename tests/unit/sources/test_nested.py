@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -190,7 +190,7 @@ def test_a_reason_names_the_first_part_that_breaks_and_counts_the_others(tmp_pat
 @pytest.mark.parametrize(
     ("items", "reason"),
     [
-        ([], "items: has fewer than 1 elements (min_length=1)"),
+        ([], "items: has fewer than 1 element (min_length=1)"),
         ([{"sku": "a", "price": 1}] * 5, "items: has more than 4 elements (max_length=4)"),
         ("none", "items: 'none' is not an array"),
         ({"sku": "a"}, 'items: \'{"sku":"a"}\' is not an array'),
@@ -229,6 +229,33 @@ def test_a_column_of_json_texts_in_a_csv_file_is_taken_apart_too(tmp_path: Path)
     _, rows, quarantine = read(data, tmp_path, contract_of(Order), csv_format.open(), "orders.csv")
     assert [(row["items"][0]["price"], row["scores"]) for row in rows] == [(Decimal("1.10"), [1.0, None]), (Decimal("2.00"), None)]
     assert [row["reasons"] for row in quarantine] == [["items: '[' is not an array"]]
+
+
+def test_durations_are_shown_as_python_has_them_and_what_is_kept_aside_says_the_same_when_it_is_read_again(tmp_path: Path) -> None:
+    class Stop(BaseModel):
+        stayed: timedelta = Field(ge=timedelta(0), le=timedelta(hours=26))
+
+    class Trip(BaseModel):
+        lasted: timedelta = Field(ge=timedelta(minutes=-1))
+        stops: list[Stop] = Field(max_length=1)
+
+    long = {"stayed": timedelta(days=3, seconds=1, microseconds=5)}
+    table = pa.table(
+        {
+            "lasted": pa.array([timedelta(minutes=-5), timedelta(0), timedelta(0)]),
+            "stops": [[], [long], [{"stayed": timedelta(0)}] * 2],
+        }
+    )
+    _, _, quarantine = read_table(table, tmp_path, contract_of(Trip))
+    assert [row["reasons"] for row in quarantine] == [
+        ["lasted: -0:05:00 is below -0:01:00 (ge=-0:01:00)"],
+        ["stops[0].stayed: 3 days, 0:00:01.000005 is above 1 day, 2:00:00 (le=1 day, 2:00:00)"],
+        ["stops: has more than 1 element (max_length=1)"],
+    ]
+    raw = [json.loads(row["raw"]) for row in quarantine]
+    assert raw[:2] == [{"lasted": "-0:05:00", "stops": []}, {"lasted": "0:00:00", "stops": [{"stayed": "3 days, 0:00:01.000005"}]}]
+    _, _, again = read_json(raw, tmp_path, contract_of(Trip))
+    assert [row["reasons"] for row in again] == [row["reasons"] for row in quarantine]
 
 
 def test_lists_in_slices_and_of_a_fixed_size_are_read_as_they_are(tmp_path: Path) -> None:

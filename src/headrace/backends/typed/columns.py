@@ -103,15 +103,15 @@ _INFERRED: dict[Kind, ValueType] = {
 }
 
 
-def settled(array: pa.Array) -> pa.Array:
-    """A column as DuckDB can read it, and as its kind says. Names and lengths stay."""
+def settled(array: pa.Array, *, keeps_spans: bool = False) -> pa.Array:
+    """A column as DuckDB can read it, and as its kind says. Names and lengths stay; with `keeps_spans` durations are what they are."""
     type_ = array.type
     if isinstance(type_, pa.BaseExtensionType):
         if type_.extension_name != "arrow.uuid":
-            return settled(array.storage)
+            return settled(array.storage, keeps_spans=keeps_spans)
         return pa.array([None if raw is None else str(UUID(bytes=raw)) for raw in array.storage.to_pylist()], pa.string())
     if types.is_dictionary(type_):
-        return settled(array.dictionary_decode())
+        return settled(array.dictionary_decode(), keeps_spans=keeps_spans)
     if types.is_float16(type_):
         return array.cast(pa.float32())
     if types.is_decimal256(type_):
@@ -123,24 +123,25 @@ def settled(array: pa.Array) -> pa.Array:
     if types.is_time64(type_) and type_.unit == "ns":
         return array.cast(pa.time64("us"), safe=False)
     if types.is_duration(type_):
-        return _span(array, type_.unit)
+        return array if keeps_spans else _span(array, type_.unit)
     if kind_of(type_) == "nested" and not types.is_map(type_):
-        return _with_settled_parts(array)
+        return _with_settled_parts(array, keeps_spans=keeps_spans)
     return pa.nulls(len(array)) if kind_of(type_) == "nothing" else array
 
 
-def _with_settled_parts(array: pa.Array) -> pa.Array:
+def _with_settled_parts(array: pa.Array, *, keeps_spans: bool) -> pa.Array:
     """A list or a struct with all that is in it as DuckDB can read it."""
     type_ = array.type
     if types.is_struct(type_):
-        parts = [settled(array.field(n)) for n in range(type_.num_fields)]
+        parts = [settled(array.field(n), keeps_spans=keeps_spans) for n in range(type_.num_fields)]
         fields = [pa.field(own.name, part.type) for own, part in zip(type_, parts, strict=True)]
         return pa.StructArray.from_arrays(parts, fields=fields, mask=array.is_null()) if fields else array
     if types.is_fixed_size_list(type_):
         array = array.cast(pa.list_(type_.value_type))
     kind = pa.LargeListArray if types.is_large_list(array.type) else pa.ListArray
     offsets = pc.subtract(array.offsets, array.offsets[0])
-    return kind.from_arrays(offsets, settled(array.values.slice(array.offsets[0].as_py(), offsets[-1].as_py())), mask=array.is_null())
+    items = settled(array.values.slice(array.offsets[0].as_py(), offsets[-1].as_py()), keeps_spans=keeps_spans)
+    return kind.from_arrays(offsets, items, mask=array.is_null())
 
 
 def _form_of(type_: pa.DataType) -> Form:

@@ -17,7 +17,7 @@ from headrace.core.errors import SourceError
 from headrace.core.nested_casts import Form, finish_sql, pair_sql, raw_type
 from headrace.core.nested_checks import nested_breaches
 from headrace.core.ports import JSON
-from headrace.core.typed_casts import Kind, missing_sql, text_of_sql, text_sql, typed_cast_sql
+from headrace.core.typed_casts import Kind, missing_sql, shown_sql, text_of_sql, typed_cast_sql
 
 __all__ = ["TypedLayout", "lay_out_typed"]
 
@@ -124,7 +124,7 @@ def _undeclared(columns: Sequence[TypedColumn], contract: Contract) -> tuple[str
 
 def _breaches(n: int, kind: Kind, field: ContractField, options: Mapping[str, JSON]) -> Iterator[Breach]:
     value, missing = f"t{n}", missing_sql(f"t{n}", f"v{n}", kind, field)
-    text = text_sql(value, kind)
+    text = shown_sql(value, kind)
     cut = f"left({text}, {_SHOWN})"
     quoted = f"'''' || {cut} || CASE WHEN length({text}) > {_SHOWN} THEN '…' ELSE '' END || ''''"
     found: list[Breach] = []

@@ -12,7 +12,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,7 @@ from headrace.backends.typed.layout import TypedLayout, lay_out_typed
 from headrace.core.casts import literal
 from headrace.core.columns import Found, columns_to_read, difference, joined
 from headrace.core.contract import Contract
+from headrace.core.durations import duration_text
 from headrace.core.errors import SourceError
 from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, Landed, ReadResult
@@ -234,11 +235,9 @@ def _values(column: pa.Array) -> list[object]:
         wide = pa.types.is_large_string(column.type)
         raw: list[bytes | None] = column.view(pa.large_binary() if wide else pa.binary()).to_pylist()
         return [None if text is None else text.decode("utf-8", "backslashreplace") for text in raw]
-    if pa.types.is_duration(column.type):
-        return _python(column)
     if pa.types.is_timestamp(column.type) and column.type.tz:
         return [f"{value.isoformat()}Z" if isinstance(value, datetime) else value for value in _python(settled(column))]
-    return _python(settled(column))
+    return _python(settled(column, keeps_spans=True))
 
 
 def _python(column: pa.Array) -> list[object]:
@@ -271,6 +270,8 @@ def _plain(value: object) -> object:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, timedelta):
+        return duration_text(value)
     if isinstance(value, date | datetime | time):
         return value.isoformat()
     return value.hex() if isinstance(value, bytes) else str(value)

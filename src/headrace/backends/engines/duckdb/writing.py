@@ -99,13 +99,15 @@ def _contract_types(cursor: duckdb.DuckDBPyConnection, found: Mapping[str, str],
     if contract is None:
         return {}
     problems: list[str] = []
-    spans = {field.name for field in contract.fields if field.type == "timedelta" and found.get(field.name) == "INTERVAL"}
+    durations = {field.name for field in contract.fields if field.type == "timedelta"}
+    spans = {name for name in durations if found.get(name) == "INTERVAL"}
     declared = {column.name: _as_duckdb_names(cursor, column.type) for column in contract.schema}
     for name, asked in declared.items():
         if name not in found:
             problems.append(f"`{name}` is missing. {did_you_mean(name, found)}")
         elif name not in spans and not _is_castable(found[name], asked):
-            problems.append(f"`{name}` is {found[name]}, the contract says {asked}: cast it.")
+            said = "timedelta, which is an INTERVAL, or a BIGINT of microseconds" if name in durations else asked
+            problems.append(f"`{name}` is {found[name]}, the contract says {said}: cast it.")
     if contract.forbids_others:
         problems += [f"`{name}` is not in the contract, which forbids other columns." for name in found if name not in declared]
     if problems:
