@@ -100,7 +100,9 @@ class ParquetCase(Case):
 
     def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
         header, *records = rows
-        own = [[text.encode() or None for text in row] for row in records] + ([[b"\xff", b"3", b"3"]] if broken else [])
+        own = [[text.encode("utf-8", "surrogateescape") or None for text in row] for row in records] + (
+            [[b"\xff", b"3", b"3"]] if broken else []
+        )
         columns = [pa.array([row[n] for row in own], pa.binary()).view(pa.string()) for n in range(len(header))]
         return written(pa.Table.from_arrays(columns, list(header)))
 
@@ -123,7 +125,9 @@ class AvroCase(ParquetCase):
 
     def data(self, rows: Sequence[Sequence[str]], *, broken: str | None = None) -> bytes:
         header, *records = rows
-        own = [[text.encode() or None for text in row] for row in records] + ([[b"\xff", b"3", b"3"]] if broken else [])
+        own = [[text.encode("utf-8", "surrogateescape") or None for text in row] for row in records] + (
+            [[b"\xff", b"3", b"3"]] if broken else []
+        )
         return container(header, "string", [dict(zip(header, row, strict=True)) for row in own], written_as="bytes")
 
     def place(self, data: bytes, record: bytes) -> tuple[int, int]:
@@ -313,6 +317,6 @@ def _rows(path: Path) -> list[tuple[object, ...]]:
     return [tuple(row.values()) for row in parquet.read_table(path).to_pylist()]
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=CASES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    return Bench(request.param, tmp_path)
+    return Bench(CASES[request.param], tmp_path)
