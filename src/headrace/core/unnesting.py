@@ -31,11 +31,11 @@ def of_records(contract: Contract, path: str) -> Contract:
 def flat_sql(contract: Contract, path: str, records: str) -> str:
     """SQL of the rows, from a relation of `records` that has the columns of their contract."""
     array, element = identifier(_name_of(contract, path)), "headrace_element"
-    is_single = _element(contract, path).type != "model"
+    is_whole = _is_whole(contract, path)
     columns = [
         identifier(field.name)
         if not is_inside(field, path)
-        else f"{element if is_single else f'struct_extract({element}, {literal(field.name)})'} AS {identifier(field.name)}"
+        else f"{element if is_whole else f'struct_extract({element}, {literal(field.name)})'} AS {identifier(field.name)}"
         for field in contract.fields
     ]
     return f"SELECT {', '.join(columns)} FROM (SELECT *, unnest({array}) AS {element} FROM {records})"
@@ -48,9 +48,9 @@ def unnesting_problems(contract: Contract | None, path: str) -> Iterator[str]:
         return
     inner = [field for field in contract.fields if is_inside(field, path)]
     if not inner:
-        yield f'no field of its contract is in an element. Say which are: Field(alias="{path}.…"), or Field(alias="{path}") for elements that are single values.'
+        yield f'no field of its contract is in an element. Say which are: Field(alias="{path}.…"), or Field(alias="{path}") for elements as a whole.'
     if len(inner) > 1 and any(field.alias == path for field in inner):
-        yield f"its elements can't be single values (alias `{path}`) and have fields (alias `{path}.…`) at once."
+        yield f"its elements can't be taken as a whole (alias `{path}`) and by their fields (alias `{path}.…`) at once."
     checked = [f"`{field.name}`" for field in inner if field.validators]
     if checked:
         yield f"the validators of {', '.join(checked)} would run over what is in a list, and are not. Check it in a table."
@@ -58,9 +58,14 @@ def unnesting_problems(contract: Contract | None, path: str) -> Iterator[str]:
 
 def _element(contract: Contract, path: str) -> ContractField:
     inner = [field for field in contract.fields if is_inside(field, path)]
-    if [field.alias for field in inner] == [path]:
+    if _is_whole(contract, path):
         return inner[0]
     return ContractField("", "", "model", inner=tuple(replace(field, alias=field.alias.removeprefix(f"{path}.")) for field in inner))
+
+
+def _is_whole(contract: Contract, path: str) -> bool:
+    """Whether an element is one column, a single value or a model, and not one for each of its fields."""
+    return any(field.alias == path for field in contract.fields)
 
 
 def _name_of(contract: Contract, path: str) -> str:

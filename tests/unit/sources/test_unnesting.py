@@ -80,6 +80,21 @@ def test_elements_may_be_single_values(tmp_path: Path) -> None:
     assert [row["reasons"] for row in quarantine] == [["labels[0]: 'long' is longer than 2 (max_length=2)"]]
 
 
+def test_elements_may_be_models(tmp_path: Path) -> None:
+    class Item(BaseModel):
+        sku: str
+        n: int = Field(alias="count")
+
+    class Order(BaseModel):
+        order: int
+        items: Item
+
+    records = [{"order": 1, "items": [{"sku": "a", "count": 2}, {"sku": "b", "count": "3"}]}, {"order": 2, "items": [{"sku": "c"}]}]
+    _, rows, quarantine = read(records, tmp_path, Order, "items")
+    assert rows == [{"order": 1, "items": {"sku": "a", "n": 2}}, {"order": 1, "items": {"sku": "b", "n": 3}}]
+    assert [row["reasons"] for row in quarantine] == [["items[0].count: missing"]]
+
+
 @settings(max_examples=25)
 @given(
     records=st.lists(
@@ -115,7 +130,7 @@ def test_what_can_not_be_unnested_is_told_before_anything_runs() -> None:
     assert told == [
         "it needs a contract=, whose fields say w",
         "no field of its contract is in an elemen",
-        "its elements can't be single values (ali",
+        "its elements can't be taken as a whole (",
         "the validators of `sku` would run over w",
         "unique= and references= are of records, ",
     ]
