@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import nan
 from typing import Literal
@@ -31,10 +31,11 @@ _UNLIKELY = 1e-3  # that a record has such fields: then it is none
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the first record is the header, and why: or, where nobody can tell, why not."""
+    """Whether the first record is the header, and why: or, where nobody can tell, why not. `is_certain` where it could be no record."""
 
     is_header: bool
     because: str
+    is_certain: bool = field(default=False, repr=False)
 
 
 def header_among(first: Sequence[str], below: Sequence[Sequence[str]]) -> Verdict:
@@ -55,7 +56,7 @@ def header_among(first: Sequence[str], below: Sequence[Sequence[str]]) -> Verdic
     if not any(_kind(first[n]) == kinds[n] and not _is_year(first[n]) for n in against):
         for text, kind in zip(first, kinds, strict=True):
             if kind not in ("nothing", "text") and _kind(text) == "text" and text.strip().casefold() not in _NO_VALUE:
-                return Verdict(True, f"{_short(text)} is no {_bare(kind)}, as those below it are")
+                return Verdict(True, f"{_short(text)} is no {_bare(kind)}, as those below it are", is_certain=True)
     if _likelihood(first, columns, kinds) < _UNLIKELY:
         against = [n for n in against if not _is_odd(first[n], columns[n])]
     if against:

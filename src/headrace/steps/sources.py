@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
 
+from headrace.core.advice import AdvisingFormat
 from headrace.core.contract import Contract
 from headrace.core.errors import HeadraceError, SourceError, TooManyRejectedError, TransientError
 from headrace.core.interval import Grid, Interval
@@ -234,7 +235,8 @@ def _read(
         _check_conserved(files, result)
         details = {**_details(step, landed, result), **mending.details()}
         if _is_over(step.max_rejected, result):
-            error = _refused(step, result, details, aside)
+            advice = reader.advice(files, options, result) if isinstance(reader, AdvisingFormat) else ()
+            error = _refused(step, result, details, aside, advice)
             finalize(error, stack.pop_all().close)
             raise error
         return Made(
@@ -284,12 +286,13 @@ def _is_over(allowed: float, result: ReadResult) -> bool:
     return result.rows_quarantined > limit
 
 
-def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quarantine: Path) -> _RefusedError:
+def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quarantine: Path, advice: Sequence[str]) -> _RefusedError:
     share = result.rows_quarantined / result.rows_read
     allowed = f"{step.max_rejected} records" if isinstance(step.max_rejected, int) else f"{step.max_rejected * 100:.3g}%"
     lines = [
         f"{result.rows_quarantined} of {result.rows_read} records ({share:.1%}) were rejected, and max_rejected allows {allowed}. The most frequent reasons:",
         *(f"  {count:>8}  {reason}\n            {result.examples.get(reason, '')}" for reason, count in list(result.reasons.items())[:5]),
+        *(f"What may help: {text}" for text in advice),
         f"Nothing was committed as data; every rejected record is kept in `{step.name}.refused.quarantine`. Mend the files or the contract, or raise max_rejected.",
     ]
     error = _RefusedError("\n".join(lines))

@@ -60,6 +60,11 @@ class CsvFormat:
     def header(self, path: Path, options: Mapping[str, JSON]) -> tuple[str, ...]:
         return header_of(path, options, name=path.name)
 
+    def advice(self, files: Sequence[Landed], options: Mapping[str, JSON], result: ReadResult) -> Sequence[str]:
+        from headrace.backends.sources.csv.advising import advice_of
+
+        return advice_of(files, options, result)
+
     # ------------------------------------------------ what a MendableFormat has besides
 
     def mended_options(self, options: Mapping[str, JSON]) -> Mapping[str, JSON]:

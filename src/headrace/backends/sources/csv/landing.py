@@ -7,7 +7,7 @@ their records are the same ones.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -100,14 +100,24 @@ class Cut:
         """Whether the header is one, told from the first records below it. To be asked before the pieces are taken."""
         if self.header is None:
             return None
+        ahead, dialect = self._ahead()
+        most = max(_FEWEST_RECORDS, min(_MOST_RECORDS, _MOST_FIELDS // len(self.names)))
+        texts = [text for piece in ahead for text in _beginning(piece, most)]
+        return header_among(_fields(self.header.raw, dialect), [_fields(text, dialect) for text in texts])
+
+    def line_with(self, names: Collection[str]) -> int | None:
+        """The line of the first record that has all of some names among its fields, of those that come soon. To be asked before the pieces are taken."""
+        ahead, dialect = self._ahead()
+        records = (record for piece in ahead for _, record in islice(piece.split(), _MOST_RECORDS))
+        return next((record.line for record in records if {text.strip() for text in _fields(record.raw, dialect)} >= {*names}), None)
+
+    def _ahead(self) -> tuple[list[Piece], Dialect]:
+        """The pieces up to the first that has a record; they are still to come."""
         ahead = list(islice(self._pieces, 1))
         while ahead and not ahead[-1].records and (more := next(self._pieces, None)):
             ahead.append(more)
         self._pieces = chain(ahead, self._pieces)
-        most = max(_FEWEST_RECORDS, min(_MOST_RECORDS, _MOST_FIELDS // len(self.names)))
-        texts = [text for piece in ahead for text in _beginning(piece, most)]
-        dialect = ahead[0].dialect if ahead else Dialect()
-        return header_among(_fields(self.header.raw, dialect), [_fields(text, dialect) for text in texts])
+        return ahead, ahead[0].dialect if ahead else Dialect()
 
 
 def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:

@@ -150,6 +150,7 @@ def _header(file: Cut, options: Mapping[str, JSON], known: Contract | None, name
         return ("first line" if options["header"] else "none"), "said"
     if known and {field.alias for field in known.fields} & {*file.names}:
         return "first line", "it has the names that are asked for"
+    _check_preamble(file, known, name)
     verdict = file.verdict()
     if verdict and not verdict.is_header:
         columns = f"{len(file.names)} columns" if len(file.names) > 1 else "column"
@@ -158,6 +159,18 @@ def _header(file: Cut, options: Mapping[str, JSON], known: Contract | None, name
             f"If the file has no header, name its {columns}: names=[…]. If it is the header, say header=True."
         )
     return "first line", verdict.because if verdict else "the default"
+
+
+def _check_preamble(file: Cut, known: Contract | None, name: str) -> None:
+    """A first line that has none of the names that are asked for, where another line has all of them."""
+    fields = known.fields if known else ()
+    asked = {field.alias for field in fields if not field.has_default} or {field.alias for field in fields}
+    line = file.line_with(asked) if file.header and asked else None
+    if file.header and line:
+        raise SourceError(
+            f"The first record of `{name}` (line {file.header.line}) has none of the columns that are asked for, and line {line} has all of them: it is the header. "
+            f"Pass over what is before it: hr.csv(…, skip={line - 1})."
+        )
 
 
 def _check_delimiter(names: tuple[str, ...], options: Mapping[str, JSON], file: str) -> None:
