@@ -138,7 +138,8 @@ class _Desk:
         cast = self._prepared(layout, loaded) if layout.is_prepared else self._stage("typed", casts)
         finished = "".join(f", {value}" for value in layout.finished_sql)
         checked = self._stage("checked", f"SELECT *, {layout.broken_sql} AS broken FROM {cast}")
-        return self._count(f"INSERT INTO judged SELECT $1, n{finished}, broken, {layout.reasons_sql} FROM {checked}", number)
+        judged = f"INSERT INTO judged SELECT $1, n{finished}, broken, {layout.reasons_sql} FROM {checked}"
+        return int(self._room.execute_parsed(judged, [number]).fetchall()[0][0])
 
     def _stage(self, name: str, sql: str) -> str:
         """What the next query reads from: this one in brackets; of very many columns its result as a table, since it is planned in far less time."""

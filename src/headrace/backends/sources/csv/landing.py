@@ -26,7 +26,7 @@ __all__ = ["Counter", "Cut", "cut", "dialect_of", "has_header", "header_of"]
 
 _MAX_COLUMNS = 10_000
 _LONGEST_NAME = 5_000
-_FIRST_BYTES, _MOST_IN_PIECE = 256 * 1024, 160_000
+_FIRST_BYTES, _MOST_IN_PIECE, _LARGER = 256 * 1024, 160_000, 1.25
 _MOST_RECORDS, _FEWEST_RECORDS, _MOST_FIELDS = 200, 5, 20_000  # that a header is held against
 
 
@@ -150,8 +150,9 @@ def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: s
     for chunk in chain([first], texts):
         at = 0
         while at < len(chunk):
-            piece = scanner.feed(chunk[at : at + step])
-            at += step
+            end = at + step if len(chunk) - at > step * _LARGER else len(chunk)  # a sliver would cost as much as a piece does
+            piece = scanner.feed(chunk[at:end])
+            at = end
             if piece:
                 step = _bytes_for(piece)
                 yield piece
