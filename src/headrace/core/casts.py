@@ -15,6 +15,7 @@ from headrace.core.durations import duration_sql
 from headrace.core.number_casts import decimal_sql, float_sql, int_sql
 from headrace.core.numbers import plain_number_sql
 from headrace.core.ports import JSON
+from headrace.core.usual_times import usual_time_sql
 
 __all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
 
@@ -281,8 +282,8 @@ def _datetime(text: str, options: Mapping[str, JSON]) -> str:
     general = rf"{_DAY}([Tt _]{_CLOCK}(:[0-5]\d([.,]\d+)?)?{_OFFSET})?"
     naive = f"TRY_CAST({text} AS TIMESTAMP)"
     return (
-        f"CASE WHEN regexp_full_match({text}, '{plain}') THEN {_aware(naive, zone)} "
-        f"WHEN regexp_full_match({text}, '{general}') THEN {in_range_sql(_general_time(text, zone))} END"
+        f"coalesce({_aware(usual_time_sql(text), zone)}, CASE WHEN regexp_full_match({text}, '{plain}') THEN {_aware(naive, zone)} "
+        f"WHEN regexp_full_match({text}, '{general}') THEN {in_range_sql(_general_time(text, zone))} END)"
     )
 
 
