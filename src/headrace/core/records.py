@@ -108,6 +108,14 @@ class Piece:
         found = self.data.splitlines() if self._is_plain else map(_without_line_end, _split(self.data, self.dialect))
         return [text for text in found if text and not self._is_comment(text)]
 
+    def joined(self) -> bytes:
+        """The records of lines with an LF between each and the next, and nothing else."""
+        data = self.data
+        is_joined = self._is_plain and b"\r" not in data and not data.startswith(b"\n") and not _BLANK_LINE.search(data)
+        if is_joined and not self.dialect.may_comment(data):
+            return data.removesuffix(b"\n")
+        return b"\n".join(self.texts())
+
     def split(self, wanted: Container[int] | None = None) -> Iterator[tuple[int, Record]]:
         """The records with their numbers from 1, in order: all, or those wanted."""
         texts = _split(self.data, self.dialect)

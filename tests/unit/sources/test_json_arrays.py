@@ -67,6 +67,22 @@ def test_any_text_is_kept_byte_by_byte_or_refused(text: str, cuts: list[int]) ->
     assert made == data or data.lstrip().startswith(b"[")
 
 
+@given(
+    text=arrays().map(lambda array: array[1].decode()) | st.text('[]{}",:\\ \n\r1a', max_size=60),
+    cuts=st.lists(st.integers(0, 200), max_size=4),
+    window=st.integers(2, 60),
+)
+def test_elements_that_are_told_at_once_are_what_they_are_one_by_one(text: str, cuts: list[int], window: int) -> None:
+    def made(window: int, cuts: list[int]) -> bytes | str:
+        with patch("headrace.backends.sources.json.arrays._WINDOW", window):
+            try:
+                return made_of(text.encode(), cuts)
+            except SourceError as error:
+                return str(error)
+
+    assert made(window, cuts) == made(1_000_000, []) == made(1, [])
+
+
 @given(array=arrays(), out=st.sets(st.integers(0, 4)), piece=st.integers(1, 60))
 def test_records_can_be_taken_out_where_they_stand(
     tmp_path_factory: pytest.TempPathFactory, array: tuple[list[Any], bytes], out: set[int], piece: int

@@ -18,7 +18,7 @@ from headrace.core.records import LINES, Kind, Piece, Record, Scanner
 
 __all__ = ["CutLines", "LineCounter", "LineMaker", "lines_to_mend", "records_of"]
 
-_PIECE_BYTES = 2 * 1024 * 1024  # lines become Python objects one by one, which take twenty times their bytes
+_PIECE_BYTES, _FIRST_BYTES, _MOST_IN_PIECE = 8 * 1024 * 1024, 256 * 1024, 160_000
 _OF_THE_FILES = ("skip", "member")
 
 
@@ -103,11 +103,15 @@ class CutLines:
         first = next(texts, b"")  # then the encoding is known
         scanner = _scanner(self._name, self._kind, self._options, self._incoming.encoding)
         maker = self._make() if self._make else None
+        step = min(_FIRST_BYTES, _PIECE_BYTES)
         for text in chain([first], texts):
-            for at in range(0, len(text), _PIECE_BYTES):
-                part = text[at : at + _PIECE_BYTES]
+            at = 0
+            while at < len(text):
+                part = text[at : at + step]
                 piece = scanner.feed(maker.feed(part) if maker else part)
+                at += step
                 if piece:
+                    step = _bytes_for(piece)
                     yield self._from_its_element(piece, maker)
         for piece in (scanner.feed(maker.finish()) if maker else None, scanner.finish()):
             if piece:
@@ -132,6 +136,11 @@ def records_of(path: Path, kind: Kind, options: Mapping[str, JSON], *, maker: Ca
 def lines_to_mend(options: Mapping[str, JSON]) -> Mapping[str, JSON]:
     """How a file is read that holds nothing but lines that a person mended: without what says where in a source's files the lines are."""
     return {name: value for name, value in options.items() if name not in _OF_THE_FILES}
+
+
+def _bytes_for(piece: Piece) -> int:
+    """How much text is cut next, after a piece: lines become Python objects where nothing else reads them, so there are not too many in one."""
+    return min(_PIECE_BYTES, max(_FIRST_BYTES, _MOST_IN_PIECE * len(piece.data) // max(1, piece.records)))
 
 
 def _scanner(file: str, kind: Kind, options: Mapping[str, JSON], encoding: str) -> Scanner:

@@ -82,4 +82,4 @@ def settled(room: Room, loaded: Loaded) -> Loaded:
         found = room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT * FROM {loaded.relation}").fetchall()
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return loaded.exactly()
-    return loaded if found[0][0] == loaded.records else loaded.exactly()
+    return loaded if found[0][0] + len(loaded.odd) == loaded.records else loaded.exactly()

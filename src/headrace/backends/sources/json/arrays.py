@@ -21,6 +21,20 @@ _GAP = re.compile(rb"[\s,]*+")
 _SCALAR = re.compile(rb"(?:" + _STRING + rb'|[^\s,\[\]{}"])++', re.DOTALL)
 _NEXT = re.compile(rb'(?:[^"\[\]{}\r\n]|' + _STRING + rb")*+([\[\]{}]|[\r\n]++)", re.DOTALL)
 
+_WINDOW = 256 * 1024  # bytes whose elements are told at once
+_LEVELS = 4  # of brackets, in an element that is told with those after it
+_BARE, _STRING_ON_A_LINE = rb'[^"\[\]{}]*+', rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"'
+_SPACED = bytes.maketrans(b"\r\n", b"  ")
+
+
+def _element(levels: int) -> bytes:
+    """A pattern of brackets that open and close, and of strings without line ends."""
+    inner = _STRING_ON_A_LINE + (rb"|" + _element(levels - 1) if levels > 1 else b"")
+    return rb"[{\[]" + _BARE + rb"(?:(?:" + inner + rb")" + _BARE + rb")*+[}\]]"
+
+
+_RUN = re.compile(rb"(" + _element(_LEVELS) + rb")(\s*+,\s*+)(?=[^\s,])|.++", re.DOTALL)
+
 
 class ElementLines:
     """Takes a text in chunks and gives it back, as it is if it is no array. SourceError, naming `file`, for an array that does not end as one."""
@@ -99,10 +113,27 @@ class ElementLines:
             return self._passing(1)
         if first in (b"{", b"["):
             gap = self._before_element()
+            run = self._take_run()
+            if run:
+                return gap + run
             self._depth = 2
             self._at += 1
             return gap + first
         return self._take_scalar(first, is_last=is_last)
+
+    def _take_run(self) -> bytes:
+        """Elements one after the other, and what is between them, as far as that is quickly told; at the first of them, which was counted."""
+        found: list[tuple[bytes, bytes]] = _RUN.findall(self._text, self._at, self._at + _WINDOW)
+        if not found[-1][0]:
+            found.pop()
+        if not found:
+            return b""
+        between = {gap: b" " * (len(gap) - 1) + b"\n" for _, gap in found}
+        run = b"".join([part for element, gap in found for part in (element.translate(_SPACED), between[gap])])
+        self._at += len(run)
+        self._gap, self._has_comma = len(found[-1][1]), True
+        self._elements += len(found) - 1
+        return run[: -self._gap]
 
     def _take_inside(self) -> bytes | None:
         """An element up to its next bracket or line end."""

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from headrace.backends.sources.json.arrays import ElementLines
-from headrace.backends.sources.json.records import NoRecordError, object_in
+from headrace.backends.sources.json.splitting import Found, Splitter
 from headrace.backends.texts.lines import CutLines, LineCounter
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
@@ -28,20 +28,21 @@ def counter_of(file: str, options: Mapping[str, JSON]) -> LineCounter:
 
 def keys_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[str, ...]:
     """The keys of all records, as names of columns. Raises SourceError for one that can't be, and when there are more than MAX_KEYS."""
-    keys: dict[str, object] = {}
+    keys: dict[str, None] = {}
     looked = ""
+    splitter = Splitter(())
     for piece in CutLines(path, "JSON Lines", options, name=name, maker=partial(ElementLines, name)).pieces():
-        for raw in piece.texts():
-            try:
-                keys.update(object_in(raw.decode()))
-            except NoRecordError as error:
-                looked = looked or str(error)
-                continue
-            if len(keys) > MAX_KEYS:
-                raise SourceError(
-                    f"The records of `{name}` have more than {MAX_KEYS} different keys, and that is the most that become columns. "
-                    "Are they values? Give the source a contract of those that you need."
-                )
+        found = Found(most_keys=MAX_KEYS + 1)
+        for _ in splitter.rows(piece, found):
+            if len(found.keys) > MAX_KEYS:
+                break
+        keys.update(dict.fromkeys(found.keys_in_order()))
+        looked = looked or next((reason.removeprefix("record ") for _, reason in sorted(found.odd.items())), "")
+        if len(keys) > MAX_KEYS:
+            raise SourceError(
+                f"The records of `{name}` have more than {MAX_KEYS} different keys, and that is the most that become columns. "
+                "Are they values? Give the source a contract of those that you need."
+            )
     if not keys and looked:
         raise SourceError(
             f"No line of `{name}` is a JSON object with a key: its first record {looked}. Is it JSON Lines? A table of texts is read with hr.csv(…)."

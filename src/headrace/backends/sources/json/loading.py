@@ -1,30 +1,30 @@
-"""Pieces of landed JSON Lines as tables of texts, each record read by itself.
+"""Pieces of landed JSON Lines as queries of texts: values as they are written go to DuckDB in a file of its own.
 
-DuckDB's own JSON is not used: numbers would pass through a float there, and of a key that stands twice one value would be lost in silence.
-The invariant: each record of a piece is in the table once, or said to be odd.
+DuckDB does not split the lines: numbers would pass through a float there, and of a key that stands twice one value would be lost in silence.
+The invariant: each record of a piece is among the texts once, or said to be odd; by its number, else Python reads the piece alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from headrace.backends.sources.json.arrays import ElementLines
+from headrace.backends.sources.json.exact import load_exactly
 from headrace.backends.sources.json.landing import MAX_KEYS
-from headrace.backends.sources.json.records import NoRecordError, object_in, text_of
 from headrace.backends.sources.json.seen import Seen
+from headrace.backends.sources.json.splitting import Found, Splitter
+from headrace.backends.sources.json.tokens import texts_sql, written
 from headrace.backends.texts.lines import CutLines
 from headrace.backends.texts.opened import Loaded, Unread
 from headrace.backends.texts.room import Room
-from headrace.core.json_paths import at_path, path_of
+from headrace.core.json_paths import path_of
 from headrace.core.ports import JSON, Landed
 from headrace.core.records import Piece
 
 __all__ = ["OpenedJson"]
 
 _MOST_UNDECLARED = 1000
-Values = list[object]
 
 
 class OpenedJson:
@@ -34,6 +34,7 @@ class OpenedJson:
         self._file, self._cut = file, CutLines(file.path, "JSON Lines", options, name=file.name, maker=partial(ElementLines, file.name))
         self._nulls = _null_words(options)
         self.names = tuple(names)
+        self._splitter = Splitter(self.names)
         self._keys, self._present, self._quoted = Seen(most=MAX_KEYS), Seen(most=len(self.names)), Seen(most=len(self.names))
 
     @property
@@ -63,45 +64,21 @@ class OpenedJson:
             yield Unread(len(piece.data), partial(self._load, piece=piece, number=number))
 
     def _load(self, room: Room, positions: Sequence[int | None], *, piece: Piece, number: int) -> Loaded:
-        numbers, objects, odd = self._objects(piece, number)
-        chosen = [None if position is None else self.names[position] for position in positions]
-        columns = [[None] * len(objects) if name is None else self._texts(name, objects, number) for name in chosen]
-        said = "".join(f", unnest(${k + 2}::VARCHAR[]) AS t{k}" for k in range(len(columns)))
-        room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT unnest($1::BIGINT[]) AS n{said}", [numbers, *columns])
-        return Loaded(piece.records, odd, piece, kind_of=_without_place)
+        found = Found(MAX_KEYS)
+        with room.file.open("wb") as file:
+            for rows in self._splitter.rows(piece, found):
+                file.write(written(rows))
+        self._keys.add(found.keys_in_order(), number)
+        self._present.add((self.names[column] for column in sorted(found.present)), number)
+        self._quoted.add((self.names[column] for column in sorted(found.texts)), number)
+        texts = texts_sql(room.file, positions, len(self.names), texts=found.texts, parts=found.parts, nulls=self._nulls)
 
-    def _objects(self, piece: Piece, number: int) -> tuple[list[int], list[dict[str, Any]], dict[int, str]]:
-        numbers: list[int] = []
-        objects: list[dict[str, Any]] = []
-        odd: dict[int, str] = {}
-        keys: dict[str, None] = {}
-        for n, raw in enumerate(piece.texts(), 1):
-            try:
-                found = object_in(raw.decode())
-            except NoRecordError as error:
-                odd[n] = f"record {error}"
-                continue
-            numbers.append(n)
-            objects.append(found)
-            if len(keys) < MAX_KEYS:
-                keys.update(dict.fromkeys(found))
-        self._keys.add(keys, number)
-        return numbers, objects, odd
+        def exactly() -> Loaded:
+            columns = [None if position is None else self.names[position] for position in positions]
+            odd = load_exactly(room, columns, piece, nulls=self._nulls)
+            return Loaded(piece.records, odd, piece, is_slow=True, kind_of=_without_place)
 
-    def _texts(self, name: str, objects: list[dict[str, Any]], number: int) -> list[str | None]:
-        values: Values = list(map(_getter(name), objects))
-        if name not in self._quoted and any(type(value) is str for value in values):
-            self._quoted.add([name], number)
-        texts = [None if value is None else value if type(value) is str else text_of(value) for value in values]
-        if name not in self._present and any(text is not None for text in texts):
-            self._present.add([name], number)
-        nulls = self._nulls
-        return [None if text in nulls else text for text in texts] if nulls else texts
-
-
-def _getter(name: str) -> Callable[[dict[str, Any]], object]:
-    path = path_of(name)
-    return (lambda record: record.get(name)) if path is None else (lambda record: at_path(record, name, path))
+        return Loaded(piece.records, found.odd, piece, kind_of=_without_place, relation=texts, exactly=exactly)
 
 
 def _without_place(reason: str) -> str:
