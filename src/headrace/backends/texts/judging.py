@@ -122,7 +122,7 @@ class _Desk:
         if left_out:
             self._execute("DELETE FROM judged WHERE piece = $1 AND n IN (SELECT unnest($2::BIGINT[]))", [number, sorted(left_out)])
             typed = self._count("SELECT count(*) FROM judged WHERE piece = $1", number)
-        broken = self._count("SELECT count(*) FROM judged WHERE piece = $1 AND broken IS NOT NULL", number)
+        broken = self._count("SELECT count(broken) FROM judged WHERE piece = $1", number)
         odd = {n: reason for n, reason in loaded.odd.items() if n not in left_out}
         kept, passed = typed - broken, frozenset(left_out.values())
         if not broken and not odd:
@@ -204,10 +204,11 @@ class _Desk:
         files = self._by_piece({number: literal(given.file.name) for number, given in self._given.items()})
         columns = self._by_piece({number: given.layout.columns_sql for number, given in self._given.items()})
         broken = f"SELECT piece, n, {files} AS file, {columns} AS columns, reasons FROM judged WHERE broken IS NOT NULL"
-        place = self._stand.fill(self._room)
+        place = self._stand.fill(self._room, by_number=self._has_odd)
         joined = f"JOIN {place} ON piece = at_piece AND n = at_n ORDER BY piece, n" if self._has_odd else f"POSITIONAL JOIN {place}"
         told = ", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in QUARANTINE)
-        self._execute(f"COPY (SELECT {told} FROM ({broken}) {joined}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        written = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"  # most of it are short texts that differ, of which more effort makes no less
+        self._execute(f"COPY (SELECT {told} FROM ({broken}) {joined}) TO {literal(str(path))} ({written})")
         self._stand.forget(self._room)
         return path
 

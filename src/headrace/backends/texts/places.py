@@ -22,7 +22,7 @@ __all__ = ["Stand", "few_in", "measured", "numbers_at"]
 
 _FEW = 5000  # records that are quickly found one by one
 _FEW_IN = 50  # and those that are one in so many
-_BLOCK = 16 * 1024
+_BLOCK = 2 * 1024
 
 Found = Union["pa.Table", Sequence[Record]]
 
@@ -46,14 +46,14 @@ class Stand:
         rows = found.take(list(at.values())).to_pylist()
         return {n: Record(row["line"], row["byte_offset"], row["raw"]) for n, row in zip(at, rows, strict=True)}
 
-    def fill(self, room: Room) -> str:
-        """What the records are in, as SQL: `at_piece`, `at_n`, `line`, `byte_offset`, `raw`, `raw_size`, in order. Until `forget`."""
+    def fill(self, room: Room, *, by_number: bool) -> str:
+        """What the records are in, as SQL: `line`, `byte_offset`, `raw`, `raw_size`, in order, and if asked `at_piece` and `at_n`. Until `forget`."""
         if all(isinstance(found, Sequence) for _, _, found in self._found):
             _fill_table(room, [(number, n, r) for number, wanted, found in self._found for n, r in zip(wanted, found, strict=True)])
             return "place"
         import pyarrow as pa
 
-        room.connection.register("places", pa.concat_tables([_as_table(*one) for one in self._found]))
+        room.connection.register("places", pa.concat_tables([_as_table(*one, by_number=by_number) for one in self._found]))
         return "places"
 
     def forget(self, room: Room) -> None:
@@ -125,7 +125,8 @@ def measured(piece: Piece, wanted: Sequence[int] | None = None) -> pa.Table | No
     if wanted is not None:
         at = at.take(pc.subtract(pa.array(wanted, pa.int64()), pa.scalar(1, pa.int64())))
     lines = at.cast(pa.int64()) if is_plain else _before(_line_ends(whole)).take(at)
-    starts, found = begins.take(at).cast(pa.int64()), whole.take(at)
+    starts, found = (begins, whole) if len(at) == len(whole) else (begins.take(at), whole.take(at))
+    starts = starts.cast(pa.int64())
     raw = pc.binary_slice(found, 0, -1) if found.type == pa.binary() else pc.ascii_rtrim(found, characters="\r\n").view(pa.binary())
     sizes = pc.binary_length(raw).cast(pa.int64())
     if len(sizes) and pc.max(sizes).as_py() > MOST_RAW_BYTES:
@@ -180,10 +181,10 @@ def _line_ends(texts: pa.Array) -> pa.Array:
     return pc.subtract(pc.add(lf, cr), both)
 
 
-def _as_table(number: int, wanted: Sequence[int], found: Found) -> pa.Table:
+def _as_table(number: int, wanted: Sequence[int], found: Found, *, by_number: bool) -> pa.Table:
     import pyarrow as pa
 
-    own = {"at_piece": pa.repeat(pa.scalar(number, pa.int64()), len(wanted)), "at_n": pa.array(wanted, pa.int64())}
+    own = {"at_piece": pa.repeat(pa.scalar(number, pa.int64()), len(wanted)), "at_n": pa.array(wanted, pa.int64())} if by_number else {}
     if not isinstance(found, Sequence):
         return pa.Table.from_arrays([*own.values(), *found.columns], names=[*own, *found.schema.names])
     columns = {
