@@ -137,7 +137,8 @@ class _Desk:
         casts = f"SELECT *, {layout.casts_sql} FROM {loaded.relation}"
         cast = self._prepared(layout, loaded) if layout.is_prepared else self._stage("typed", casts)
         finished = "".join(f", {value}" for value in layout.finished_sql)
-        checked = self._stage("checked", f"SELECT *, {layout.broken_sql} AS broken FROM {cast}")
+        sought = self._stage("sought", f"SELECT *, {layout.first_sql} AS first FROM {cast}")
+        checked = self._stage("checked", f"SELECT *, {layout.broken_sql} AS broken FROM {sought}")
         judged = f"INSERT INTO judged SELECT $1, n{finished}, broken, {layout.reasons_sql} FROM {checked}"
         return int(self._room.execute_parsed(judged, [number]).fetchall()[0][0])
 

@@ -77,20 +77,26 @@ class Layout:
         return ""
 
     @property
-    def bad_sql(self) -> str:
-        return " OR ".join(f"({breach.condition})" for breach in self.breaches) or "false"
-
-    @property
     def finished_sql(self) -> tuple[str, ...]:
         """The values with their defaults, in the contract's order."""
         return tuple(_finished(n, field) for n, field in enumerate(self.contract.fields))
 
     @property
+    def first_sql(self) -> str:
+        """The number of the first breach of a row, or NULL."""
+        found = " ".join(f"WHEN {breach.condition} THEN {n}::UINTEGER" for n, breach in enumerate(self.breaches))
+        return f"CASE {found} END" if found else "CAST(NULL AS UINTEGER)"
+
+    @property
     def broken_sql(self) -> str:
-        """The breaches of a row by their numbers, as a list; NULL for a row that has none."""
-        numbers = ", ".join(f"CASE WHEN {breach.condition} THEN {n}::UINTEGER END" for n, breach in enumerate(self.breaches))
-        found = f"list_filter(CAST([{numbers}] AS UINTEGER[]), lambda b: b IS NOT NULL)"
-        return f"CASE WHEN {self.bad_sql} THEN {found} END"
+        """The breaches of a row by their numbers, as a list; NULL for a row whose `first` is. Mostly it is the last too, and no list is searched."""
+        if not self.breaches:
+            return "CAST(NULL AS UINTEGER[])"
+        numbered = list(enumerate(self.breaches))
+        last = " ".join(f"WHEN {breach.condition} THEN {n}::UINTEGER" for n, breach in reversed(numbered))
+        numbers = ", ".join(f"CASE WHEN {breach.condition} THEN {n}::UINTEGER END" for n, breach in numbered)
+        several = f"list_filter(CAST([{numbers}] AS UINTEGER[]), lambda b: b IS NOT NULL)"
+        return f"CASE WHEN first IS NULL THEN NULL WHEN first = CASE {last} END THEN [first] ELSE {several} END"
 
     @property
     def reasons_sql(self) -> str:
