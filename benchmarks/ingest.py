@@ -1,6 +1,6 @@
 """Files to typed rows and a quarantine, and on to features and a split, against a hand-written DuckDB script that loses nothing either.
 
-    python benchmarks/ingest.py [--rows 2000000] [--users 1000000] [--rounds 3] [--folder /tmp/…]
+    python benchmarks/ingest.py [--rows 2000000] [--users 1000000] [--rounds 3] [--alone] [--folder /tmp/…]
 
 At each density of bad purchases headrace and the script run one after the other, each a process of its own; of several rounds the one with the least CPU counts, for
 others may use the machine. What both kept, quarantined and computed is compared row by row. Readers as their users write them are measured
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None, help="where the files are made, which are deleted afterwards")
     parser.add_argument("--only", choices=list(DENSITIES), default=None)
     parser.add_argument("--no-readers", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="reading alone, and no features of what was read")
     options = parser.parse_args()
     densities = {name: every for name, every in DENSITIES.items() if options.only in (None, name)}
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", dir=options.folder) as name:
@@ -50,7 +51,7 @@ def main() -> None:
         for density, every in densities.items():
             apart(write_purchases, folder / "purchases.csv", options.rows, every, options.users)
             size = (folder / "purchases.csv").stat().st_size / 1e6
-            made += compared(folder, density, options.rounds)
+            made += compared(folder, density, options.rounds, is_alone=options.alone)
             if not options.no_readers:
                 lost += readers(folder, density, options.rows, apart(bad_rows, options.rows, every), options.rounds)
     told = f"{options.rows:,} purchases ({size:,.0f} MB), {options.users:,} users, the best of {options.rounds}"
@@ -79,11 +80,11 @@ def apart(do: Callable[..., Result], *given: object) -> Result:
         return pool.submit(do, *given).result()
 
 
-def compared(folder: Path, density: str, rounds: int) -> list[list[object]]:
-    """A line for reading alone, and one for all of the work."""
+def compared(folder: Path, density: str, rounds: int, *, is_alone: bool) -> list[list[object]]:
+    """A line for reading alone, and one for all of the work unless that is not wanted."""
     lines: list[list[object]] = []
     works: list[tuple[str, str, tuple[str, ...], float]] = [(ALONE, INGEST, ("--only", "purchases"), BUDGET_INGEST)]
-    if density != "100 %":  # then there is nothing to make features of
+    if not is_alone and density != "100 %":  # then there is nothing to make features of
         works.append(("and features, split", WHOLE, (), BUDGET_WHOLE))
     for work, script, step, budget in works:
         theirs, ours = best_of(rounds, partial(run_script, folder, script), partial(run_headrace, folder, step))

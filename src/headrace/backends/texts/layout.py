@@ -100,13 +100,13 @@ class Layout:
 
     @property
     def reasons_sql(self) -> str:
-        """The reasons of a row whose breaches are the list `broken`. Mostly that is one, which is looked up, and the others are not asked."""
+        """The reasons of a row whose breaches are the list `broken`. Mostly that is `first` alone, which is looked up, and the others are not asked."""
         if not self.breaches:
             return "CAST(NULL AS VARCHAR[])"
-        first = " ".join(f"WHEN {n} THEN {breach.sql}" for n, breach in enumerate(self.breaches))
+        one = " ".join(f"WHEN {n} THEN {breach.sql}" for n, breach in enumerate(self.breaches))
         each = ", ".join(f"CASE WHEN {breach.condition} THEN {breach.sql} END" for breach in self.breaches)
         several = f"list_filter([{each}], lambda b: b IS NOT NULL)"
-        return f"CASE WHEN broken IS NOT NULL THEN CASE WHEN len(broken) = 1 THEN [CASE broken[1] {first} END] ELSE {several} END END"
+        return f"CASE WHEN first IS NOT NULL THEN CASE WHEN len(broken) = 1 THEN [CASE first {one} END] ELSE {several} END END"
 
     @property
     def columns_sql(self) -> str:
