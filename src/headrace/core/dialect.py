@@ -93,6 +93,11 @@ class Grammar:
         d, q, pad = self.delimiter, self.quote, self.dialect.padding
         return re.compile(b"(?:%b%b%b|(?!%b%b)([^%b]*+))(?=%b|\\Z)" % (pad, self.dialect.quoted, pad, pad, q, d, d))
 
+    @cached_property
+    def value(self) -> re.Pattern[bytes]:
+        """A quoted field anywhere in a record, and the inside of its quotes."""
+        return re.compile(b"(?:\\A|%b)%b%b" % (self.delimiter, self.dialect.padding, self.dialect.quoted))
+
     def records_of(self, data: bytes) -> re.Pattern[bytes]:
         """The pattern that finds the records of a text at the most speed."""
         if self.dialect.may_comment(data):

@@ -155,9 +155,8 @@ class Landed:
 class ReadResult:
     """What reading made: `rows` and `quarantine` files exist, and rows_read == rows_kept + rows_quarantined was checked.
 
-    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one record of each. `read_as` says of each
-    file, by name, how it was read, and why. `own` are the columns that files without a contract show, whatever they were read by.
-    All counts are of records; `rows_written` is the number of rows, where that is another.
+    `reasons` counts records by reason, without their values, the most frequent first; `examples` has one of each. `read_as` says of each file how it
+    was read. `own` are the columns that files without a contract show. `hidden` counts lines in rejected records that may be some; of rows is `rows_written`.
     """
 
     rows_read: int
@@ -170,6 +169,7 @@ class ReadResult:
     notes: tuple[str, ...] = ()
     read_as: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict[str, Mapping[str, JSON]])
     own: Schema = ()
+    hidden: int = 0
     rows_written: int | None = None
 
 

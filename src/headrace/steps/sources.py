@@ -281,16 +281,17 @@ def _parts(attempt: Attempt, landed: Sequence[Landed], result: ReadResult, aside
 
 
 def _is_over(allowed: float, result: ReadResult) -> bool:
-    """A whole number is a count, a fraction a share of the records read."""
-    limit = allowed if isinstance(allowed, int) else allowed * result.rows_read
-    return result.rows_quarantined > limit
+    """A whole number is a count, a fraction a share of the records read. Lines that may be records count as rejected ones."""
+    limit = allowed if isinstance(allowed, int) else allowed * (result.rows_read + result.hidden)
+    return result.rows_quarantined + result.hidden > limit
 
 
 def _refused(step: Source, result: ReadResult, details: Mapping[str, JSON], quarantine: Path, advice: Sequence[str]) -> _RefusedError:
     share = result.rows_quarantined / result.rows_read
     allowed = f"{step.max_rejected} records" if isinstance(step.max_rejected, int) else f"{step.max_rejected * 100:.3g}%"
+    hidden = f"In them are {result.hidden} lines that may be records, too, and count as such. " if result.hidden else ""
     lines = [
-        f"{result.rows_quarantined} of {result.rows_read} records ({share:.1%}) were rejected, and max_rejected allows {allowed}. The most frequent reasons:",
+        f"{result.rows_quarantined} of {result.rows_read} records ({share:.1%}) were rejected, and max_rejected allows {allowed}. {hidden}The most frequent reasons:",
         *(f"  {count:>8}  {reason}\n            {result.examples.get(reason, '')}" for reason, count in list(result.reasons.items())[:5]),
         *(f"What may help: {text}" for text in advice),
         f"Nothing was committed as data; every rejected record is kept in `{step.name}.refused.quarantine`. Mend the files or the contract, or raise max_rejected.",

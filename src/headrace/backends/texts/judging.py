@@ -61,6 +61,7 @@ class Verdict:
     is_slow: bool
     reasons: tuple[tuple[str, int], ...] = ()
     examples: Mapping[str, str] = field(default_factory=dict[str, str])
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class _Desk:
         if odd:
             self._add_odd(number, odd)
         rejected = self._place(number, given, loaded, broken + len(odd))
-        return Verdict(given.file.name, kept, rejected, passed, loaded.is_slow, *self._told(given, counted))
+        hidden = sum(count for n, count in loaded.hidden.items() if n not in left_out)
+        return Verdict(given.file.name, kept, rejected, passed, loaded.is_slow, *self._told(given, counted), hidden=hidden)
 
     def _type(self, number: int, layout: Layout, loaded: Loaded) -> int:
         casts = f"SELECT *, {layout.casts_sql} FROM {loaded.relation}"

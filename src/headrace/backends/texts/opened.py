@@ -6,7 +6,7 @@ The invariant: each record of a piece is among its texts once, or said to be odd
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import duckdb
@@ -27,7 +27,8 @@ class Loaded:
 
     `places` finds records by their numbers, as they are in the file: a piece of text that was cut, or a function. `is_slow` says that they
     were split one by one. `kind_of` is what an oddity is counted by, where it also says a place. A query that has to be proven right by the
-    number of its records has another way, `exactly`, for where it is not, or can't be carried out.
+    number of its records has another way, `exactly`, for where it is not, or can't be carried out. `hidden` counts, of odd records, the lines in
+    them that may be records, too.
     """
 
     records: int
@@ -37,6 +38,7 @@ class Loaded:
     kind_of: Callable[[str], str] = str
     relation: str = "piece"
     exactly: Callable[[], Loaded] | None = None
+    hidden: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
 @dataclass(frozen=True)

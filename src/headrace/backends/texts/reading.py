@@ -46,6 +46,7 @@ class _Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict[str, str])
     slow_pieces: int = 0
+    hidden: int = 0
     rows: list[Path] = field(default_factory=list[Path])
     quarantine: list[Path] = field(default_factory=list[Path])
 
@@ -61,6 +62,7 @@ class _Tally:
         self.counted[verdict.file] += verdict.kept + verdict.rejected
         self.left_out.setdefault(verdict.file, set()).update(verdict.left_out)
         self.slow_pieces += verdict.is_slow
+        self.hidden += verdict.hidden
         for reason, count in verdict.reasons:
             self.reasons[reason] += count
         for reason, example in verdict.examples.items():
@@ -104,9 +106,10 @@ def read_texts(
         undeclared=reading.undeclared(),
         reasons=dict(tally.reasons.most_common()),
         examples=tally.examples,
-        notes=(*_slowness(tally.slow_pieces), *_decided(reading.read_as)),
+        notes=(*_hiding(tally.hidden), *_slowness(tally.slow_pieces), *_decided(reading.read_as)),
         read_as=reading.read_as,
         own=own,
+        hidden=tally.hidden,
     )
 
 
@@ -220,6 +223,14 @@ def _texts(room: Room, file: Landed, opened: Opened, quoted: set[str]) -> Iterat
         execute("DELETE FROM piece WHERE n IN (SELECT unnest($1::BIGINT[]))", [list(left_out)])
         yield opened.names
     quoted.update(opened.quoted)
+
+
+def _hiding(lines: int) -> list[str]:
+    return (
+        [f"{lines} lines stand in quotes and look like records: what is in quarantine may be more records than are counted"]
+        if lines
+        else []
+    )
 
 
 def _slowness(pieces: int) -> list[str]:

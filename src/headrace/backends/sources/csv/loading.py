@@ -23,6 +23,7 @@ from headrace.core.errors import SourceError
 from headrace.core.ports import JSON, Landed
 from headrace.core.records import Piece
 from headrace.core.sniffing import AUTO
+from headrace.core.swallowed import KIND, Swallowed, swallowed
 
 __all__ = ["OpenedCsv", "load_exactly", "load_piece", "screen"]
 
@@ -32,7 +33,7 @@ class OpenedCsv:
 
     def __init__(self, file: Landed, options: Mapping[str, JSON], contract: Contract | None, recorded: Contract | None = None) -> None:
         self._cut = cut(file.path, options, name=file.name)
-        self._options, self._dialect = options, dialect_of(options)
+        self._options, self._dialect, self._is_mended = options, dialect_of(options), file.is_mended
         if contract is None:
             _check_delimiter(self._cut.names, options, file.name)
         self._header = _header(self._cut, options, contract or recorded, file.name)
@@ -72,26 +73,41 @@ class OpenedCsv:
     def pieces(self) -> Iterator[Unread]:
         for piece in self._cut.pieces:
             self._dialect = piece.dialect
-            yield Unread(len(piece.data), partial(load_piece, piece=piece, width=len(self.names), options=self._options))
+            load = partial(load_piece, piece=piece, width=len(self.names), options=self._options, is_mended=self._is_mended)
+            yield Unread(len(piece.data), load)
 
 
-def load_piece(room: Room, positions: Sequence[int | None], *, piece: Piece, width: int, options: Mapping[str, JSON]) -> Loaded:
-    """The texts of a piece: as DuckDB reads them where that may be proven, else split here."""
+def load_piece(
+    room: Room, positions: Sequence[int | None], *, piece: Piece, width: int, options: Mapping[str, JSON], is_mended: bool = False
+) -> Loaded:
+    """The texts of a piece: as DuckDB reads them where that may be proven, else split here. What a person mended has the quotes that are meant."""
+    over = {} if is_mended else swallowed(piece, width)
 
     def exactly() -> Loaded:
-        odd = _split_piece(room, piece, width, positions, options)
-        return Loaded(piece.records, odd, piece, is_slow=True)
+        odd = _split_piece(room, piece, width, positions, options, over)
+        hidden = {n: found.records for n, found in over.items()}
+        return Loaded(piece.records, odd, piece, is_slow=not over, kind_of=_kind_of if over else str, hidden=hidden)
 
     bare = piece.bare()
-    if not bare.is_even(width):
+    if over or not bare.is_even(width):
         return exactly()
     room.file.write_bytes(bare.data)
     return Loaded(piece.records, {}, piece, relation=f"({_texts_sql(room, bare, width, positions, options)})", exactly=exactly)
 
 
-def _split_piece(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> dict[int, str]:
+def _split_piece(
+    room: Room,
+    piece: Piece,
+    width: int,
+    positions: Sequence[int | None],
+    options: Mapping[str, JSON],
+    over: Mapping[int, Swallowed],
+) -> dict[int, str]:
     """Fill `piece` with the texts of a piece, and say what is wrong with the records that are left out."""
     sound, odd = screen(piece, width)
+    for n, found in over.items():
+        sound.pop(n, None)
+        odd[n] = found.reason
     if odd and _load_fast(room, _only(piece, sound), width, positions, options):
         room.connection.execute(
             "CREATE OR REPLACE TEMP TABLE number AS SELECT unnest(range(1, len($1) + 1)) AS n, unnest($1::BIGINT[]) AS own",
@@ -206,6 +222,11 @@ def screen(piece: Piece, width: int) -> tuple[dict[int, bytes], dict[int, str]]:
 def _width_words(found: int, width: int) -> str:
     """One text for all records of a width, of which there may be a million."""
     return f"record has {found} field{'s' if found != 1 else ''}, the header has {width}"
+
+
+def _kind_of(reason: str) -> str:
+    """What an oddity is counted by: without the place of a quote."""
+    return KIND if reason.startswith(KIND) else reason
 
 
 def _only(piece: Piece, sound: Mapping[int, bytes]) -> Piece:
