@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 import headrace as hr
 from headrace.config import read_config
+from headrace.core.interval import parse_time
 from headrace.run import forgetting
 from headrace.run.backfill import carry_out
 from headrace.run.forgotten import record_of
@@ -18,7 +19,7 @@ from headrace.run.holding import wanted_of
 from headrace.run.observe import Request
 from headrace.run.session import Session, open_lake_at
 
-DAY = "2026-05-01"
+DAY, NEXT = "2026-05-01", "2026-05-02"
 
 
 class Sale(BaseModel):
@@ -28,7 +29,7 @@ class Sale(BaseModel):
 
 def session_of(folder: Path) -> Session:
     shop = hr.Pipeline("shop", schedule="@daily", start=DAY)
-    shop.source("sales", str(folder / "{start:%Y-%m-%d}.csv"), contract=Sale, max_rejected="90%")
+    shop.source("sales", str(folder / "{start:%Y-%m-%d}.csv"), contract=Sale, max_rejected="90%", unique=hr.unique("who", over="history"))
 
     @shop.table
     def spending(sales):
@@ -39,12 +40,14 @@ def session_of(folder: Path) -> Session:
 
 
 def make(folder: Path) -> None:
-    """Two versions of the source and of what is made of it, each with a record in quarantine."""
+    """Two versions of the source and of what is made of it, each with a record in quarantine, and a day after it that remembers who was there."""
     folder.mkdir()
-    for more in ("", "ben,1\n"):
+    (folder / f"{NEXT}.csv").write_text("who,price\ndora,4\n")
+    for more in ("", "eve,1\n"):
         (folder / f"{DAY}.csv").write_text(f"who,price\nanna@a.org,2.5\nanna@a.org,cheap\nben,3\ncleo,x\n{more}")
         session = session_of(folder)
-        assert not carry_out(session, Request([session.graph.first]), jobs=1).outcome.errors
+        days = [session.graph.grid.at(parse_time(day)) for day in (DAY, NEXT)]
+        assert not carry_out(session, Request(days), jobs=1).outcome.errors
 
 
 def forget(folder: Path) -> None:
@@ -56,12 +59,12 @@ def forget(folder: Path) -> None:
 def state(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     """The current rows of each dataset as any reader has them, all their files compared with what their manifests say."""
     lake, found = hr.open_lake(folder / "lake"), {}
-    for name in ("sales", "sales.quarantine", "spending"):
-        manifest = lake.manifest(f"shop.{name.partition('.')[0]}", DAY)
+    for name, day in (("sales", DAY), ("sales.quarantine", DAY), ("spending", DAY), ("sales", NEXT), ("spending", NEXT)):
+        manifest = lake.manifest(f"shop.{name.partition('.')[0]}", day)
         for part in manifest.content.parts:
             lake._lake.read_paths(manifest, part.name, verify=True)
-        rows = lake.read(f"shop.{name}", DAY).to_pylist()
-        found[name] = sorted((row["raw"],) if "raw" in row else tuple(row.values()) for row in rows)
+        rows = lake.read(f"shop.{name}", day).to_pylist()
+        found[f"{name} {day}"] = sorted((row["raw"],) if "raw" in row else tuple(row.values()) for row in rows)
     return found
 
 

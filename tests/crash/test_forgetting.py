@@ -22,11 +22,18 @@ from headrace.backends.stores import local
 HERE = Path(__file__).parent
 CHANGING = {"write", "link", "unlink", "rename", "mkdir", "rmdir"}
 OLD = {
-    "sales": [("anna@a.org", 2.5), ("ben", 1.0), ("ben", 3.0)],
-    "sales.quarantine": [(b"anna@a.org,cheap",), (b"cleo,x",)],
-    "spending": [("anna@a.org", 2.5), ("ben", 4.0)],
+    "sales 2026-05-01": [("anna@a.org", 2.5), ("ben", 3.0), ("eve", 1.0)],
+    "sales.quarantine 2026-05-01": [(b"anna@a.org,cheap",), (b"cleo,x",)],
+    "spending 2026-05-01": [("anna@a.org", 2.5), ("ben", 3.0), ("eve", 1.0)],
+    "sales 2026-05-02": [("dora", 4.0)],
+    "spending 2026-05-02": [("dora", 4.0)],
 }
-NEW = {"sales": [("ben", 1.0), ("ben", 3.0)], "sales.quarantine": [(b"cleo,x",)], "spending": [("ben", 4.0)]}
+NEW = {
+    **OLD,
+    "sales 2026-05-01": [("ben", 3.0), ("eve", 1.0)],
+    "sales.quarantine 2026-05-01": [(b"cleo,x",)],
+    "spending 2026-05-01": [("ben", 3.0), ("eve", 1.0)],
+}
 
 
 def changes_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:

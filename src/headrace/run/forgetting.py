@@ -18,7 +18,7 @@ from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, Manifest, digest_of
 from headrace.core.ports import JSON
-from headrace.core.step import Source, TrainedModel
+from headrace.core.step import Source, Step, TrainedModel
 from headrace.lake.collect import collect, plan_erasure
 from headrace.lake.commit import Attempt
 from headrace.lake.layout import Attempted, Slot
@@ -29,6 +29,7 @@ from headrace.run.executor import Watcher
 from headrace.run.forgotten import Entry, Record, at_now, forgetting_of, noted, record_of
 from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in
 from headrace.run.intake import mended_until
+from headrace.run.memory import memory_changes
 from headrace.run.observe import Request, make_plan
 from headrace.run.recorded import made_by_record
 from headrace.run.ruling import ruling_of
@@ -88,7 +89,7 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
     if seen.is_nothing:
         return done
     entry = _begun(session, wanted, seen)
-    _make_sources(session, wanted, entry, done)
+    _make_sources(session, wanted, entry, seen.derived, done)
     session = replace(session)  # which looks at the lake anew
     _make_others(session, derived_from(session, entry.found).of(session.graph.name), watch, done)
     session = replace(session)
@@ -137,22 +138,29 @@ def _ended(session: Session, wanted: Wanted, done: Forgot) -> None:
 # ---------------------------------------------------------------- making again
 
 
-def _make_sources(session: Session, wanted: Wanted, entry: Entry, done: Forgot) -> None:
-    order = list(session.graph.steps)
-    pairs = dict.fromkeys((slot.dataset, slot.interval) for slot in entry.found)
-    for dataset, interval in sorted(pairs, key=lambda pair: order.index(pair[0]) if pair[0] in order else -1):
-        log = session.lake.log(session.graph.name, dataset)
-        current = log.current(interval)
-        if current is None or current.kind != "data" or _slot(current) not in entry.found:
+def _make_sources(session: Session, wanted: Wanted, entry: Entry, derived: Derived, done: Forgot) -> None:
+    """Make again what holds the key, each interval after those before it, since it remembers their keys, and what remembers others then."""
+    graph = session.graph
+    order = {name: number for number, name in enumerate(graph.steps)}
+    pairs = {(slot.dataset, slot.interval) for slot in entry.found}
+    pairs |= {(slot.dataset, slot.interval) for slot in derived.of(graph.name).current if _remembers(graph.steps.get(slot.dataset))}
+    for dataset, interval in sorted(pairs, key=lambda pair: (order.get(pair[0], -1), *pair)):
+        current = session.lake.log(graph.name, dataset).current(interval)
+        if current is None or current.kind != "data":
             continue
-        step = session.graph.steps.get(dataset)
+        step, is_found = graph.steps.get(dataset), _slot(current) in entry.found
         try:
             if isinstance(step, Source) and not step.options.is_dataset:
-                execute_step(session, dataset, interval, worker=_WithoutForgotten(step))
-            elif dataset.endswith(".refused"):
+                if is_found or memory_changes(session, step, interval, current):
+                    execute_step(session, dataset, interval, worker=_WithoutForgotten(step))
+            elif is_found and dataset.endswith(".refused"):
                 _make_refused(session, dataset, interval, wanted)
         except HeadraceError as error:
             done.left.append(f"{current} could not be made again: {error}")
+
+
+def _remembers(step: Step | None) -> bool:
+    return isinstance(step, Source) and step.has_memory
 
 
 class _WithoutForgotten:

@@ -1,7 +1,7 @@
 """Where a key is in the lake: every version of every dataset of a pipeline whose files are still there, current or not.
 
-Rows are searched by their columns, raw files record by record as their format splits them, and what is in quarantine by the records that it
-came from. Nothing is changed. The invariant: what could not be searched is said, and is not taken for free of the key.
+Rows are searched by their columns, and so are the keys that a source remembers of earlier intervals; raw files record by record as their format
+splits them, and what is in quarantine by the records that it came from. Nothing is changed. The invariant: what could not be searched is said, and is not taken for free of the key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import cast
 
 from headrace.core.errors import ConfigurationError, HeadraceError
 from headrace.core.forgetting import ErasableFormat, Forgotten, forgotten_key, is_said_in
-from headrace.core.manifest import FileEntry, Manifest, Part
+from headrace.core.manifest import MEMORY, FileEntry, Manifest, Part
 from headrace.core.mending import MendableFormat
 from headrace.core.ports import JSON, Landed
 from headrace.core.quarantine import encoding_of
@@ -23,6 +23,7 @@ from headrace.core.unnesting import is_inside
 from headrace.lake.lake import VanishedError
 from headrace.lake.layout import Slot
 from headrace.run.forgotten import FORGOTTEN, Names
+from headrace.run.memory import keys_over_history
 from headrace.run.quarantined import Quarantine, records_of
 from headrace.run.record import RUNS
 from headrace.run.session import Session
@@ -147,6 +148,8 @@ class _Search:
     def _part(self, manifest: Manifest, part: Part) -> int:
         if part.name in ROW_PARTS:
             return self._in_rows(manifest, part)
+        if part.name == MEMORY:
+            return self._in_keys(manifest, part)
         if part.name == "raw":
             return sum(len(found) for found in self._raw(manifest).values())
         return self._in_quarantine(manifest, part) if part.name == "quarantine" else 0
@@ -154,19 +157,33 @@ class _Search:
     # ------------------------------------------------ rows
 
     def _in_rows(self, manifest: Manifest, part: Part) -> int:
-        columns = [column.name for column in manifest.content.schema.get(part.name, ())]
-        ways = [dict(zip(way, self._wanted.values(), strict=True)) for way in product(*(_among(names, columns) for names in self._wanted))]
-        return sum(self._in_file(manifest, file, ways) for file in part.files) if ways else 0
+        ways = self._ways([column.name for column in manifest.content.schema.get(part.name, ())])
+        return sum(self._in_file(manifest, file, ways) for file in part.files)
+
+    def _in_keys(self, manifest: Manifest, part: Part) -> int:
+        """The keys that are remembered, a file for each that is unique over history, whose columns it calls `k0`, `k1`, …"""
+        declared = keys_over_history(manifest)
+        if len(declared) != len(part.files):
+            raise HeadraceError("nobody knows which columns its keys are of")
+        count = 0
+        for columns, file in zip(declared, part.files, strict=True):
+            ways = [{f"k{columns.index(column)}": text for column, text in way.items()} for way in self._ways(columns)]
+            count += self._in_file(manifest, file, ways)
+        return count
+
+    def _ways(self, columns: Sequence[str]) -> list[dict[str, str]]:
+        """The key as columns with some names hold it; nothing where one of its columns is not among them."""
+        return [dict(zip(way, self._wanted.values(), strict=True)) for way in product(*(_among(names, columns) for names in self._wanted))]
 
     def _in_file(self, manifest: Manifest, file: FileEntry, ways: Sequence[Mapping[str, str]]) -> int:
-        if file.sha256 not in self._rows:
+        if ways and file.sha256 not in self._rows:
             try:
                 (path,) = self._session.lake.paths_of(manifest, [file])
             except VanishedError:
                 return 0
             found = (self._session.engine.find(path, way, most=0) for way in ways)
             self._rows[file.sha256] = max(one.count if one else 0 for one in found)
-        return self._rows[file.sha256]
+        return self._rows[file.sha256] if ways else 0
 
     # ------------------------------------------------ raw files
 

@@ -20,7 +20,7 @@ from headrace.lake.lake import VanishedError
 from headrace.run.past import backfill_command
 from headrace.run.session import Session
 
-__all__ = ["Memory", "memory_changes", "memory_of"]
+__all__ = ["Memory", "keys_over_history", "memory_changes", "memory_of"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def memory_changes(session: Session, step: Source, interval: Interval, manifest:
         return [f"it now builds on the keys of {before.label}"]
     then = known.versions_of()[before]
     return [] if known.digest == ref.digest else [f"the keys of {before.label} changed (v{then} -> v{now.version})"]
+
+
+def keys_over_history(manifest: Manifest) -> list[tuple[str, ...]]:
+    """The columns of each key that a commit remembers, in the order of its files."""
+    listed = [key.get("columns") for key in _remembered(manifest) if isinstance(key, Mapping)]
+    return [tuple(map(str, columns)) for columns in listed if isinstance(columns, Sequence) and not isinstance(columns, str)]
 
 
 def _keys(step: Source) -> list[Unique]:
