@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.records import Piece
-from headrace.core.sniffing import SAMPLE_BYTES, SniffingScanner
+from headrace.core.sniffing import SAMPLE_BYTES, SIGNS, SniffingScanner
 
 
 def scanned(data: bytes, *, chunk: int = 1 << 20, width: int | None = None, dialect: Dialect | None = None) -> list[Piece]:
@@ -157,3 +157,17 @@ def test_what_is_written_in_quotes_is_read_as_it_was_or_refused(rows: list[list[
         return
     found = [fields_of(text, dialect) for piece in pieces for text in piece.texts()]
     assert [[text.decode() for text, _ in record] for record in found if not isinstance(record, str)] == rows
+
+
+TEXTS = st.text('ab,;\t|"\n', max_size=6)
+
+
+@given(
+    st.sampled_from(SIGNS), st.integers(2, 5).flatmap(lambda n: st.lists(st.lists(TEXTS, min_size=n, max_size=n), min_size=2, max_size=6))
+)
+def test_a_sign_that_separates_texts_in_quotes_is_found_whatever_is_in_them(sign: str, table: list[list[str]]) -> None:
+    rows = [sign.join('"' + text.replace('"', '""') + '"' for text in row) for row in table]
+    pieces = scanned("\n".join(rows).encode())
+    assert {piece.dialect.delimiter for piece in pieces} == {sign.encode()}
+    found = [fields_of(raw, piece.dialect) for piece in pieces for raw in piece.texts()]
+    assert found == [[(text.encode(), True) for text in row] for row in table]

@@ -81,6 +81,18 @@ def test_a_reject_has_the_number_of_its_row_its_row_group_and_all_its_values(tmp
     }
 
 
+@pytest.mark.parametrize("sizes", [[0], [0, 0], [0, 3], [2, 0, 3], [2, 0]])
+def test_row_groups_without_rows_are_passed_over(tmp_path: Path, sizes: list[int]) -> None:
+    file = io.BytesIO()
+    with parquet.ParquetWriter(file, PEOPLE.schema) as writer:
+        for size in sizes:
+            writer.write_table(PEOPLE.slice(0, size), row_group_size=max(size, 1))
+    assert [parquet.read_metadata(file).row_group(n).num_rows for n in range(len(sizes))] == sizes
+    result, rows, _ = read(file.getvalue(), tmp_path)
+    assert (result.rows_read, len(rows)) == (sum(sizes), sum(sizes))
+    assert [row["id"] for row in rows] == [n for size in sizes for n in range(1, size + 1)]
+
+
 def test_a_big_row_group_is_read_in_batches_of_a_bounded_size(tmp_path: Path) -> None:
     table = pa.table({"id": range(1, 201), "text": [f"{n:06d}" * 50_000 for n in range(200)]})
     (tmp_path / "a.parquet").write_bytes(written(table, use_dictionary=False))
