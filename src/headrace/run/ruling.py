@@ -53,7 +53,7 @@ def ruling_of(session: Session, step: Source, interval: Interval) -> Ruling:
 
 
 def _referred(session: Session, step: Source, inputs: Gathered) -> tuple[Referred, ...]:
-    found = []
+    found: list[Referred] = []
     for reference in step.references:
         files = tuple(path for _, paths in inputs.files[reference.column].files for path in paths)
         found.append(Referred(reference, _full_name(session, reference.dataset), files))

@@ -138,7 +138,7 @@ def _found_in_pieces(
                 out.add(rejected.next[2])
                 rejected.take()
             after = first + piece.records - len(out)
-            numbers = []
+            numbers: list[int] = []
             while wanted.next is not None and wanted.next < after:
                 numbers.append(wanted.next)
                 wanted.take()
