@@ -49,6 +49,7 @@ bench: $(VENV)/.with-tests ## prints the tables that the docs quote
 	$(VENV)/bin/python benchmarks/petrol.py
 	$(VENV)/bin/python benchmarks/intervals.py
 	$(VENV)/bin/python benchmarks/ingest.py
+	$(VENV)/bin/python benchmarks/json_lines.py
 	$(VENV)/bin/python benchmarks/on_airflow.py
 	./scripts/object-servers
 	$(VENV)/bin/python benchmarks/bucket.py

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
         ("petrol.py", ["--rounds", "1"], ["bare script", "headrace run, until its results are shown", "headrace run, cached"]),
         ("intervals.py", ["--sizes", "3", "6", "--rounds", "1"], ["3", "6"]),
         ("ingest.py", ["--rows", "2000", "--users", "100", "--rounds", "1"], ["0.1 %", "10 %", "100 %"]),
+        ("json_lines.py", ["--rows", "6000", "--rounds", "1"], ["headrace", "headrace, one array"]),
         (
             "bucket.py",
             ["--rows", "4800", "--rounds", "1", "--intervals", "3"],
