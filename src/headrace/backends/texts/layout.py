@@ -67,11 +67,6 @@ class Layout:
         return tuple(n for n, field in enumerate(self.contract.fields) if field.is_nested and self.positions[n] is not None)
 
     @property
-    def updates_nested(self) -> bool:
-        """Whether validators may take away a value that is a list or a struct in the file."""
-        return False
-
-    @property
     def _as_texts_sql(self) -> str:
         """How what is no text is replaced by its text, for validators that run before the cast."""
         return ""

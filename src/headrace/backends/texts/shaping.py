@@ -20,10 +20,14 @@ _BATCH = 10_000
 
 
 def put_shapes(execute: Callable[..., duckdb.DuckDBPyConnection], table: str, n: int, field: ContractField) -> None:
-    """Fill the column `s` of a field with the shapes of the texts `t`."""
+    """Fill the column `s` of a field with the shapes of the texts `t`. The table stays in the order of its `n`."""
     execute(f"CREATE OR REPLACE TEMP TABLE seen AS SELECT DISTINCT t{n} AS v FROM {table} WHERE t{n} IS NOT NULL")
     execute("CREATE OR REPLACE TEMP TABLE shape (v VARCHAR, s VARCHAR)")
     texts = (text for (text,) in execute("SELECT v FROM seen").fetchall())
     while batch := list(islice(texts, _BATCH)):
         execute("INSERT INTO shape SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[])", [batch, [shape_of(text, field) for text in batch]])
-    execute(f"UPDATE {table} SET s{n} = CAST(CAST(shape.s AS JSON) AS {raw_type(field)}) FROM shape WHERE {table}.t{n} = shape.v")
+    shaped = f"SELECT v, CAST(CAST(s AS JSON) AS {raw_type(field)}) AS s FROM shape"
+    execute(
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {table}.* REPLACE (o.s AS s{n}) "
+        f"FROM {table} LEFT JOIN ({shaped}) AS o ON {table}.t{n} = o.v ORDER BY n"
+    )

@@ -39,8 +39,6 @@ class Validating:
                 self._see("prepared", n, field, "before", f"t{n}", is_given)
         for n in layout.shaped:
             put_shapes(self._execute, "prepared", n, layout.contract.fields[n])
-        if layout.shaped:
-            self._in_order("prepared")
         return "prepared"
 
     def after(self, layout: Layout) -> None:
@@ -50,12 +48,6 @@ class Validating:
             if field.has_stage("after"):
                 is_bad = " OR ".join(f"({b.condition})" for b in layout.breaches if b.column == field.name) if not field.bounds_last else ""
                 self._see("typed", n, field, "after", f"v{n}", f"v{n} IS NOT NULL AND w{n} IS NULL AND NOT ({is_bad or 'false'})")
-        if layout.updates_nested:
-            self._in_order("typed")
-
-    def _in_order(self, table: str) -> None:
-        """DuckDB puts a row whose list or struct is updated at the end."""
-        self._execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {table} ORDER BY n")
 
     def _see(self, table: str, n: int, field: ContractField, stage: Stage, value: str, is_given: str) -> None:
         is_number = "NOT isnan(v)" if field.type == "float" and stage == "after" else "true"
@@ -78,15 +70,23 @@ class Validating:
                     [one.is_text for one in verdicts],
                 ],
             )
-        own = f"CASE WHEN NOT o.is_text THEN CAST(o.r AS {field.sql_type}) END"
-        text = f"CASE WHEN o.w IS NULL AND o.r IS NULL THEN NULL WHEN o.is_text THEN o.r ELSE t{n} END"
-        if stage == "after":
-            changed = f"v{n} = CASE WHEN o.w IS NULL THEN {own} ELSE v{n} END, t{n} = CASE WHEN o.w IS NULL AND o.r IS NULL THEN NULL ELSE t{n} END"
-        else:
-            changed = f"b{n} = CASE WHEN o.w IS NULL THEN {own} END, t{n} = {text}"
+        own = f"CASE WHEN NOT is_text THEN CAST(r AS {field.sql_type}) END"
+        stays = f"CAST({own} AS VARCHAR)" if stage == "after" else "CASE WHEN is_text THEN r END"
         self._execute(
-            f"UPDATE {table} SET {changed}, w{n} = o.w, e{n} = o.e FROM (SELECT seen.v, verdict.* FROM seen JOIN verdict USING (k)) AS o "
-            f"WHERE {table}.{value} = o.v AND {is_given}"
+            f"CREATE OR REPLACE TEMP TABLE changed AS SELECT v, w, e, r, is_text, {own} AS own FROM seen JOIN verdict USING (k) "
+            f"WHERE w IS NOT NULL OR {stays} IS DISTINCT FROM CAST(v AS VARCHAR)"
+        )
+        if not self._execute("SELECT count(*) FROM changed").fetchall()[0][0]:
+            return
+        if stage == "after":
+            put = {"v": "own", "t": f"CASE WHEN r IS NOT NULL THEN t{n} END"}
+        else:
+            put = {"b": "own", "t": f"CASE WHEN is_text THEN r WHEN r IS NOT NULL THEN t{n} END"}
+        columns = [f"CASE WHEN o.v IS NULL OR w IS NOT NULL THEN {name}{n} ELSE {new} END AS {name}{n}" for name, new in put.items()]
+        told = [f"CASE WHEN o.v IS NULL THEN {name}{n} ELSE {name} END AS {name}{n}" for name in ("w", "e")]
+        self._execute(  # an UPDATE of as many rows would take ten times as long
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {table}.* REPLACE ({', '.join([*columns, *told])}) "
+            f"FROM {table} LEFT JOIN changed AS o ON {table}.{value} = o.v AND {is_given} ORDER BY n"
         )
 
     def _verdict(self, field: ContractField, stage: Stage, value: object) -> Verdict:

@@ -38,10 +38,6 @@ class TypedLayout(Layout):
         return tuple(n for n in super().shaped if n in self.of_texts)
 
     @property
-    def updates_nested(self) -> bool:
-        return any(n in self.nested for n in self.validated)
-
-    @property
     def _as_texts_sql(self) -> str:
         replaced = ", ".join(f"{text} AS t{n}" for n, text in self.texts.items())
         return f" REPLACE ({replaced})" if replaced else ""
