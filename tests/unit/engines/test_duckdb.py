@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,34 @@ print([name for name in ("pyarrow", "numpy", "pandas", "polars", "ibis") if name
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert done.stderr == ""
+
+
+# ---------------------------------------------------------------- where it spills
+
+
+def test_what_does_not_fit_into_memory_is_put_where_only_this_user_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    engine = open_engine()
+    with engine.session(work=tmp_path):
+        (folder,) = tmp_path.iterdir()
+    assert (folder.name, folder.stat().st_mode & 0o777) == (f"headrace-duckdb-{os.getuid()}", 0o700)
+    with open_engine().session(work=tmp_path):
+        pass  # the next process takes the same one
+
+
+@pytest.mark.parametrize("made", ["open", "link", "file"])
+def test_a_folder_that_others_could_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"headrace-duckdb-{os.getuid()}"
+    if made == "open":
+        folder.mkdir()
+        folder.chmod(0o755)
+    elif made == "link":
+        (tmp_path / "other").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "other")
+    else:
+        folder.write_text("")
+    with pytest.raises(ConfigurationError, match="temp="):
+        open_engine().session(work=tmp_path)
+    with open_engine(temp=tmp_path / "own").session(work=tmp_path):
+        assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700

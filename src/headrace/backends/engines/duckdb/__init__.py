@@ -6,7 +6,6 @@ no extension loaded. The invariant: time is UTC in every cursor, and no Python v
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from headrace.backends.engines.duckdb.binding import columns_of, empty_table, on
 from headrace.backends.engines.duckdb.finding import find
 from headrace.backends.engines.duckdb.frames import as_kind
 from headrace.backends.engines.duckdb.session import DuckDBSession, check_same_columns
+from headrace.backends.engines.duckdb.spilling import spill_folder
 from headrace.backends.engines.duckdb.splitting import profile
 from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
 from headrace.core.errors import ConfigurationError, DataError
@@ -102,7 +102,6 @@ class DuckDBEngine:
             return self._connections[purpose].cursor()
 
     def _connect(self, *, can_read: bool) -> duckdb.DuckDBPyConnection:
-        temp = self._temp or Path(tempfile.gettempdir()) / "headrace-duckdb"
         fixed: dict[str, str | bool] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -111,7 +110,7 @@ class DuckDBEngine:
         settings = {**self._settings, **fixed}
         try:
             if can_read:
-                connection = duckdb.connect(config={**settings, "temp_directory": str(temp)})
+                connection = duckdb.connect(config={**settings, "temp_directory": str(spill_folder(self._temp))})
             else:
                 connection = duckdb.connect(config={**settings, "threads": 1, "enable_external_access": False})
         except duckdb.Error as error:
