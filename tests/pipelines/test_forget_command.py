@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from commands import Said
 from pyarrow import parquet
 
 from headrace.backends.buckets.cache import Cache
+import headrace as hr
 from headrace.run.session import open_lake_at
 
 Headrace = Callable[..., Said]
@@ -115,6 +118,21 @@ def test_what_could_not_be_made_again_is_said_with_code_1_and_the_same_command_g
 def test_nobody_was_forgotten_is_said(headrace: Headrace) -> None:
     backfilled(headrace)
     assert headrace("forget", "till.py", "--list").out == "Nobody was forgotten.\n"
+
+
+def test_every_version_that_is_made_without_the_key_is_told_of_as_lineage(headrace: Headrace, folder: Path) -> None:
+    backfilled(headrace)
+    (folder / "headrace.toml").write_text('[local]\nlineage = "file:lineage.jsonl"\n')
+    assert headrace("forget", "till.py", "--key", KEY, "--yes").code == 0
+    text = (folder / "lineage.jsonl").read_text()
+    events = [json.loads(line) for line in text.splitlines()]
+    assert Counter((one["job"]["name"], one["eventType"]) for one in events if one["job"]["name"] != "till") == {
+        (f"till.{step}", kind): len(DAYS) for step in ("receipts", "spending") for kind in ("START", "COMPLETE")
+    }
+    lake = hr.open_lake(str(folder / "lake"))
+    told = {version["datasetVersion"] for one in events for out in one["outputs"] if (version := out["facets"].get("version"))}
+    assert {lake.manifest(f"till.{step}", day).content.digest for step in ("receipts", "spending") for day in DAYS} <= told
+    assert "anna" not in text
 
 
 # ---------------------------------------------------------------- in a bucket

@@ -104,6 +104,8 @@ def _show(session: Session, key: str, seen: Outlook, done: Forgot | None) -> Non
         tell(f"  deleted, since it told the value: {report}")
     for text in done.left:
         tell(f"  left: {text}")
+    for text in done.notes:
+        tell(f"  {text}")
     if done.left:
         tell("Mend that, and give the same command again: it goes on from here.")
     _show_rest(session)
@@ -181,6 +183,7 @@ def _document(seen: Outlook, done: Forgot | None) -> dict[str, JSON]:
             "bytes": done.size_bytes,
             "reports": list(done.reports),
             "left": list(done.left),
+            "notes": list(done.notes),
         }
     return document
 

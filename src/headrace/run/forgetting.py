@@ -17,7 +17,9 @@ from headrace.core.forgetting import forgotten_key, is_said_in
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, Manifest, digest_of
+from headrace.core.plan import Decision, Plan
 from headrace.core.ports import JSON
+from headrace.core.receipt import Receipt
 from headrace.core.step import Source, Step, TrainedModel
 from headrace.lake.collect import collect, plan_erasure
 from headrace.lake.commit import Attempt
@@ -29,9 +31,11 @@ from headrace.run.executor import Watcher
 from headrace.run.forgotten import Entry, Record, at_now, forgetting_of, noted, record_of
 from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in
 from headrace.run.intake import mended_until
+from headrace.run.lineage_events import told_lineage
 from headrace.run.memory import memory_changes
 from headrace.run.observe import Request, make_plan
 from headrace.run.recorded import made_by_record
+from headrace.run.redaction import redacted
 from headrace.run.ruling import ruling_of
 from headrace.run.session import Session
 from headrace.run.work import Job, Worked, content_of
@@ -59,7 +63,7 @@ class Outlook:
 
 @dataclass
 class Forgot:
-    """What was done. `left` says what still holds the key, or was made of what did, and why it could not be helped."""
+    """What was done. `left` says what still holds the key, or was made of what did, and why it could not be helped; `notes` what went wrong beside."""
 
     outlook: Outlook
     made: tuple[Slot, ...] = ()
@@ -67,6 +71,7 @@ class Forgot:
     size_bytes: int = 0
     reports: tuple[str, ...] = ()
     left: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 def outlook(session: Session, wanted: Wanted) -> Outlook:
@@ -144,19 +149,49 @@ def _make_sources(session: Session, wanted: Wanted, entry: Entry, derived: Deriv
     order = {name: number for number, name in enumerate(graph.steps)}
     pairs = {(slot.dataset, slot.interval) for slot in entry.found}
     pairs |= {(slot.dataset, slot.interval) for slot in derived.of(graph.name).current if _remembers(graph.steps.get(slot.dataset))}
-    for dataset, interval in sorted(pairs, key=lambda pair: (order.get(pair[0], -1), *pair)):
-        current = session.lake.log(graph.name, dataset).current(interval)
-        if current is None or current.kind != "data":
-            continue
-        step, is_found = graph.steps.get(dataset), _slot(current) in entry.found
-        try:
-            if isinstance(step, Source) and not step.options.is_dataset:
-                if is_found or memory_changes(session, step, interval, current):
-                    execute_step(session, dataset, interval, worker=_WithoutForgotten(step))
-            elif is_found and dataset.endswith(".refused"):
-                _make_refused(session, dataset, interval, wanted)
-        except HeadraceError as error:
-            done.left.append(f"{current} could not be made again: {error}")
+    ordered = sorted(pairs, key=lambda pair: (order.get(pair[0], -1), *pair))
+    sources = [
+        Decision(name, graph.steps[name].kind, interval, "run", _WHY) for name, interval in ordered if _reads_files(graph.steps.get(name))
+    ]
+    with told_lineage(session, Plan(graph.name, tuple(sources))) as lineage:
+        told = {decision.pair: decision for decision in sources}
+        for dataset, interval in ordered:
+            current = session.lake.log(graph.name, dataset).current(interval)
+            if current is None or current.kind != "data":
+                continue
+            is_found, decision = _slot(current) in entry.found, told.get((dataset, interval))
+            try:
+                if decision:
+                    _make_source(session, decision, current, is_found=is_found, watch=lineage.watch if lineage else _nobody)
+                elif is_found and dataset.endswith(".refused"):
+                    _make_refused(session, dataset, interval, wanted)
+            except HeadraceError as error:
+                done.left.append(f"{current} could not be made again: {error}")
+        if lineage:
+            lineage.has_failed = bool(done.left)
+    done.notes += lineage.notes if lineage else ()
+
+
+def _make_source(session: Session, decision: Decision, current: Manifest, *, is_found: bool, watch: Watcher) -> None:
+    step = session.graph.steps[decision.step]
+    assert isinstance(step, Source)
+    if not is_found and not memory_changes(session, step, decision.interval, current):
+        return
+    watch(decision, None)
+    try:
+        receipt = execute_step(session, decision.step, decision.interval, worker=_WithoutForgotten(step))
+    except HeadraceError as error:
+        watch(decision, Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, error=redacted(str(error))))
+        raise
+    watch(decision, receipt)
+
+
+def _reads_files(step: Step | None) -> bool:
+    return isinstance(step, Source) and not step.options.is_dataset
+
+
+def _nobody(_decision: Decision, _receipt: Receipt | None) -> None:
+    """Is told of nothing."""
 
 
 def _remembers(step: Step | None) -> bool:
