@@ -62,7 +62,7 @@ def trips(file: int, size: int) -> list[tuple[int, str]]:
 def test_rows_quarantine_and_what_is_told_are_the_same_whatever_the_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flavour: str, contract: Contract | None
 ) -> None:
-    monkeypatch.setattr(reading, "_TASK_BYTES", 1)
+    monkeypatch.setattr(reading, "_TASK_WEIGHT", 1)
     texts = {
         f"{file:02d}": "id,fare\n" + "".join(f"{n},{fare}\n" for n, fare in trips(file, 50 + file))
         if flavour == "csv"
@@ -81,7 +81,7 @@ def test_rows_quarantine_and_what_is_told_are_the_same_whatever_the_number_of_th
 
 
 def test_a_file_that_changed_is_refused_whichever_thread_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_TASK_BYTES", 1)
+    monkeypatch.setattr(reading, "_TASK_WEIGHT", 1)
     format_ = csv_format.open(Means(3))
     files = landed(tmp_path, {f"{n}": "id,fare\n1,2\n" for n in range(9)}, format_)
     (tmp_path / "4").write_text("id,fare\n1,2\n3,4\n")
@@ -111,3 +111,10 @@ def test_texts_that_are_long_for_the_memory_are_read_or_are_an_error_that_says_s
 def test_fewer_threads_are_used_than_there_are_where_memory_is_short() -> None:
     assert [Means(16, memory).threads for memory in (64, 256, 512, 4096)] == [1, 1, 3, 16]
     assert all(Means(workers, memory).database_mb >= 128 for workers in (1, 9) for memory in (1, 200, None))
+
+
+def test_a_million_records_of_a_few_bytes_are_rejected_within_little_memory(tmp_path: Path) -> None:
+    format_ = csv_format.open(Means(1, 160))
+    files = landed(tmp_path, {"wide.csv": "id,fare\n" + "1,2,3\n" * 1_000_000}, format_)
+    result, _ = read(tmp_path, format_, files, contract_of(Trip))
+    assert (result.rows_kept, result.rows_quarantined) == (0, 1_000_000)

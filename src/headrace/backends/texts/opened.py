@@ -15,7 +15,9 @@ from headrace.backends.texts.room import Room
 from headrace.core.ports import JSON
 from headrace.core.records import Piece, Record
 
-__all__ = ["Loaded", "Opened", "Places", "Unread", "settled"]
+__all__ = ["Loaded", "Opened", "Places", "Unread", "settled", "weight_of"]
+
+_LIGHTEST = 48  # bytes
 
 Places = Callable[[Container[int]], Mapping[int, Record]]
 
@@ -43,12 +45,17 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Unread:
-    """A piece that was cut: its size, and what loads it into a room, in any thread. `t0`, `t1`, … are the columns at the positions that are
+    """A piece that was cut: what it weighs, and what loads it into a room, in any thread. `t0`, `t1`, … are the columns at the positions that are
     asked for, NULL where there is none.
     """
 
-    size_bytes: int
+    weight: int
     load: Callable[[Room, Sequence[int | None]], Loaded]
+
+
+def weight_of(piece: Piece) -> int:
+    """The bytes of a piece of text, a record of a few counted as more: the row that says why it was rejected takes much more than that."""
+    return max(len(piece.data), _LIGHTEST * piece.records)
 
 
 class Opened(Protocol):

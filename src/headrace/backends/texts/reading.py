@@ -30,7 +30,7 @@ from headrace.core.ports import JSON, Landed, ReadResult, Schema
 
 __all__ = ["read_texts"]
 
-_TASK_BYTES = 6 * 1024 * 1024  # a piece of a large file alone, which has two row groups and more
+_TASK_WEIGHT = 6 * 1024 * 1024  # a piece of a large file alone, which has two row groups and more
 
 AnyOpened = TypeVar("AnyOpened", bound=Opened)
 
@@ -174,13 +174,13 @@ def _fitting(means: Means, contract: Contract | None) -> Means:
 def _tasks(pieces: Iterator[Given]) -> Iterator[Task]:
     """Pieces until there is enough for a file of its own."""
     waiting: list[Given] = []
-    number = size = 0
+    number = weight = 0
     for piece in pieces:
         waiting.append(piece)
-        size += piece.piece.size_bytes
-        if size >= _TASK_BYTES:
+        weight += piece.piece.weight
+        if weight >= _TASK_WEIGHT:
             yield Task(number, tuple(waiting))
-            waiting, number, size = [], number + 1, 0
+            waiting, number, weight = [], number + 1, 0
     if waiting:
         yield Task(number, tuple(waiting))
 

@@ -26,7 +26,8 @@ __all__ = ["Counter", "Cut", "cut", "dialect_of", "has_header", "header_of"]
 
 _MAX_COLUMNS = 10_000
 _LONGEST_NAME = 5_000
-_FIRST_BYTES, _MOST_IN_PIECE, _LARGER = 256 * 1024, 160_000, 1.25
+_FIRST_BYTES, _LARGER = 256 * 1024, 1.25
+_MOST_IN_PIECE, _MOST_SHORT, _SHORT = 160_000, 60_000, 24  # records, and the bytes below which one is short
 _MOST_RECORDS, _FEWEST_RECORDS, _MOST_FIELDS = 200, 5, 20_000  # that a header is held against
 
 
@@ -163,7 +164,8 @@ def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: s
 
 def _bytes_for(piece: Piece) -> int:
     """How much text is cut next, after a piece: records that have to be split here are Python objects, so there are not too many in one."""
-    return max(_FIRST_BYTES, min(PIECE_BYTES, _MOST_IN_PIECE * len(piece.data) // max(1, piece.records)))
+    most = _MOST_SHORT if len(piece.data) < _SHORT * piece.records else _MOST_IN_PIECE
+    return max(_FIRST_BYTES, min(PIECE_BYTES, most * len(piece.data) // max(1, piece.records)))
 
 
 def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from headrace.backends.sources.csv.landing import Cut, cut, dialect_of, has_header
-from headrace.backends.texts.opened import Loaded, Unread
+from headrace.backends.texts.opened import Loaded, Unread, weight_of
 from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
 from headrace.core.contract import Contract
@@ -74,7 +74,7 @@ class OpenedCsv:
         for piece in self._cut.pieces:
             self._dialect = piece.dialect
             load = partial(load_piece, piece=piece, width=len(self.names), options=self._options, is_mended=self._is_mended)
-            yield Unread(len(piece.data), load)
+            yield Unread(weight_of(piece), load)
 
 
 def load_piece(

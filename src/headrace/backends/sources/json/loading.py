@@ -16,7 +16,7 @@ from headrace.backends.sources.json.seen import Seen
 from headrace.backends.sources.json.splitting import Found, Splitter
 from headrace.backends.sources.json.tokens import texts_sql, written
 from headrace.backends.texts.lines import CutLines
-from headrace.backends.texts.opened import Loaded, Unread
+from headrace.backends.texts.opened import Loaded, Unread, weight_of
 from headrace.backends.texts.room import Room
 from headrace.core.json_paths import path_of
 from headrace.core.ports import JSON, Landed
@@ -61,7 +61,7 @@ class OpenedJson:
 
     def pieces(self) -> Iterator[Unread]:
         for number, piece in enumerate(self._cut.pieces()):
-            yield Unread(len(piece.data), partial(self._load, piece=piece, number=number))
+            yield Unread(weight_of(piece), partial(self._load, piece=piece, number=number))
 
     def _load(self, room: Room, positions: Sequence[int | None], *, piece: Piece, number: int) -> Loaded:
         found = Found(MAX_KEYS)

@@ -11,7 +11,7 @@ from functools import partial
 import duckdb
 
 from headrace.backends.texts.lines import CutLines
-from headrace.backends.texts.opened import Loaded, Unread
+from headrace.backends.texts.opened import Loaded, Unread, weight_of
 from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
 from headrace.core.errors import SourceError
@@ -45,7 +45,7 @@ class OpenedLog:
 
     def pieces(self) -> Iterator[Unread]:
         for piece in self._cut.pieces():
-            yield Unread(len(piece.data), partial(self._load, piece=piece))
+            yield Unread(weight_of(piece), partial(self._load, piece=piece))
 
     def _load(self, room: Room, positions: Sequence[int | None], *, piece: Piece) -> Loaded:
         execute = room.connection.execute
