@@ -14,8 +14,8 @@ import pytest
 from commands import Said
 from pyarrow import parquet
 
-from headrace.backends.buckets.cache import Cache
 import headrace as hr
+from headrace.backends.buckets.cache import Cache
 from headrace.run.session import open_lake_at
 
 Headrace = Callable[..., Said]
