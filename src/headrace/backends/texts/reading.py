@@ -30,6 +30,7 @@ from headrace.core.ports import JSON, Landed, ReadResult, Schema
 
 __all__ = ["read_texts"]
 
+_MOST_COLUMNS_AT_ONCE = 1_000
 _TASK_WEIGHT = 6 * 1024 * 1024  # a piece of a large file alone, which has two row groups and more
 
 AnyOpened = TypeVar("AnyOpened", bound=Opened)
@@ -165,8 +166,11 @@ class _Reading:
 
 
 def _fitting(means: Means, contract: Contract | None) -> Means:
-    """One thread alone where the contract has validators, which are Python's and may not be made for several."""
-    if contract and any(field.validators for field in contract.fields):
+    """One thread alone where the contract has validators, which are Python's and may not be made for several, or very many columns.
+
+    Of those a thread takes half a MB for each.
+    """
+    if contract and (len(contract.fields) > _MOST_COLUMNS_AT_ONCE or any(field.validators for field in contract.fields)):
         return replace(means, workers=1)
     return means
 
