@@ -8,6 +8,7 @@ collected only when one that was made without the key is current in its place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -29,7 +30,7 @@ from headrace.run.derived import Derived, derived_from
 from headrace.run.execute import execute_step
 from headrace.run.executor import Watcher
 from headrace.run.forgotten import Entry, Record, at_now, forgetting_of, noted, record_of
-from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in
+from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in, versions_of
 from headrace.run.intake import mended_until
 from headrace.run.lineage_events import told_lineage
 from headrace.run.memory import memory_changes
@@ -89,6 +90,7 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
 
     Killed anywhere, the same call goes on. What could not be done is in `left`; nothing is collected then that stands for it.
     """
+    known = versions_of(session)
     seen = outlook(session, wanted)
     done = Forgot(seen, left=list(seen.holding.unsearched))
     if seen.is_nothing:
@@ -103,6 +105,7 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
     done.made = tuple(_now_current(session, doomed.of(session.graph.name).slots))
     _tell_left(session, doomed, done)
     _tell_held(session, wanted, done)
+    _tell_late(session, wanted, known, done)
     _collect(session, doomed.of(session.graph.name), done)
     done.reports = tuple(_delete_reports(session, wanted))
     _ended(session, wanted, done)
@@ -332,6 +335,14 @@ def _tell_held(session: Session, wanted: Wanted, done: Forgot) -> None:
     done.left += [
         f"{_name(one.slot)} holds the key in {one.count} of part `{one.part}`, which its files say in another way" for one in found.holders
     ]
+    done.left += found.unsearched
+
+
+def _tell_late(session: Session, wanted: Wanted, known: AbstractSet[Slot], done: Forgot) -> None:
+    """What a run committed meanwhile that had asked who is forgotten before it was written down: the same command finds it."""
+    late = versions_of(session) - known - {*done.made}
+    found = holding_in(session, wanted, sorted(late))
+    done.left += [f"{_name(slot)} holds the key: a run that was at work meanwhile committed it" for slot in found.slots]
     done.left += found.unsearched
 
 

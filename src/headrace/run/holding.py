@@ -84,12 +84,29 @@ def _check_is_of_records(step: Source, column: str) -> None:
 def holding(session: Session, wanted: Wanted) -> Holding:
     """Search all datasets of the session's pipeline."""
     search = _Search(session, wanted)
+    for dataset in _datasets(session):
+        search.dataset(dataset)
+    search.runs()
+    return search.found
+
+
+def versions_of(session: Session) -> frozenset[Slot]:
+    """All versions that the session's pipeline has of its datasets."""
+    lake, pipeline = session.lake, session.graph.name
+    return frozenset(
+        Slot(pipeline, dataset, interval, version)
+        for dataset in _datasets(session)
+        for interval, versions in lake.log(pipeline, dataset).versions(None).items()
+        for version in versions
+    )
+
+
+def _datasets(session: Session) -> Iterator[str]:
+    """Those that have rows: neither the records of runs nor that of who is forgotten."""
     for name in session.lake.datasets(session.graph.name):
         dataset = name.partition(".")[2]
         if dataset not in (RUNS, FORGOTTEN):
-            search.dataset(dataset)
-    search.runs()
-    return search.found
+            yield dataset
 
 
 def holding_in(session: Session, wanted: Wanted, slots: Iterable[Slot]) -> Holding:

@@ -21,6 +21,7 @@ from shops import ANNA, DAY, FILE, NEXT, Sale, Shop
 import headrace as hr
 from headrace.core.errors import TooManyRejectedError, UnknownNameError
 from headrace.core.interval import parse_time
+from headrace.run import collecting
 from headrace.run.backfill import carry_out, experiment_of
 from headrace.run.forgetting import Outlook, forget
 from headrace.run.forgotten import record_of
@@ -498,6 +499,28 @@ def test_what_is_made_again_and_holds_the_key_all_the_same_is_left_and_said(shop
     record = record_of(shop.session().lake, "shop")
     assert record is not None
     assert record.entries[0].state == "begun"
+
+
+def test_what_a_run_that_knew_of_nobody_commits_meanwhile_is_left_and_the_same_command_finds_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.put()
+    shop.run()
+    shop.put(name=f"{NEXT}.csv")
+
+    def meanwhile(*_: object) -> None:
+        with monkeypatch.context() as before:
+            before.setattr(collecting, "forgetting_of", lambda *_: None)
+            shop.run(NEXT)
+
+    session = shop.session()
+    done = forget(session, wanted_of(session, {"who": ANNA.decode()}), watch=meanwhile)
+    assert done.left == [
+        "shop.sales 2026-05-02 v1 holds the key: a run that was at work meanwhile committed it",
+        "shop.spending 2026-05-02 v1 holds the key: a run that was at work meanwhile committed it",
+    ]
+    assert not shop.forget().left
+    assert not shop.telling()
 
 
 def test_numbers_with_signs_that_group_them_are_found(shop: Shop) -> None:
