@@ -20,7 +20,6 @@ from headrace.core.interval import Interval
 from headrace.core.manifest import Content, Manifest, digest_of
 from headrace.core.plan import Decision, Plan
 from headrace.core.ports import JSON
-from headrace.core.receipt import Receipt
 from headrace.core.step import Source, Step, TrainedModel
 from headrace.lake.collect import collect, plan_erasure
 from headrace.lake.commit import Attempt
@@ -32,11 +31,10 @@ from headrace.run.executor import Watcher
 from headrace.run.forgotten import Entry, Record, at_now, forgetting_of, noted, record_of
 from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in, versions_of
 from headrace.run.intake import mended_until
-from headrace.run.lineage_events import told_lineage
+from headrace.run.lineage_events import nobody, told_lineage, watched
 from headrace.run.memory import memory_changes
 from headrace.run.observe import Request, make_plan
 from headrace.run.recorded import made_by_record
-from headrace.run.redaction import redacted
 from headrace.run.ruling import ruling_of
 from headrace.run.session import Session
 from headrace.run.work import Job, Worked, content_of
@@ -165,7 +163,7 @@ def _make_sources(session: Session, wanted: Wanted, entry: Entry, derived: Deriv
             is_found, decision = _slot(current) in entry.found, told.get((dataset, interval))
             try:
                 if decision:
-                    _make_source(session, decision, current, is_found=is_found, watch=lineage.watch if lineage else _nobody)
+                    _make_source(session, decision, current, is_found=is_found, watch=lineage.watch if lineage else nobody)
                 elif is_found and dataset.endswith(".refused"):
                     _make_refused(session, dataset, interval, wanted)
             except HeadraceError as error:
@@ -180,21 +178,11 @@ def _make_source(session: Session, decision: Decision, current: Manifest, *, is_
     assert isinstance(step, Source)
     if not is_found and not memory_changes(session, step, decision.interval, current):
         return
-    watch(decision, None)
-    try:
-        receipt = execute_step(session, decision.step, decision.interval, worker=_WithoutForgotten(step))
-    except HeadraceError as error:
-        watch(decision, Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, error=redacted(str(error))))
-        raise
-    watch(decision, receipt)
+    watched(watch, decision, lambda: execute_step(session, decision.step, decision.interval, worker=_WithoutForgotten(step)))
 
 
 def _reads_files(step: Step | None) -> bool:
     return isinstance(step, Source) and not step.options.is_dataset
-
-
-def _nobody(_decision: Decision, _receipt: Receipt | None) -> None:
-    """Is told of nothing."""
 
 
 def _remembers(step: Step | None) -> bool:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from headrace import __version__
 from headrace.config import Config
-from headrace.core.errors import ConfigurationError
+from headrace.core.errors import ConfigurationError, HeadraceError
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
 from headrace.core.plan import Decision, Plan
@@ -32,7 +32,7 @@ from headrace.run.record import git_commit
 from headrace.run.redaction import redacted, remember
 from headrace.run.session import Session
 
-__all__ = ["LineageEvents", "Watcher", "code_at", "facts_of", "lineage_target", "told_lineage"]
+__all__ = ["LineageEvents", "Watcher", "code_at", "facts_of", "lineage_target", "nobody", "told_lineage", "watched"]
 
 Watcher = Callable[[Decision, Receipt | None], None]
 
@@ -275,6 +275,22 @@ class LineageEvents:
     ) -> None:
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.target.send(event(kind, lineage, time=time, run=run, job=job, parent=parent, error=error))
+
+
+def nobody(_decision: Decision, _receipt: Receipt | None) -> None:
+    """A watcher that is told of nothing."""
+
+
+def watched(watch: Watcher, decision: Decision, make: Callable[[], Receipt]) -> Receipt:
+    """Make a commit outside of a plan's run; `watch` is told of its start and of how it ended."""
+    watch(decision, None)
+    try:
+        receipt = make()
+    except HeadraceError as error:
+        watch(decision, Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, error=redacted(str(error))))
+        raise
+    watch(decision, receipt)
+    return receipt
 
 
 @contextmanager

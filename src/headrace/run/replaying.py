@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.core.contract import Contract
-from headrace.core.errors import ConfigurationError, HeadraceError, SourceError, TooManyRejectedError
+from headrace.core.errors import ConfigurationError, SourceError, TooManyRejectedError
 from headrace.core.manifest import Manifest, digest_of, time_text
 from headrace.core.mending import Mend
 from headrace.core.plan import Decision, Plan
@@ -23,11 +23,10 @@ from headrace.lake.commit import Attempt
 from headrace.run.execute import execute_step
 from headrace.run.forgotten import forgetting_of
 from headrace.run.intake import mended_until, past_of
-from headrace.run.lineage_events import Watcher, told_lineage
+from headrace.run.lineage_events import nobody, told_lineage, watched
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called
 from headrace.run.recorded import made_by_record
-from headrace.run.redaction import redacted
 from headrace.run.ruling import Ruling, ruling_of
 from headrace.run.session import Session
 from headrace.run.work import Job, Worked, content_of
@@ -52,29 +51,20 @@ def replay(session: Session, source: str, path: Path) -> Receipt:
         raise ConfigurationError(f"`{path}` has records of {origins.source}, and this is {session.graph.name}.{source}.")
     decision = Decision(source, step.kind, origins.interval, "run", "records were mended")
     with told_lineage(session, Plan(session.graph.name, (decision,))) as lineage:
-        receipt = _told(session, decision, _Replay(session, step, path, origins), lineage.watch if lineage else _nobody)
+        work = _Replay(session, step, path, origins)
+        receipt = watched(lineage.watch if lineage else nobody, decision, lambda: _made(session, decision, work))
         if lineage:
             lineage.has_failed = False
     return replace(receipt, notes=(*receipt.notes, *(lineage.notes if lineage else ())))
 
 
-def _told(session: Session, decision: Decision, work: _Replay, watch: Watcher) -> Receipt:
-    """Make the commit; `watch` is told of its start and of how it ended."""
-    watch(decision, None)
+def _made(session: Session, decision: Decision, work: _Replay) -> Receipt:
     try:
-        receipt = execute_step(session, decision.step, decision.interval, worker=work)
-    except HeadraceError as error:
-        if isinstance(error, TooManyRejectedError):
-            said = str(error).partition("\nNothing was committed as data")[0]
-            error.args = (f"{said}\nNothing was committed. Mend more of them in `{work.path}` and replay it again, or raise max_rejected.",)
-        watch(decision, Receipt(decision.step, decision.kind, decision.interval, "failed", decision.reason, error=redacted(str(error))))
+        return execute_step(session, decision.step, decision.interval, worker=work)
+    except TooManyRejectedError as error:
+        said = str(error).partition("\nNothing was committed as data")[0]
+        error.args = (f"{said}\nNothing was committed. Mend more of them in `{work.path}` and replay it again, or raise max_rejected.",)
         raise
-    watch(decision, receipt)
-    return receipt
-
-
-def _nobody(_decision: Decision, _receipt: Receipt | None) -> None:
-    """Is told of nothing."""
 
 
 class _Replay:
