@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,12 +44,37 @@ def test_measured_records_stand_where_each_one_does(data: bytes, dialect: Dialec
         assert few is None or few == list(want.values())
 
 
-@given(lines=st.lists(st.integers(1, 40_000), min_size=1, max_size=12), ends=st.booleans(), draw=st.data())
-def test_a_few_records_among_long_and_short_lines_are_found(lines: list[int], ends: bool, draw: st.DataObject) -> None:
-    data = b"\n".join(b"x" * size for size in lines) + (b"\n" if ends else b"")
-    piece = Piece(data, len(lines), 7, 100, Dialect())
-    wanted = draw.draw(st.lists(st.integers(1, len(lines)), unique=True).map(sorted))
+@given(
+    runs=st.lists(
+        st.tuples(st.integers(1, 40_000), st.integers(1, 3)) | st.tuples(st.integers(1, 40), st.integers(1, 500)), min_size=1, max_size=12
+    ),
+    ends=st.booleans(),
+    is_known=st.booleans(),
+    draw=st.data(),
+)
+def test_a_few_records_among_long_and_short_lines_are_found(
+    runs: list[tuple[int, int]], ends: bool, is_known: bool, draw: st.DataObject
+) -> None:
+    sizes = [size for size, times in runs for _ in range(times)]
+    data = b"\n".join(b"x" * size for size in sizes) + (b"\n" if ends else b"")
+    piece = Piece(data, len(sizes), 7, 100, Dialect(), len(sizes) - (not ends) if is_known else None)
+    wanted = draw.draw(st.lists(st.integers(1, len(sizes)), unique=True, max_size=20).map(sorted))
     assert few_in(piece, wanted) == list(piece.places(wanted).values())
+
+
+@given(
+    data=st.lists(st.sampled_from(_PARTS), min_size=1, max_size=30).map(b"".join),
+    dialect=st.sampled_from([Dialect(), Dialect(quote=b""), Dialect(comment=b"x")]),
+)
+def test_the_line_ends_that_a_piece_says_are_those_that_it_has(data: bytes, dialect: Dialect) -> None:
+    try:
+        found = pieces(data, dialect)
+    except SourceError:
+        return
+    for piece in found:
+        first = piece.first()
+        for one in [piece, piece.bare(), *([piece.after(first)] if first else [])]:
+            assert one.line_ends in (None, len(re.findall(rb"\r\n|\n|\r", one.data)))
 
 
 def test_a_long_record_is_cut_and_says_how_long_it_was() -> None:

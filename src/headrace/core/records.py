@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, count
 from typing import NamedTuple, NoReturn
 
@@ -41,7 +41,7 @@ class Record(NamedTuple):
 class Piece:
     """Whole records of one file, next to each other: `records` of them, blank lines and comments not counted, from `line` and `offset` on.
 
-    `data` is UTF-8, `offset` the place in the file, which may be in another encoding.
+    `data` is UTF-8, `offset` the place in the file, which may be in another encoding. `line_ends` is how many are in `data`, where that was counted.
     """
 
     data: bytes
@@ -49,6 +49,7 @@ class Piece:
     line: int
     offset: int
     dialect: Dialect
+    line_ends: int | None = field(default=None, compare=False)
 
     def is_even(self, width: int) -> bool:
         """Whether the records have `width` fields on average, by a count of the delimiters outside quotes, and end alike.
@@ -82,12 +83,14 @@ class Piece:
         begin = self._begin_of_first + len(record.raw)
         begin += 2 if self.data[begin : begin + 2] == b"\r\n" else 1
         passed = self.data[:begin]
+        lines = _count_lines(passed)
         return Piece(
             self.data[begin:],
             self.records - 1,
-            self.line + _count_lines(passed),
+            self.line + lines,
             self.offset + size_in(self.dialect.encoding, passed),
             self.dialect,
+            None if self.line_ends is None else self.line_ends - lines,
         )
 
     @property
@@ -101,7 +104,7 @@ class Piece:
         """The same records without the comments between them; places are lost by that."""
         if not self.dialect.may_comment(self.data):
             return self
-        return replace(self, data=b"\n".join(self.texts()), dialect=replace(self.dialect, comment=b""))
+        return replace(self, data=b"\n".join(self.texts()), dialect=replace(self.dialect, comment=b""), line_ends=None)
 
     def texts(self) -> list[bytes]:
         """The bytes of each record, without line ends."""
@@ -200,9 +203,10 @@ class Scanner:
 
     def _piece(self, data: bytes, records: int, lines: int | None) -> Piece:
         self._check_text(data)
-        piece = Piece(data, records, self._line, self._offset, self._dialect)
+        line_ends = _count_lines(data) if lines is None else lines
+        piece = Piece(data, records, self._line, self._offset, self._dialect, line_ends)
         self._offset += size_in(self._dialect.encoding, data)
-        self._line += _count_lines(data) if lines is None else lines
+        self._line += line_ends
         return piece
 
     def _begin(self) -> None:

@@ -70,7 +70,7 @@ class SniffingScanner:
         first, last = scanner.feed(self._held), scanner.finish()
         if not first or not last:
             return first or last
-        return replace(first, data=first.data + last.data, records=first.records + last.records)
+        return replace(first, data=first.data + last.data, records=first.records + last.records, line_ends=None)
 
     def _begin(self, *, is_whole: bool) -> Scanner:
         sample = self._held if is_whole else self._held[:SAMPLE_BYTES]

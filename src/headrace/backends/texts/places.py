@@ -22,7 +22,7 @@ __all__ = ["Stand", "few_in", "measured", "numbers_at"]
 
 _FEW = 5000  # records that are quickly found one by one
 _FEW_IN = 50  # and those that are one in so many
-_BLOCK = 2 * 1024
+_NEAR = 16  # line ends that are passed one by one
 
 Found = Union["pa.Table", Sequence[Record]]
 
@@ -84,24 +84,34 @@ def few_in(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
     """A few of the records of a text whose lines are all records: lines are counted up to each, and only those near it are cut. None for another text."""
     data, dialect = piece.data, piece.dialect
     is_plain = (not dialect.quote or dialect.quote not in data) and b"\r" not in data and not dialect.comment
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if dialect.encoding != "utf-8" or not is_plain or lines != piece.records:
+    if dialect.encoding != "utf-8" or not is_plain:
+        return None
+    line_ends = data.count(b"\n") if piece.line_ends is None else piece.line_ends
+    if line_ends + (not data.endswith(b"\n")) != piece.records:
         return None
     found: list[Record] = []
-    at = before = 0  # where a block begins, in a line perhaps, and the line ends before it
-    count = data.count(b"\n", 0, _BLOCK)
+    begin, number, mean = 0, 1, len(data) // piece.records + 1
     for n in wanted:
-        while before + count < n - 1:
-            at, before = at + _BLOCK, before + count
-            count = data.count(b"\n", at, at + _BLOCK)
-        begin = at
-        for _ in range(n - 1 - before):
-            begin = data.index(b"\n", begin) + 1
-        if n - 1 == before:  # it begins in this block only where the last one ended with a line
-            begin = data.rfind(b"\n", 0, at) + 1
+        begin, number = _after(data, begin, n - number, mean), n
         end = data.find(b"\n", begin)
         found.append(Record(piece.line + n - 1, piece.offset + begin, data[begin : end if end >= 0 else len(data)]))
     return found
+
+
+def _after(data: bytes, at: int, line_ends: int, mean: int) -> int:
+    """Where the line begins that is so many line ends after another, of lines of `mean` bytes or so: by strides that end before it, then by each end."""
+    while line_ends > _NEAR:
+        stride = mean * line_ends * 7 // 8
+        passed = data.count(b"\n", at, at + stride)
+        if passed >= line_ends:
+            mean = mean // 2 or 1
+            continue
+        if 2 * passed < line_ends:
+            mean *= 2
+        at, line_ends = at + stride, line_ends - passed
+    for _ in range(line_ends):
+        at = data.index(b"\n", at) + 1
+    return at
 
 
 def measured(piece: Piece, wanted: Sequence[int] | None = None) -> pa.Table | None:

@@ -180,7 +180,7 @@ def _beginning(piece: Piece, most: int) -> list[bytes]:
     """The first records of a piece, whole ones only."""
     if len(piece.data) <= SAMPLE_BYTES:
         return piece.texts()[:most]
-    return replace(piece, data=piece.data[:SAMPLE_BYTES]).texts()[:-1][:most]
+    return replace(piece, data=piece.data[:SAMPLE_BYTES], line_ends=None).texts()[:-1][:most]
 
 
 def _fields(raw: bytes, dialect: Dialect) -> list[str]:

@@ -91,7 +91,7 @@ def load_piece(
     bare = piece.bare()
     if over or not bare.is_even(width):
         return exactly()
-    room.file.write_bytes(bare.data)
+    room.write([bare.data])
     return Loaded(piece.records, {}, piece, relation=f"({_texts_sql(room, bare, width, positions, options)})", exactly=exactly)
 
 
@@ -139,7 +139,7 @@ def load_exactly(
 def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> bool:
     if not piece.is_even(width):
         return False
-    room.file.write_bytes(piece.data)
+    room.write([piece.data])
     texts = _texts_sql(room, piece, width, positions, options)
     try:
         loaded = room.connection.execute(f"CREATE OR REPLACE TEMP TABLE piece AS {texts}").fetchall()

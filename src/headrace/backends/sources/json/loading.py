@@ -65,9 +65,7 @@ class OpenedJson:
 
     def _load(self, room: Room, positions: Sequence[int | None], *, piece: Piece, number: int) -> Loaded:
         found = Found(MAX_KEYS)
-        with room.file.open("wb") as file:
-            for rows in self._splitter.rows(piece, found):
-                file.write(written(rows))
+        room.write(map(written, self._splitter.rows(piece, found)))
         self._keys.add(found.keys_in_order(), number)
         self._present.add((self.names[column] for column in sorted(found.present)), number)
         self._quoted.add((self.names[column] for column in sorted(found.texts)), number)

@@ -53,7 +53,7 @@ class OpenedLog:
         texts = ["CAST(NULL AS VARCHAR)" if position is None else self._text(places[position]) for position in positions]
         chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
         whole, names = literal(rf"^(?:{self._pattern})\z"), ", ".join(f"'g{n}'" for n in range(len(self._groups)))
-        room.file.write_bytes(b"\n".join(piece.texts()))
+        room.write([b"\n".join(piece.texts())])
         lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))}) LIMIT {piece.records}"
         execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS n, line FROM ({lines})")
         try:
