@@ -141,6 +141,16 @@ def test_a_past_that_is_missing(headrace: Headrace, golden: Golden, shop: Path, 
     golden(str(missing.value))
 
 
+def test_plan_and_run_where_the_past_was_made_without_a_key(headrace: Headrace, golden: Golden, shop: Path) -> None:
+    assert headrace("backfill", "shop.py", "--to", "2026-01-07", "--no-report", "--json").code == 0
+    (shop / "shop.py").write_text(SHOP.replace('.csv")', '.csv", max_rejected=1.0, unique=hr.unique("customer", over="history"))'))
+    plan = headrace("plan", "shop.py", "--at", "2026-01-08")
+    run = headrace("run", "shop.py", "--at", "2026-01-08", "--no-report", "--jobs", "1")
+    assert run.code == 1
+    assert run.err.strip().removeprefix("error: ") in plan.out
+    golden(f"{plan.out}\n----\n{run.out}\n{run.err}")
+
+
 PROD = """\
 [prod]
 lake = "s3://acme-lake/prod"

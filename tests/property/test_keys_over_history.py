@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 import headrace as hr
 from headrace.run.backfill import carry_out
-from headrace.run.observe import Request
+from headrace.run.observe import Request, make_plan
 from headrace.testing import Lab
 
 DAYS = ["2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"]
@@ -37,10 +37,10 @@ def write(folder: Path, day: str, ids: Sequence[int | None], *, hour: int = 12) 
     os.utime(path, (stamp, stamp))
 
 
-def pipeline(folder: Path, over: str, *, only_new: bool = False) -> hr.Pipeline:
+def pipeline(folder: Path, over: str, *, only_new: bool = False, has_key: bool = True) -> hr.Pipeline:
     shop = hr.Pipeline("shop", schedule="@daily", start=DAYS[0])
     where: Any = hr.csv(str(folder / "*.csv"), only_new=True) if only_new else str(folder / "{start:%Y-%m-%d}.csv")
-    shop.source("orders", where, contract=Order, max_rejected=1.0, unique=hr.unique("id", over=over))
+    shop.source("orders", where, contract=Order, max_rejected=1.0, unique=hr.unique("id", over=over) if has_key else None)
     return shop
 
 
@@ -117,3 +117,29 @@ def test_a_past_that_changed_is_what_the_days_after_it_are_made_from(
         assert (old.digest, old.fingerprint) == (new.digest, new.fingerprint)
         keys = [[file.sha256 for file in one.part("keys").files] for one in (old, new)]  # type: ignore[union-attr]
         assert keys[0] == keys[1]
+
+
+COMMANDS = st.tuples(st.booleans(), st.sets(st.sampled_from(DAYS), min_size=1))
+
+
+@given(before=st.lists(COMMANDS, max_size=3), asked=st.sets(st.sampled_from(DAYS), min_size=1), over=st.sampled_from(["history", "2d"]))
+@settings(max_examples=12, deadline=None)
+def test_a_plan_foresees_what_a_run_fails_of_where_the_past_was_made_with_and_without_the_key(
+    tmp_path_factory: pytest.TempPathFactory, before: Sequence[tuple[bool, set[str]]], asked: set[str], over: str
+) -> None:
+    folder = tmp_path_factory.mktemp("foreseen") / "in"
+    for day in DAYS:
+        write(folder, day, [1, 2])
+    lab = Lab(pipeline(folder, over), now="2026-05-05")
+    declared = [pipeline(folder, over, has_key=False).graph(), lab.graph]
+    for has_key, days in before:
+        lab.graph = declared[has_key]
+        lab.session = lab._session()
+        carry_out(lab.session, Request([lab.interval(day) for day in sorted(days)], is_backfill=True))
+    lab.graph = declared[True]
+    lab.session = lab._session()
+    request = Request([lab.interval(day) for day in sorted(asked)], is_backfill=True)
+    plan = make_plan(lab.session, request)
+    outcome = carry_out(lab.session, request).outcome
+    assert {d.pair: d.obstacle for d in plan.to_run if d.obstacle and not d.is_blocked} == {p: str(e) for p, e in outcome.errors.items()}
+    assert {d.pair for d in plan.to_run if d.is_blocked} == {(r.step, r.interval) for r in outcome.receipts if r.state == "blocked"}

@@ -10,7 +10,7 @@ from headrace.cli.opening import Where, interval_at, open_session, parse_setting
 from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, print_table, tell
 from headrace.cli.summary import stale_lines
-from headrace.core.plan import Plan
+from headrace.core.plan import Decision, Plan
 from headrace.run.backfill import chosen_steps, experiment_of
 from headrace.run.check import check_columns
 from headrace.run.observe import Request, make_plan
@@ -56,11 +56,24 @@ def plan(
 def _print(found: Plan, file: str, *, is_whole: bool) -> None:
     shown = [d for d in found.decisions if is_whole or d.is_target or d.action == "run"]
     cut = shown if is_whole or len(shown) <= _SHOWN else [*shown[: _SHOWN // 2], *shown[-_SHOWN // 2 :]]
-    print_table(("step", "interval", "action", "why"), [(d.step, d.interval.label, d.action, d.reason) for d in cut])
+    print_table(("step", "interval", "action", "why"), [_row(d) for d in cut])
     if len(cut) < len(shown):
         tell(f"… {len(shown) - len(cut)} more in between; with --all they are listed")
     hidden = len(found.decisions) - len(shown)
     read = f"; {hidden} made intervals are read" if hidden else ""
-    tell(f"\n{len(found.to_run)} to run of {len(found.decisions)}{read}")
+    failing = [d for d in found.to_run if d.obstacle]
+    stopped = f"; {len(failing)} can't be made as things stand" if failing else ""
+    tell(f"\n{len(found.to_run)} to run of {len(found.decisions)}{stopped}{read}")
+    for decision in failing:
+        if not decision.is_blocked:
+            tell(f"will fail: {decision.obstacle}")
     for line in stale_lines(found, file):
         tell(line)
+
+
+def _row(decision: Decision) -> tuple[str, str, str, str]:
+    """A line of the table; of what will fail or be blocked that is said, as the run would say it."""
+    if not decision.obstacle:
+        return decision.step, decision.interval.label, decision.action, decision.reason
+    action, why = ("blocked", decision.obstacle) if decision.is_blocked else ("fail", decision.reason)
+    return decision.step, decision.interval.label, action, why

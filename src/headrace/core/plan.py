@@ -7,7 +7,7 @@ invariant: a pair that runs comes after every pair that it reads, and each decis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headrace.core.graph import Pair
@@ -26,7 +26,8 @@ class Seen:
     `is_target` says that it was asked for itself, not only as something that a target reads. `version` is that of its current
     commit, None if there is none. `changes` tell why the commit is no longer what today's code would make. `absent` says why
     the pair can't exist at all (yet), `settled` why it is never made again, `unpublished` why a commit that stands is to be
-    copied to others. `reads` are the pairs that it reads.
+    copied to others. `reads` are the pairs that it reads, and `unfit` those of them that it is not made from as they stand, each with
+    what running it says then.
     """
 
     step: str
@@ -40,6 +41,7 @@ class Seen:
     settled: str | None = None
     unpublished: str = ""
     reads: tuple[Pair, ...] = ()
+    unfit: Mapping[Pair, str] = field(default_factory=dict[Pair, str])
 
     @property
     def pair(self) -> Pair:
@@ -50,7 +52,8 @@ class Seen:
 class Decision:
     """What is to be done about one pair: `run` it, `skip` it since its commit stands, or `wait` since it can't be made yet.
 
-    One that `is_standing` and runs all the same is only copied to others: who reads it has nothing new to read.
+    One that `is_standing` and runs all the same is only copied to others: who reads it has nothing new to read. `obstacle` is why one that
+    runs will fail as things stand, in the words of its error, or `is_blocked` since something that it reads will.
     """
 
     step: str
@@ -63,6 +66,8 @@ class Decision:
     is_forced: bool = False
     reads: tuple[Pair, ...] = ()
     is_standing: bool = False
+    obstacle: str = ""
+    is_blocked: bool = False
 
     @property
     def pair(self) -> Pair:
@@ -77,6 +82,7 @@ class Decision:
             "reason": self.reason,
             "version": self.version,
             "is_target": self.is_target,
+            "obstacle": self.obstacle or None,
         }
 
 
@@ -113,9 +119,10 @@ def decide(pipeline: str, seen: Sequence[Seen], *, stale: Mapping[str, tuple[Int
         is_standing = action == "skip"
         if is_standing and one.unpublished:
             action, reason = "run", one.unpublished
-        decided[one.pair] = Decision(
+        decision = Decision(
             one.step, one.kind, one.interval, action, reason, one.version, one.is_target, one.is_forced, one.reads, is_standing
         )
+        decided[one.pair] = _foreseen(decision, one, decided)
     return Plan(pipeline, tuple(decided.values()), dict(stale or {}))
 
 
@@ -140,6 +147,20 @@ def _action(one: Seen, decided: Mapping[Pair, Decision]) -> tuple[Action, str]:
         names = sorted({step for step, _ in running})
         return "run", f"{_listed(names)} will be made"
     return "skip", "nothing changed"
+
+
+def _foreseen(decision: Decision, one: Seen, decided: Mapping[Pair, Decision]) -> Decision:
+    """A decision with what running it will end in, where that can be told."""
+    if decision.action != "run" or decision.is_standing:
+        return decision
+    running = [decided[p] for p in one.reads if p in decided and decided[p].action == "run" and not decided[p].is_standing]
+    obstacle = next((words for pair, words in one.unfit.items() if pair not in [other.pair for other in running]), "")
+    if obstacle:
+        return replace(decision, obstacle=obstacle)
+    failing = next((other for other in running if other.obstacle), None)
+    if failing is None:
+        return decision
+    return replace(decision, obstacle=f"`{failing.step}` ({failing.interval.label}) will fail", is_blocked=True)
 
 
 def _listed(names: Sequence[str]) -> str:

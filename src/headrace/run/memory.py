@@ -20,7 +20,7 @@ from headrace.lake.lake import VanishedError
 from headrace.run.past import backfill_command
 from headrace.run.session import Session
 
-__all__ = ["Memory", "keys_over_history", "memory_changes", "memory_of"]
+__all__ = ["Memory", "keys_over_history", "memory_changes", "memory_obstacle", "memory_of"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ def memory_changes(session: Session, step: Source, interval: Interval, manifest:
     return [] if known.digest == ref.digest else [f"the keys of {before.label} changed (v{then} -> v{now.version})"]
 
 
+def memory_obstacle(session: Session, step: Source, interval: Interval) -> str:
+    """What `memory_of` would say of the interval before, where that is made and not built on as it stands. No file is looked at."""
+    before = session.graph.before(step, interval) if step.has_memory else None
+    manifest = None if before is None else _with_rows(session, step, before)
+    return "" if manifest is None else _unfit(session, step, interval, manifest)
+
+
 def keys_over_history(manifest: Manifest) -> list[tuple[str, ...]]:
     """The columns of each key that a commit remembers, in the order of its files."""
     listed = [key.get("columns") for key in _remembered(manifest) if isinstance(key, Mapping)]
@@ -77,29 +84,49 @@ def _keys(step: Source) -> list[Unique]:
 
 def _made(session: Session, step: Source, interval: Interval, before: Interval) -> Manifest:
     session.catalog.list_again(session.dataset(step.name), [before])
-    manifest = _newest(session, step, before)
-    if manifest is not None and manifest.kind == "expired":
-        history = session.log(step.name).history(before)
-        manifest = next((one for one in reversed(history) if one.kind == "data"), None)
-    if manifest is None or manifest.kind != "data":
+    manifest = _with_rows(session, step, before)
+    if manifest is None:
         raise NotReadyError(
-            f"source `{step.name}` ({interval.label}) has a key that is unique over history, and {before.label} is not made, whose keys it builds on. "
+            f"{_told(step, interval)}{before.label} is not made, whose keys it builds on. "
             f"Make it: {backfill_command(session, [(step.name, before)])}"
         )
     return manifest
 
 
+def _with_rows(session: Session, step: Source, before: Interval) -> Manifest | None:
+    """The commit of an interval that remembers its keys: the newest, or where retention took that one the last before it."""
+    manifest = _newest(session, step, before)
+    if manifest is not None and manifest.kind == "expired":
+        history = session.log(step.name).history(before)
+        return next((one for one in reversed(history) if one.kind == "data"), None)
+    return manifest if manifest is not None and manifest.kind == "data" else None
+
+
 def _files(session: Session, step: Source, interval: Interval, manifest: Manifest) -> list[Path]:
     """The files of what a commit remembers, one for each key over history."""
-    first = session.graph.first or manifest.interval
-    again = f"Make the past again: {backfill_command(session, [(step.name, first), (step.name, manifest.interval)])}"
-    told = f"source `{step.name}` ({interval.label}) has a key that is unique over history, and {manifest.interval.label}, whose keys it builds on, "
-    if manifest.content.part(MEMORY) is None or _remembered(manifest) != _declared(step) or not _has_types_of(step, manifest):
-        raise NotReadyError(f"{told}was made when other keys, or of other types, were declared. {again}")
+    unfit = _unfit(session, step, interval, manifest)
+    if unfit:
+        raise NotReadyError(unfit)
     try:
         return session.lake.read_paths(manifest, MEMORY, verify=True)
     except VanishedError:
+        told = f"{_told(step, interval)}{manifest.interval.label}, whose keys it builds on, "
         raise NotReadyError(f"{told}is gone by retention. Set the pipeline's `start` later.") from None
+
+
+def _unfit(session: Session, step: Source, interval: Interval, manifest: Manifest) -> str:
+    """Why a commit's keys are not those that are declared now, and what to do; nothing where they are."""
+    if manifest.content.part(MEMORY) is not None and _remembered(manifest) == _declared(step) and _has_types_of(step, manifest):
+        return ""
+    first = session.graph.first or manifest.interval
+    return (
+        f"{_told(step, interval)}{manifest.interval.label}, whose keys it builds on, was made when other keys, or of other types, were declared. "
+        f"Make the past again: {backfill_command(session, [(step.name, first), (step.name, manifest.interval)])}"
+    )
+
+
+def _told(step: Source, interval: Interval) -> str:
+    return f"source `{step.name}` ({interval.label}) has a key that is unique over history, and "
 
 
 def _remembered(manifest: Manifest) -> list[JSON]:

@@ -7,7 +7,7 @@ only read by what was asked for is looked at no closer than to know that it is m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from headrace.core.errors import SourceError, TransientError
@@ -19,7 +19,7 @@ from headrace.core.manifest import InputRef, Manifest
 from headrace.core.plan import Plan, Seen, decide
 from headrace.core.step import Input, Predictions, Promotion, Source, Step, Table, TrainedModel
 from headrace.run.code import changed_parts
-from headrace.run.memory import memory_changes
+from headrace.run.memory import memory_changes, memory_obstacle
 from headrace.run.publishing import unpublished
 from headrace.run.recorded import Record, has_accepted, is_read_otherwise, record_of
 from headrace.run.session import Session
@@ -139,16 +139,18 @@ def _closely(look: _Look, step: Step, interval: Interval, reads: Sequence[tuple[
     manifest = look.session.catalog.newest(look.session.dataset(step.name), interval)
     if manifest is not None and manifest.kind == "expired":
         return Seen(step.name, step.kind, interval, is_target, version=manifest.version, settled="gone by retention")
+    unfit: dict[Pair, str] = {}
+    before = look.session.graph.before(step, interval)
+    if before is not None and isinstance(step, Source) and (step.has_memory or manifest is None or manifest.kind != "data"):
+        pairs = (*pairs, (step.name, before))
+        obstacle = memory_obstacle(look.session, step, interval)
+        unfit = {(step.name, before): obstacle} if obstacle else {}
+    seen = Seen(step.name, step.kind, interval, is_target, forced, absent=absent, reads=pairs, unfit=unfit)
     if manifest is None or manifest.kind != "data":
-        before = look.session.graph.before(step, interval)
-        pairs = pairs if before is None else (*pairs, (step.name, before))
-        return Seen(step.name, step.kind, interval, is_target, forced, None, (), absent, reads=pairs)
-    if isinstance(step, Source) and step.has_memory:
-        before = look.session.graph.before(step, interval)
-        pairs = pairs if before is None else (*pairs, (step.name, before))
+        return seen
     found = _changes(look, step, interval, manifest, reads) if is_target else ()
     waiting = unpublished(look.session, step, manifest) if is_target else ""
-    return Seen(step.name, step.kind, interval, is_target, forced, manifest.version, tuple(found), absent, unpublished=waiting, reads=pairs)
+    return replace(seen, version=manifest.version, changes=tuple(found), unpublished=waiting)
 
 
 def _version_of(look: _Look, step: Step, interval: Interval) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headrace.core.interval import Interval
 from headrace.core.plan import Decision, Plan, Seen, decide
 
@@ -67,7 +69,16 @@ def test_a_plan_is_plain_json() -> None:
     assert plan.as_json() == {
         "pipeline": "shop",
         "decisions": [
-            {"step": "a", "kind": "table", "interval": "2026-11-20", "action": "run", "reason": "forced", "version": 2, "is_target": True}
+            {
+                "step": "a",
+                "kind": "table",
+                "interval": "2026-11-20",
+                "action": "run",
+                "reason": "forced",
+                "version": 2,
+                "is_target": True,
+                "obstacle": None,
+            }
         ],
         "to_run": 1,
         "stale_past_intervals": {"a": {"count": 1, "first": BEFORE.label, "last": BEFORE.label}},
@@ -82,3 +93,22 @@ def test_what_stands_and_is_not_published_runs_and_its_reader_does_not() -> None
 def test_what_changed_and_is_not_published_runs_because_it_changed() -> None:
     both = seen("a", version=3, changes=("`key` changed",), unpublished="not published in there yet")
     assert actions(both, seen("b", "a", version=1)) == {"a": ("run", "`key` changed"), "b": ("run", "`a` will be made")}
+
+
+def test_what_will_fail_is_foreseen_and_so_is_what_that_blocks() -> None:
+    past = Seen("a", "source", BEFORE, is_target=False, version=1)
+    unfit = {past.pair: "it was made otherwise"}
+    found = decide("shop", (past, seen("a", version=None, unfit=unfit), seen("b", "a", version=1), seen("c", "b"), seen("d"))).decisions
+    assert [(d.step, d.action, d.obstacle, d.is_blocked) for d in found[1:]] == [
+        ("a", "run", "it was made otherwise", False),
+        ("b", "run", "`a` (2026-11-20) will fail", True),
+        ("c", "run", "`b` (2026-11-20) will fail", True),
+        ("d", "run", "", False),
+    ]
+
+
+def test_what_is_unfit_is_no_obstacle_where_it_is_made_again_or_nothing_is_made_of_it() -> None:
+    past = Seen("a", "source", BEFORE, version=1, changes=("`unique` changed",))
+    one = Seen("a", "source", DAY, reads=(past.pair,), unfit={past.pair: "it was made otherwise"})
+    assert [d.obstacle for d in decide("shop", (past, one)).decisions] == ["", ""]
+    assert [d.obstacle for d in decide("shop", (replace(past, changes=()), replace(one, version=1))).decisions] == ["", ""]
