@@ -206,7 +206,7 @@ def _moved(look: _Look, read: Input, intervals: Sequence[Interval], ref: InputRe
     look.known.update({(dataset, i): v for i, v in recorded.items()})
     if set(recorded) - set(intervals):
         return [f"the intervals that it reads of `{read.dataset}` changed"]
-    changed = []
+    changed: list[str] = []
     for interval in intervals:
         versions = session.catalog.versions(dataset, interval)
         then = recorded.get(interval)
