@@ -7,7 +7,7 @@ and a line without a byte is no record, nor is a comment. The invariant: the pie
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, count
 from typing import NamedTuple, NoReturn
@@ -17,7 +17,7 @@ from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
 from headrace.core.strangers import Kind, nul_advice, problem_of_start, utf8_advice
 
-__all__ = ["LINES", "MAX_RECORD_BYTES", "Kind", "Piece", "Record", "Scanner"]
+__all__ = ["LINES", "MAX_RECORD_BYTES", "Extent", "ExtentOf", "Kind", "Piece", "Record", "Scanner"]
 
 LINES = Dialect(delimiter=b"", quote=b"")  # each line is a record
 
@@ -35,6 +35,18 @@ class Record(NamedTuple):
     line: int
     offset: int
     raw: bytes
+
+
+class Extent(NamedTuple):
+    """The complete records at the beginning of a text: where the last one ends, how many there are, and how many line ends, if those were counted."""
+
+    end: int
+    records: int
+    line_ends: int | None
+
+
+ExtentOf = Callable[[bytes, Dialect], Extent | None]
+"""A faster way to the extent of a text of which more is to come. None for a text of which it can't tell."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +179,8 @@ class Scanner:
     UTF-8, a quote that never closes, a record longer than MAX_RECORD_BYTES.
     """
 
-    def __init__(self, file: str, dialect: Dialect, kind: Kind = "CSV") -> None:
-        self._file, self._dialect, self._kind = file, dialect, kind
+    def __init__(self, file: str, dialect: Dialect, kind: Kind = "CSV", *, extent_of: ExtentOf | None = None) -> None:
+        self._file, self._dialect, self._kind, self._extent_of = file, dialect, kind, extent_of
         self._pending = b""
         self._enough = 1  # bytes to wait for before looking again, so that a long record is not searched at each chunk
         self._offset, self._line = 0, 1
@@ -192,18 +204,19 @@ class Scanner:
         if self._to_skip and not self._skip(is_last=is_last):
             return None
         data = self._pending
-        end, records, lines = _cut(data, self._dialect, is_last=is_last)
+        found = self._extent_of(data, self._dialect) if self._extent_of and not is_last else None
+        end, records, line_ends = found or _cut(data, self._dialect, is_last=is_last)
         if end < len(data) and (is_last or len(data) - end > MAX_RECORD_BYTES):
             self._refuse_tail(data[end:], end, is_last=is_last)
         self._pending = data[end:]
         self._enough = 2 * len(self._pending) + 1
         if not end:
             return None
-        return self._piece(data[:end], records, lines)
+        return self._piece(data[:end], records, line_ends)
 
-    def _piece(self, data: bytes, records: int, lines: int | None) -> Piece:
+    def _piece(self, data: bytes, records: int, line_ends: int | None) -> Piece:
         self._check_text(data)
-        line_ends = _count_lines(data) if lines is None else lines
+        line_ends = _count_lines(data) if line_ends is None else line_ends
         piece = Piece(data, records, self._line, self._offset, self._dialect, line_ends)
         self._offset += size_in(self._dialect.encoding, data)
         self._line += line_ends
@@ -266,19 +279,18 @@ class Scanner:
         )
 
 
-def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[int, int, int | None]:
-    """Where the last complete record ends, and how many there are up to there; and how many line ends, where they had to be counted for that."""
+def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> Extent:
     if dialect.quote and dialect.quote in data:
         found, rest = _find(data, dialect, is_last=is_last)
         blank = found.count(b"\n") + found.count(b"\r\n") + found.count(b"\r")
-        return len(data) - rest, len(found) - blank - (_count_comments(found, dialect) if dialect.may_comment(data) else 0), None
+        return Extent(len(data) - rest, len(found) - blank - (_count_comments(found, dialect) if dialect.may_comment(data) else 0), None)
     end = len(data)
     if not is_last:
         body = data[:-1] if data.endswith(b"\r") else data
         end = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
     whole = data[:end]
     records, lines = _count_plain(whole)
-    return end, records - (_count_comments(whole.splitlines(), dialect) if dialect.may_comment(whole) else 0), lines
+    return Extent(end, records - (_count_comments(whole.splitlines(), dialect) if dialect.may_comment(whole) else 0), lines)
 
 
 def _find(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[list[bytes], int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
-from headrace.core.records import Piece, Scanner
+from headrace.core.records import ExtentOf, Piece, Scanner
 
 __all__ = ["AUTO", "QUOTES", "SAMPLE_BYTES", "SIGNS", "SniffingScanner"]
 
@@ -52,8 +52,16 @@ class _Way:
 class SniffingScanner:
     """A `Scanner` that finds its delimiter or its quotes first, or both. `width` is the number of columns, where names were given for them."""
 
-    def __init__(self, file: str, dialect: Dialect, width: int | None, *, finds: Collection[str] = ("delimiter",)) -> None:
-        self._file, self._dialect, self._width, self._finds = file, dialect, width, finds
+    def __init__(
+        self,
+        file: str,
+        dialect: Dialect,
+        width: int | None,
+        *,
+        finds: Collection[str] = ("delimiter",),
+        extent_of: ExtentOf | None = None,
+    ) -> None:
+        self._file, self._dialect, self._width, self._finds, self._extent_of = file, dialect, width, finds, extent_of
         self._held = b""
         self._scanner: Scanner | None = None
 
@@ -79,7 +87,7 @@ class SniffingScanner:
         way = self._chosen(ways) if len(ways) > 1 else ways[0]
         if way.doubt:
             raise SourceError(f"How the fields of `{self._file}` are quoted can't be told: {way.doubt}")
-        self._scanner = Scanner(self._file, way.dialect)
+        self._scanner = Scanner(self._file, way.dialect, extent_of=self._extent_of)
         return self._scanner
 
     # ------------------------------------------------ the delimiter

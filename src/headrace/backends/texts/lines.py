@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace.backends.texts.incoming import Incoming, texts_of
+from headrace.backends.texts.outline import Extents
 from headrace.core.encodings import size_in
 from headrace.core.ports import JSON
 from headrace.core.records import LINES, Kind, Piece, Record, Scanner
@@ -145,4 +146,5 @@ def _bytes_for(piece: Piece) -> int:
 
 def _scanner(file: str, kind: Kind, options: Mapping[str, JSON], encoding: str) -> Scanner:
     skip, comment = options.get("skip", 0), str(options.get("comment") or "").encode()
-    return Scanner(file, replace(LINES, skip_lines=skip if isinstance(skip, int) else 0, encoding=encoding, comment=comment), kind)
+    dialect = replace(LINES, skip_lines=skip if isinstance(skip, int) else 0, encoding=encoding, comment=comment)
+    return Scanner(file, dialect, kind, extent_of=Extents())

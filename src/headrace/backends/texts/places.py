@@ -11,6 +11,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
 from headrace.backends.texts.opened import Loaded
+from headrace.backends.texts.outline import Outline, count, outline_of
 from headrace.backends.texts.room import Room
 from headrace.core.quarantine import MOST_RAW_BYTES
 from headrace.core.records import Piece, Record
@@ -81,12 +82,13 @@ def numbers_at(loaded: Loaded, offsets: Collection[int]) -> dict[int, int]:
 
 
 def few_in(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
-    """A few of the records of a text whose lines are all records: lines are counted up to each, and only those near it are cut. None for another text."""
+    """A few of the records of a text whose lines are all records, and of one with quotes: only those are cut. None for another text."""
     data, dialect = piece.data, piece.dialect
-    is_plain = (not dialect.quote or dialect.quote not in data) and b"\r" not in data and not dialect.comment
-    if dialect.encoding != "utf-8" or not is_plain:
+    if dialect.encoding != "utf-8" or dialect.comment:
         return None
-    line_ends = data.count(b"\n") if piece.line_ends is None else piece.line_ends
+    if (dialect.quote and dialect.quote in data) or b"\r" in data:
+        return _few_in_outline(piece, wanted)
+    line_ends = count(data, b"\n") if piece.line_ends is None else piece.line_ends
     if line_ends + (not data.endswith(b"\n")) != piece.records:
         return None
     found: list[Record] = []
@@ -98,11 +100,26 @@ def few_in(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
     return found
 
 
+def _few_in_outline(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
+    outline = outline_of(piece)
+    if outline is None or outline.blank(piece.data):
+        return None
+    begins = outline.begins(piece.data)
+    if len(begins) - 1 != piece.records:
+        return None
+    found: list[Record] = []
+    for n in wanted:
+        begin, end, lines = int(begins[n - 1]), int(begins[n]), int(outline.lines[n - 2]) if n > 1 else 0
+        raw = piece.data[begin:end].removesuffix(b"\n").removesuffix(b"\r")
+        found.append(Record(piece.line + lines, piece.offset + begin, raw))
+    return found
+
+
 def _after(data: bytes, at: int, line_ends: int, mean: int) -> int:
     """Where the line begins that is so many line ends after another, of lines of `mean` bytes or so: by strides that end before it, then by each end."""
     while line_ends > _NEAR:
         stride = mean * line_ends * 7 // 8
-        passed = data.count(b"\n", at, at + stride)
+        passed = count(data, b"\n", at, at + stride)
         if passed >= line_ends:
             mean = mean // 2 or 1
             continue
@@ -121,20 +138,17 @@ def measured(piece: Piece, wanted: Sequence[int] | None = None) -> pa.Table | No
 
     if piece.dialect.encoding != "utf-8":
         return None
-    is_plain = not piece.dialect.quote or piece.dialect.quote not in piece.data
-    if is_plain and b"\r" not in piece.data:
-        whole, begins = _lines(piece.data)
+    whole, begins, lines = _texts_of(piece)
+    if whole.type == pa.binary():
         has_text = pc.greater(pc.binary_length(whole), pa.scalar(1, pa.int32()))
     else:
-        whole = pa.array(piece.lines(), pa.string())
-        begins = _before(pc.binary_length(whole))
         has_text = pc.greater(pc.binary_length(pc.ascii_rtrim(whole, characters="\r\n")), pa.scalar(0, pa.int32()))
     if has_text.true_count != piece.records:
         return None
     at = pc.indices_nonzero(has_text)
     if wanted is not None:
         at = at.take(pc.subtract(pa.array(wanted, pa.int64()), pa.scalar(1, pa.int64())))
-    lines = at.cast(pa.int64()) if is_plain else _before(_line_ends(whole)).take(at)
+    lines = at.cast(pa.int64()) if lines is None else lines.take(at)
     starts, found = (begins, whole) if len(at) == len(whole) else (begins.take(at), whole.take(at))
     starts = starts.cast(pa.int64())
     raw = pc.binary_slice(found, 0, -1) if found.type == pa.binary() else pc.ascii_rtrim(found, characters="\r\n").view(pa.binary())
@@ -161,6 +175,21 @@ def _one_by_one(loaded: Loaded, wanted: Container[int]) -> Mapping[int, Record]:
     return loaded.places.places(wanted) if isinstance(loaded.places, Piece) else loaded.places(wanted)
 
 
+def _texts_of(piece: Piece) -> tuple[pa.Array, pa.Array, pa.Array | None]:
+    """Each record and blank line of a piece, with its end; where it begins; and the line ends before it, None where each is one line."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_plain = not piece.dialect.quote or piece.dialect.quote not in piece.data
+    if is_plain and b"\r" not in piece.data:
+        return *_lines(piece.data), None
+    outline = outline_of(piece)
+    if outline and not outline.blank(piece.data):
+        return _outlined(piece.data, outline)
+    whole = pa.array(piece.lines(), pa.string())
+    return whole, _before(pc.binary_length(whole)), None if is_plain else _before(_line_ends(whole))
+
+
 def _lines(data: bytes) -> tuple[pa.Array, pa.Array]:
     """The lines of a text with their ends, which are all LF, and where each begins; the last gets an end if it has none. No bytes are copied."""
     import pyarrow as pa
@@ -172,6 +201,16 @@ def _lines(data: bytes) -> tuple[pa.Array, pa.Array]:
     ends = pc.indices_nonzero(pc.equal(bytes_, pa.scalar(10, pa.uint8()))).cast(pa.int32())
     begins = pa.concat_arrays([pa.array([0], pa.int32()), pc.add(ends, pa.scalar(1, pa.int32()))])
     return pa.Array.from_buffers(pa.binary(), len(ends), [None, begins.buffers()[1], bytes_.buffers()[1]]), begins[:-1]
+
+
+def _outlined(data: bytes, outline: Outline) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """The records of a text with their ends, where each begins, and the line ends before it. No bytes are copied."""
+    import pyarrow as pa
+
+    begins = outline.begins(data)
+    offsets, records = pa.array(begins.astype("int32")), len(begins) - 1
+    lines = pa.concat_arrays([pa.array([0], pa.int64()), pa.array(outline.lines[: records - 1])])
+    return pa.Array.from_buffers(pa.string(), records, [None, offsets.buffers()[1], pa.py_buffer(data)]), offsets[:-1], lines
 
 
 def _before(counts: pa.Array) -> pa.Array:

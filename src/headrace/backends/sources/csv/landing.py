@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from headrace.backends.texts.incoming import Incoming, texts_of
+from headrace.backends.texts.outline import Extents
 from headrace.backends.texts.streams import PIECE_BYTES
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
@@ -172,8 +173,8 @@ def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner |
     dialect, names = replace(dialect_of(options), encoding=encoding), options.get("names")
     finds = [name for name in ("delimiter", "quote") if options.get(name) == AUTO]
     if not finds:
-        return Scanner(file, dialect)
-    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None, finds=finds)
+        return Scanner(file, dialect, extent_of=Extents())
+    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None, finds=finds, extent_of=Extents())
 
 
 def _beginning(piece: Piece, most: int) -> list[bytes]:

@@ -14,6 +14,7 @@ import duckdb
 
 from headrace.backends.sources.csv.landing import Cut, cut, dialect_of, has_header
 from headrace.backends.texts.opened import Loaded, Unread, weight_of
+from headrace.backends.texts.outline import is_even, is_long
 from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
 from headrace.core.contract import Contract
@@ -81,7 +82,7 @@ def load_piece(
     room: Room, positions: Sequence[int | None], *, piece: Piece, width: int, options: Mapping[str, JSON], is_mended: bool = False
 ) -> Loaded:
     """The texts of a piece: as DuckDB reads them where that may be proven, else split here. What a person mended has the quotes that are meant."""
-    over = {} if is_mended else swallowed(piece, width)
+    over = {} if is_mended else swallowed(piece, width, is_long=is_long)
 
     def exactly() -> Loaded:
         odd = _split_piece(room, piece, width, positions, options, over)
@@ -89,7 +90,7 @@ def load_piece(
         return Loaded(piece.records, odd, piece, is_slow=not over, kind_of=_kind_of if over else str, hidden=hidden)
 
     bare = piece.bare()
-    if over or not bare.is_even(width):
+    if over or not is_even(bare, width):
         return exactly()
     room.write([bare.data])
     return Loaded(piece.records, {}, piece, relation=f"({_texts_sql(room, bare, width, positions, options)})", exactly=exactly)
@@ -137,7 +138,7 @@ def load_exactly(
 
 
 def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> bool:
-    if not piece.is_even(width):
+    if not is_even(piece, width):
         return False
     room.write([piece.data])
     texts = _texts_sql(room, piece, width, positions, options)
