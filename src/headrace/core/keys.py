@@ -6,7 +6,7 @@ invariant: a kind of reason, by which reasons are counted, holds no value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from headrace.core.contract import Contract
 from headrace.core.errors import ConfigurationError, did_you_mean
 from headrace.core.interval import Interval, format_duration, parse_duration
 from headrace.core.ports import JSON
-from headrace.core.records import Piece, Record
+from headrace.core.records import Record
 
 __all__ = [
     "KeptRecords",
@@ -29,6 +29,7 @@ __all__ = [
     "Rules",
     "Sieve",
     "Sifted",
+    "Stretch",
     "Unique",
     "are_comparable",
     "keys_of",
@@ -47,12 +48,31 @@ KeptRecords = Callable[[Iterator[Place], Iterator[int]], Iterator[tuple[int, str
 those that became none, in order."""
 
 
+class Stretch(Protocol):
+    """Records next to each other of one file, the first of them at `line` and `offset`, as `Record` has them."""
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    def places(self, wanted: Container[int]) -> Mapping[int, Record]:
+        """The records that are wanted, by their numbers from 1, in order."""
+        ...
+
+
 @runtime_checkable
 class PiecedFormat(Protocol):
     """A format whose files can be passed through without looking at each record: in pieces of which the records are counted."""
 
-    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Piece]:
-        """All records of a file, in the order in which `read` takes them."""
+    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Stretch]:
+        """All records of a file, in the order in which `read` takes them, and of their lines. One without a record may say where they end."""
         ...
 
 

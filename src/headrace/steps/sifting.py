@@ -6,21 +6,23 @@ kept or quarantined as it was before, so conservation holds of what is let go of
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from headrace.core.errors import DataError, SourceError
-from headrace.core.keys import PiecedFormat, Place, Rules, Sieve
+from headrace.core.keys import PiecedFormat, Place, Rules, Sieve, Stretch
 from headrace.core.manifest import MEMORY, Part
 from headrace.core.mending import MendableFormat
 from headrace.core.ports import JSON, Landed, ReadResult, SourceFormat
-from headrace.core.records import Piece, Record
+from headrace.core.records import Record
 from headrace.lake.commit import Attempt
 
 __all__ = ["NO_RULES", "RuledBy", "kept_records", "keys_part", "sifted"]
@@ -122,8 +124,13 @@ class _Ahead(Generic[T]):
         self._given = given
         self.next = next(given, None)
 
-    def take(self) -> None:
-        self.next = next(self._given, None)
+    def taken(self, is_wanted: Callable[[T], bool]) -> list[T]:
+        """The next items, as far as they are wanted."""
+        found: list[T] = []
+        while self.next is not None and is_wanted(self.next):
+            found.append(self.next)
+            self.next = next(self._given, None)
+        return found
 
 
 def _found_in_pieces(
@@ -131,42 +138,48 @@ def _found_in_pieces(
 ) -> Iterator[tuple[int, str, Record]]:
     first = 0  # the number of the first row that is from the piece
     for file in landed:
+        if wanted.next is None:
+            return
         left_out = sorted(file.left_out)
-        for piece, end in _with_ends(reader.pieces(file.path, _options_of(file, reader, options))):
-            out = set(left_out[bisect_left(left_out, piece.offset) : bisect_left(left_out, end)])
-            while rejected.next is not None and rejected.next[0] == file.name and rejected.next[2] < end:
-                out.add(rejected.next[2])
-                rejected.take()
-            after = first + piece.records - len(out)
-            numbers: list[int] = []
-            while wanted.next is not None and wanted.next < after:
-                numbers.append(wanted.next)
-                wanted.take()
-            for number, record in zip(numbers, _records_in(piece, [number - first for number in numbers], out), strict=True):
+        for piece, line, offset in _with_ends(reader.pieces(file.path, _options_of(file, reader, options))):
+            offsets = set(left_out[bisect_left(left_out, piece.offset) : bisect_left(left_out, offset)])
+            lines = {own for _, own, _ in rejected.taken(partial(_is_before, file=file.name, line=line))}
+            after = first + piece.records - len(lines) - len(offsets)
+            numbers = wanted.taken(partial(operator.gt, after))
+            is_gapless = line - piece.line == piece.records  # then each record is on the line after the one before
+            found = _records_in(piece, [number - first for number in numbers], lines, offsets, is_gapless=is_gapless)
+            for number, record in zip(numbers, found, strict=True):
                 yield number, file.name, record
             first = after
 
 
-def _with_ends(pieces: Iterator[Piece]) -> Iterator[tuple[Piece, float]]:
-    """Pieces of a file, each with the byte at which the one after it begins."""
+def _is_before(place: Place, *, file: str, line: float) -> bool:
+    return place[0] == file and place[1] < line
+
+
+def _with_ends(pieces: Iterator[Stretch]) -> Iterator[tuple[Stretch, float, float]]:
+    """Pieces of a file, each with the line and the byte at which the one after it begins."""
     before = next(pieces, None)
     for piece in pieces:
         if before is not None:
-            yield before, piece.offset
+            yield before, piece.line, piece.offset
         before = piece
     if before is not None:
-        yield before, inf
+        yield before, inf, inf
 
 
-def _records_in(piece: Piece, places: Sequence[int], out: AbstractSet[int]) -> list[Record]:
-    """The records at some places, from 0, among those of a piece that do not begin where `out` says."""
+def _records_in(
+    piece: Stretch, places: Sequence[int], lines: AbstractSet[int], offsets: AbstractSet[int], *, is_gapless: bool
+) -> list[Record]:
+    """The records at some places, from 0, among those of a piece that are on none of some lines and do not begin at some bytes."""
     if not places:
         return []
-    if not out:
-        found = piece.places({place + 1 for place in places})
-        return [found[place + 1] for place in places]
-    kept = [record for record in piece.places(range(1, piece.records + 1)).values() if record.offset not in out]
-    return [kept[place] for place in places]
+    if offsets or (lines and not is_gapless):
+        kept = [one for one in piece.places(range(1, piece.records + 1)).values() if one.line not in lines and one.offset not in offsets]
+        return [kept[place] for place in places]
+    left = [number for number in range(1, piece.records + 1) if piece.line + number - 1 not in lines]
+    found = piece.places({left[place] for place in places})
+    return [found[left[place]] for place in places]
 
 
 def _options_of(file: Landed, reader: object, options: Mapping[str, JSON]) -> Mapping[str, JSON]:

@@ -17,7 +17,7 @@ from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
 if TYPE_CHECKING:
-    from headrace.backends.typed.reading import TypedFile
+    from headrace.backends.typed.reading import TypedFile, TypedPiece
 
 __all__ = ["TypedFormat"]
 
@@ -55,6 +55,12 @@ class TypedFormat:
         return read_typed(
             files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded, means=self.means
         )
+
+    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[TypedPiece]:
+        from headrace.backends.typed.reading import typed_pieces
+
+        del options
+        return typed_pieces(self.open_file(path, path.name))
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         from headrace.backends.typed.reading import typed_records

@@ -33,7 +33,7 @@ from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, Landed, ReadResult
 from headrace.core.records import Record
 
-__all__ = ["Batch", "OpenedTyped", "TypedFile", "read_typed", "typed_records"]
+__all__ = ["Batch", "OpenedTyped", "TypedFile", "TypedPiece", "read_typed", "typed_pieces", "typed_records"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,26 @@ class Batch:
         return Record(number, self.blocks[bisect_right(self.blocks, number, key=lambda block: block[0]) - 1][1], raw)
 
 
+@dataclass(frozen=True)
+class TypedPiece:
+    """Records next to each other, of which the first is number `line` of the file and in the block that begins at `offset`: see `Stretch`.
+
+    They are read when some of them are wanted, unless they were read before.
+    """
+
+    records: int
+    line: int
+    offset: int
+    load: Callable[[], Batch]
+
+    @classmethod
+    def read(cls, batch: Batch) -> TypedPiece:
+        return cls(batch.records.num_rows, batch.first, batch.blocks[0][1], lambda: batch)
+
+    def places(self, wanted: Container[int]) -> Mapping[int, Record]:
+        return _places_in(self.load())(wanted)
+
+
 class TypedFile(Protocol):
     """A file of typed records, opened by its format."""
 
@@ -62,6 +82,10 @@ class TypedFile(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """All records, in order. SourceError where a block can't be read, with its place."""
+        ...
+
+    def pieces(self) -> Iterator[TypedPiece]:
+        """The same records, those that are read at no cost or only when they are wanted."""
         ...
 
 
@@ -161,6 +185,15 @@ def read_typed(
     own, by = columns_to_read(found, None, None), columns_to_read(found, recorded, None)
     result = read_texts(files, opened, contract=by, options=options, rows=rows, quarantine=quarantine, lay=lay, means=means)
     return replace(result, own=own.schema)
+
+
+def typed_pieces(file: TypedFile) -> Iterator[TypedPiece]:
+    """All pieces of a file, and one without a record where they end."""
+    last = None
+    for last in file.pieces():
+        yield last
+    if last is not None:
+        yield replace(last, records=0, line=last.line + last.records)
 
 
 def typed_records(file: TypedFile) -> Iterator[Record]:

@@ -7,7 +7,8 @@ where the block begins.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from fastavro.types import Schema
 from headrace.backends.sources.avro.codecs import CodecError, unfold
 from headrace.backends.sources.avro.container import Block, Blocks, Header
 from headrace.backends.sources.avro.schema import Field, OddError, fields_of, plain_schema
-from headrace.backends.typed.reading import Batch
+from headrace.backends.typed.reading import Batch, TypedPiece
 from headrace.core.errors import SourceError
 
 __all__ = ["OpenedAvro"]
@@ -52,10 +53,26 @@ class OpenedAvro:
         self.codec, self.marker = header.codec, header.marker
 
     def batches(self) -> Iterator[Batch]:
-        first, size = 1, 0
+        return self._batches(self._blocks(), 1)
+
+    def pieces(self) -> Iterator[TypedPiece]:
+        first = 1
+        for block in self._blocks():
+            if block.records > _BATCH_RECORDS:
+                yield from map(TypedPiece.read, self._batches([block], first))
+            elif block.records:
+                yield TypedPiece(block.records, first, block.offset, partial(self._only, block, first))
+            first += block.records
+
+    def _only(self, block: Block, first: int) -> Batch:
+        return next(self._batches([block], first))
+
+    def _batches(self, found: Iterable[Block], first: int) -> Iterator[Batch]:
+        """The records of some blocks, which begin at number `first`."""
+        size = 0
         held: list[AvroRecord] = []
         blocks: list[tuple[int, int]] = []
-        for block in self._blocks():
+        for block in found:
             blocks.append((first + len(held), block.offset))
             data = self._unfolded(block)
             for record, _ in self._records(block, data):

@@ -18,7 +18,7 @@ from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.means import ALONE, Means
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
-from headrace.core.records import Record
+from headrace.core.records import Piece, Record
 
 __all__ = ["JsonFormat", "open"]
 
@@ -81,6 +81,9 @@ class JsonFormat:
         return read_texts(
             files, opened, contract=contract, options=options, rows=rows, quarantine=quarantine, recorded=recorded, means=self._means
         )
+
+    def pieces(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Piece]:
+        return CutLines(path, "JSON Lines", options, name=path.name, maker=partial(ElementLines, path.name)).pieces()
 
     def records(self, path: Path, options: Mapping[str, JSON]) -> Iterator[Record]:
         return records_of(path, "JSON Lines", options, maker=partial(ElementLines, path.name))

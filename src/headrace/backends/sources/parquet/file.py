@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from headrace.backends.sources.parquet.footer import UNREADABLE, chunks_in
 from headrace.backends.sources.parquet.pages import check_pages
-from headrace.backends.typed.reading import Batch
+from headrace.backends.typed.reading import Batch, TypedPiece
 from headrace.core.errors import SourceError
 
 __all__ = ["OpenedParquet"]
@@ -54,6 +54,9 @@ class OpenedParquet:
                     raise SourceError(
                         f"`{self._name}` has a footer that lies: row group {number + 1} has {group.num_rows} rows, and {first - begin} were read. Fetch it again."
                     )
+
+    def pieces(self) -> Iterator[TypedPiece]:
+        return map(TypedPiece.read, self.batches())
 
     def _records(self, metadata: parquet.FileMetaData, number: int, coded: list[str]) -> Iterator[pa.RecordBatch]:
         group = metadata.row_group(number)
