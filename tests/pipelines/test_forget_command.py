@@ -135,6 +135,73 @@ def test_every_version_that_is_made_without_the_key_is_told_of_as_lineage(headra
     assert "anna" not in text
 
 
+# ---------------------------------------------------------------- where the value stands besides
+
+NOTED = TILL.replace("    amount: float\n", "    amount: float\n    note: str | None = None\n")
+
+
+def with_notes(folder: Path, headrace: Headrace) -> None:
+    (folder / "till.py").write_text(NOTED)
+    text = "Customer,amount,note\nanna@a.org,2,\nben,1,anna@a.org called\n5,5,5\n"
+    (folder / "till" / f"{DAYS[0]}.csv.gz").write_bytes(gzip.compress(text.encode()))
+    assert headrace("run", "till.py", "--at", DAYS[0], "--no-report").code == 0
+
+
+def test_where_the_value_stands_besides_is_shown_before_and_left_with_code_1_after(headrace: Headrace, folder: Path) -> None:
+    with_notes(folder, headrace)
+    said = headrace("forget", "till.py", "--key", KEY)
+    assert said.code == 0
+    assert f"till.receipts, part `rows`, column `note`: 1 in 1 version: {DAYS[0]} v1 row 2\n" in said.out
+    assert "called" not in said.out
+    done = headrace("forget", "till.py", "--key", KEY, "--yes")
+    assert done.code == 1
+    assert f"  left: till.receipts, part `raw`: 1 in 1 version: {DAYS[0]} v2 `{DAYS[0]}.csv.gz` line 2 (byte 27)\n" in done.out
+    assert "--key COLUMN=VALUE" in done.out
+    assert "headrace clear " in done.out
+    assert headrace("forget", "till.py", "--list").out.split()[-4:-3] == ["done"]
+    again = headrace("forget", "till.py", "--key", KEY)
+    assert "Nothing in " in again.out
+    assert "part `rows`, column `note`" in again.out
+    assert headrace("forget", "till.py", "--key", KEY, "--yes").code == 1
+    assert headrace("forget", "till.py", "--key", KEY, "--yes", "--key-only").code == 0
+
+
+def test_what_is_advised_takes_the_places_out(headrace: Headrace, folder: Path) -> None:
+    with_notes(folder, headrace)
+    assert headrace("forget", "till.py", "--key", KEY, "--yes").code == 1
+    mended = "Customer,amount,note\nben,1,somebody called\n5,5,5\n"
+    (folder / "till" / f"{DAYS[0]}.csv.gz").write_bytes(gzip.compress(mended.encode()))
+    assert headrace("run", "till.py", "--at", DAYS[0], "--no-report").code == 0
+    assert headrace("gc", "till.py", "--keep", "0", "--older-than", "0", "--yes").code == 0
+    said = headrace("forget", "till.py", "--key", KEY)
+    assert said.out == f"Nothing in {folder / 'lake'} of `till` holds {KEY}.\n"
+
+
+def test_an_interval_that_is_taken_out_says_it_no_more(headrace: Headrace, folder: Path) -> None:
+    with_notes(folder, headrace)
+    assert headrace("forget", "till.py", "--key", KEY, "--yes").code == 1
+    assert headrace("clear", "till.py", "receipts", "--at", DAYS[0]).code == 0
+    assert headrace("forget", "till.py", "--key", KEY, "--json").document["mentions"]
+    assert headrace("gc", "till.py", "--keep", "0", "--older-than", "0", "--yes").code == 0
+    assert headrace("forget", "till.py", "--key", KEY, "--json").document["mentions"] == []
+
+
+def test_places_are_read_by_programs(headrace: Headrace, folder: Path) -> None:
+    with_notes(folder, headrace)
+    document = headrace("forget", "till.py", "--key", KEY, "--json").document
+    assert document["mentions"][1] == {
+        "dataset": "till.receipts",
+        "part": "rows",
+        "column": "note",
+        "count": 1,
+        "more": False,
+        "versions": 1,
+        "places": [f"{DAYS[0]} v1 row 2"],
+    }
+    assert (document["mentions_unsearched"], document["mentions_in_log"]) == ([], [])
+    assert "mentions" not in headrace("forget", "till.py", "--key", KEY, "--key-only", "--json").document
+
+
 # ---------------------------------------------------------------- in a bucket
 
 
@@ -188,6 +255,7 @@ def test_no_command_has_a_file_of_the_lake_for_itself_longer_than_it_reads_it(
         ("contract", "till.py", "receipts"),
         ("forget", "till.py", "--key", KEY),
         ("forget", "till.py", "--key", KEY, "--yes"),
+        ("forget", "till.py", "--key", KEY),  # which asks for files that are gone
     ):
         said = headrace(*words)
         assert said.code == 0, said.err

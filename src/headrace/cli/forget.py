@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from headrace.cli.mentions import mentions_document, show_mentions
 from headrace.cli.opening import Where, open_session
 from headrace.cli.options import as_json, file_argument, lake_options
 from headrace.cli.output import print_json, print_table, size_text, tell
@@ -20,6 +21,7 @@ from headrace.run.forgetting import Forgot, Outlook, outlook
 from headrace.run.forgetting import forget as forget_key
 from headrace.run.forgotten import Record, record_of
 from headrace.run.holding import wanted_of
+from headrace.run.mentions import Mentions
 from headrace.run.session import Session
 
 __all__ = ["forget"]
@@ -33,14 +35,27 @@ _SHOWN = 40
     "--key", "keys", multiple=True, metavar="COLUMN=VALUE", help="Whose rows: a column and what it holds. Given again, a row holds all."
 )
 @click.option("--list", "is_list", is_flag=True, help="Show what was forgotten, when and by whom, and nothing else.")
+@click.option("--key-only", "is_key_only", is_flag=True, help="Do not look for the value elsewhere, as a word in any text.")
 @click.option("--yes", "is_agreed", is_flag=True, help="Forget. Without it nothing is changed.")
 @lake_options
 @as_json
-def forget(file: Path, keys: tuple[str, ...], is_list: bool, is_agreed: bool, lake: str | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001  # click passes options by name
+def forget(
+    file: Path,
+    keys: tuple[str, ...],
+    is_list: bool,  # noqa: FBT001  # click passes options by name
+    is_key_only: bool,  # noqa: FBT001
+    is_agreed: bool,  # noqa: FBT001
+    lake: str | None,
+    profile: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> int:
     """Show every version of every dataset that holds a key, in rows, in quarantine or in raw files, and what was made of it.
 
     With --yes all of it is made again without the key, the old versions are collected, and what lands from then on is landed without it. The
     files at the origin are not touched. Killed anywhere, the same command goes on.
+
+    Also shown is where the value stands as a word outside of the key's column and its records, in notes, comments or other files of an
+    archive: these places are left, and exit with code 1 after --yes.
     """
     key = {} if is_list else _key(keys)
     with redirect_stdout(sys.stderr):  # what the pipeline's file prints
@@ -50,15 +65,15 @@ def forget(file: Path, keys: tuple[str, ...], is_list: bool, is_agreed: bool, la
             seen, done = None, None
         else:
             wanted = wanted_of(session, key)
-            done = forget_key(session, wanted) if is_agreed else None
-            seen = done.outlook if done else outlook(session, wanted)
+            done = forget_key(session, wanted, is_key_only=is_key_only) if is_agreed else None
+            seen = done.outlook if done else outlook(session, wanted, is_key_only=is_key_only)
     if seen is None:
         return _list(record, is_json=as_json)
     if as_json:
         print_json(_document(seen, done))
     else:
         _show(session, ", ".join(keys), seen, done)
-    return 1 if done and done.left else 0
+    return 1 if done and (done.left or _mentioned(done.mentions)) else 0
 
 
 def _key(keys: Sequence[str]) -> dict[str, str]:
@@ -71,6 +86,10 @@ def _key(keys: Sequence[str]) -> dict[str, str]:
     if not found:
         raise click.UsageError("Say whose rows: --key COLUMN=VALUE; or --list what was forgotten.")
     return found
+
+
+def _mentioned(found: Mentions | None) -> bool:
+    return found is not None and bool(found.found or found.unsearched)
 
 
 # ---------------------------------------------------------------- for people
@@ -91,9 +110,11 @@ def _show(session: Session, key: str, seen: Outlook, done: Forgot | None) -> Non
         tell(f"stays, since entries of the log are never written again: {text}")
     if seen.is_nothing:
         tell(f"Nothing in {session.lake.uri} of `{session.graph.name}` holds {key}.")
+        _show_mentions(session, seen, done)
         return
     _show_derived(session, seen)
     if done is None:
+        _show_mentions(session, seen, done)
         tell("\nNothing was changed. Make all of it again without the key, and collect these versions: add --yes")
         return
     tell(
@@ -108,7 +129,14 @@ def _show(session: Session, key: str, seen: Outlook, done: Forgot | None) -> Non
         tell(f"  {text}")
     if done.left:
         tell("Mend that, and give the same command again: it goes on from here.")
+    _show_mentions(session, seen, done)
     _show_rest(session)
+
+
+def _show_mentions(session: Session, seen: Outlook, done: Forgot | None) -> None:
+    found = done.mentions if done else seen.mentions
+    if found is not None:
+        show_mentions(found, file=str(session.file or "FILE"), is_done=done is not None)
 
 
 def _show_derived(session: Session, seen: Outlook) -> None:
@@ -185,6 +213,7 @@ def _document(seen: Outlook, done: Forgot | None) -> dict[str, JSON]:
             "left": list(done.left),
             "notes": list(done.notes),
         }
+    document |= mentions_document(done.mentions if done else seen.mentions)
     return document
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 __all__ = [
     "SHORTEST",
     "basic",
+    "encoded",
     "hide",
     "is_sensitive",
     "masked",
@@ -150,7 +151,7 @@ def spellings(secret: str) -> frozenset[str]:
     """A secret as it may be met in a text: as it is, each of its lines, and encoded up to two times."""
     found = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
     for _ in range(2):
-        found |= {spelt for text in found for spelt in _encoded(text)}
+        found |= {spelt for text in found for spelt in encoded(text)}
     found.add(_base64(secret))
     return frozenset(spelt for spelt in found if len(spelt) >= SHORTEST)
 
@@ -159,7 +160,8 @@ def _base64(text: str) -> str:
     return b2a_base64(text.encode("utf-8", "surrogatepass"), newline=False).decode().rstrip("=")
 
 
-def _encoded(text: str) -> Iterator[str]:
+def encoded(text: str) -> Iterator[str]:
+    """A text as addresses, JSON, Python and HTML write it, itself among them where that is the same."""
     raw = text.encode("utf-8", "surrogatepass")
     for url in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
         yield url

@@ -33,6 +33,7 @@ from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_
 from headrace.run.intake import mended_until
 from headrace.run.lineage_events import nobody, told_lineage, watched
 from headrace.run.memory import memory_changes
+from headrace.run.mentions import Mentions, mentions
 from headrace.run.observe import Request, make_plan
 from headrace.run.recorded import made_by_record
 from headrace.run.ruling import ruling_of
@@ -49,11 +50,15 @@ _WHY = "it held a key that is forgotten"
 
 @dataclass(frozen=True)
 class Outlook:
-    """What forgetting a key is about: what holds it, what was made of that, and who was begun to be forgotten and not ended."""
+    """What forgetting a key is about: what holds it, what was made of that, and who was begun to be forgotten and not ended.
+
+    `mentions` is where its value stands besides, if it was looked for; of what is made again, only in files of sources.
+    """
 
     holding: Holding
     derived: Derived
     begun: Entry | None
+    mentions: Mentions | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -62,7 +67,10 @@ class Outlook:
 
 @dataclass
 class Forgot:
-    """What was done. `left` says what still holds the key, or was made of what did, and why it could not be helped; `notes` what went wrong beside."""
+    """What was done. `left` says what still holds the key, or was made of what did, and why it could not be helped; `notes` what went wrong beside.
+
+    `mentions` is where its value stands outside of its column and its records now, if it was looked for.
+    """
 
     outlook: Outlook
     made: tuple[Slot, ...] = ()
@@ -71,27 +79,32 @@ class Forgot:
     reports: tuple[str, ...] = ()
     left: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
+    mentions: Mentions | None = None
 
 
-def outlook(session: Session, wanted: Wanted) -> Outlook:
-    """Search for a key. Nothing is changed."""
+def outlook(session: Session, wanted: Wanted, *, is_key_only: bool = False) -> Outlook:
+    """Search for a key, and for its value as a word, unless it is looked for as a key only. Nothing is changed."""
     found = holding(session, wanted)
     record = record_of(session.lake, session.graph.name)
     entry = record.entry_of(wanted) if record else None
     begun = entry if entry is not None and entry.state == "begun" else None
     roots = {*found.slots, *(begun.found if begun else ())}
-    return Outlook(found, derived_from(session, roots), begun)
+    derived = derived_from(session, roots)
+    if is_key_only:
+        return Outlook(found, derived, begun)
+    return Outlook(found, derived, begun, mentions(session, wanted, holders=found.slots, without=frozenset(_to_be_gone(session, derived))))
 
 
-def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decision, _receipt: None) -> Forgot:
+def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decision, _receipt: None, is_key_only: bool = False) -> Forgot:
     """Take a key out of all that the session's pipeline has in its lake, and out of all that it will land.
 
     Killed anywhere, the same call goes on. What could not be done is in `left`; nothing is collected then that stands for it.
     """
     known = versions_of(session)
-    seen = outlook(session, wanted)
+    seen = outlook(session, wanted, is_key_only=True)
     done = Forgot(seen, left=list(seen.holding.unsearched))
     if seen.is_nothing:
+        done.mentions = None if is_key_only else mentions(session, wanted)
         return done
     entry = _begun(session, wanted, seen)
     _make_sources(session, wanted, entry, seen.derived, done)
@@ -106,6 +119,7 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
     _tell_late(session, wanted, known, done)
     _collect(session, doomed.of(session.graph.name), done)
     done.reports = tuple(_delete_reports(session, wanted))
+    done.mentions = None if is_key_only else mentions(replace(session), wanted, holders=doomed.current, without=_gone(doomed))
     _ended(session, wanted, done)
     return done
 
@@ -135,7 +149,7 @@ def _ended(session: Session, wanted: Wanted, done: Forgot) -> None:
         entry = record.entry_of(wanted)
         assert entry is not None
         made, collected = dict.fromkeys([*entry.made, *done.made]), dict.fromkeys([*entry.collected, *done.collected])
-        entry = replace(entry, made=tuple(made), collected=tuple(collected))
+        entry = replace(entry, made=tuple(made), collected=tuple(collected), mentions=done.mentions.count if done.mentions else None)
         return record.with_entry(replace(entry, state="done", ended_at=now) if is_whole else entry)
 
     noted(session, change)
@@ -332,6 +346,18 @@ def _tell_late(session: Session, wanted: Wanted, known: AbstractSet[Slot], done:
     found = holding_in(session, wanted, sorted(late))
     done.left += [f"{_name(slot)} holds the key: a run that was at work meanwhile committed it" for slot in found.slots]
     done.left += found.unsearched
+
+
+def _to_be_gone(session: Session, derived: Derived) -> Iterator[Slot]:
+    """What is not there any more when the key is forgotten, and what is made again of what others read."""
+    steps, current = session.graph.steps, set(derived.current)
+    for slot in derived.slots:
+        if slot not in current or not _reads_files(steps.get(slot.dataset.removesuffix(".refused"))):
+            yield slot
+
+
+def _gone(derived: Derived) -> frozenset[Slot]:
+    return frozenset(derived.slots) - frozenset(derived.current)
 
 
 def _now_current(session: Session, slots: Sequence[Slot]) -> Iterator[Slot]:

@@ -35,7 +35,10 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Entry:
-    """One key that was forgotten: since when, by whom, and what was found, made again and collected for it."""
+    """One key that was forgotten: since when, by whom, and what was found, made again and collected for it.
+
+    `mentions` counts the places that were told as saying the value besides; None where nobody looked.
+    """
 
     key: ForgottenKey
     asked_at: str
@@ -45,6 +48,7 @@ class Entry:
     made: tuple[Slot, ...] = ()
     collected: tuple[Slot, ...] = ()
     ended_at: str = ""
+    mentions: int | None = None
 
     @property
     def columns(self) -> str:
@@ -62,6 +66,7 @@ class Entry:
             "found": [_slot_json(slot) for slot in self.found],
             "made": [_slot_json(slot) for slot in self.made],
             "collected": [_slot_json(slot) for slot in self.collected],
+            **({} if self.mentions is None else {"mentions": self.mentions}),
         }
 
 
@@ -143,6 +148,7 @@ def _entry(told: Mapping[str, JSON], source: str) -> Entry:
         made=_slots(told.get("made")),
         collected=_slots(told.get("collected")),
         ended_at=str(told.get("ended_at", "")),
+        mentions=mentions if isinstance(mentions := told.get("mentions"), int) else None,
     )
 
 

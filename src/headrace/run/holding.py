@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import cast
 
 from headrace.core.errors import ConfigurationError, HeadraceError
 from headrace.core.forgetting import ErasableFormat, Forgotten, forgotten_key, is_said_in
 from headrace.core.manifest import MEMORY, FileEntry, Manifest, Part
 from headrace.core.mending import MendableFormat
-from headrace.core.ports import JSON, Landed
+from headrace.core.mentions import Stretch
+from headrace.core.ports import JSON, Landed, SourceFormat
 from headrace.core.quarantine import encoding_of
 from headrace.core.split import ROW_PARTS
 from headrace.core.step import Source
@@ -28,7 +30,21 @@ from headrace.run.quarantined import Quarantine, records_of
 from headrace.run.record import RUNS
 from headrace.run.session import Session
 
-__all__ = ["Holder", "Holding", "Wanted", "holding", "holding_in", "rejected_in", "wanted_of"]
+__all__ = [
+    "Holder",
+    "Holding",
+    "Search",
+    "Wanted",
+    "datasets_of",
+    "holding",
+    "holding_in",
+    "landed_of",
+    "options_of",
+    "rejected_in",
+    "source_of",
+    "versions_of",
+    "wanted_of",
+]
 
 Wanted = Mapping[Names, str]
 """A key: for each of its columns all the names that it goes by, and the text of its value."""
@@ -83,8 +99,8 @@ def _check_is_of_records(step: Source, column: str) -> None:
 
 def holding(session: Session, wanted: Wanted) -> Holding:
     """Search all datasets of the session's pipeline."""
-    search = _Search(session, wanted)
-    for dataset in _datasets(session):
+    search = Search(session, wanted)
+    for dataset in datasets_of(session):
         search.dataset(dataset)
     search.runs()
     return search.found
@@ -95,13 +111,13 @@ def versions_of(session: Session) -> frozenset[Slot]:
     lake, pipeline = session.lake, session.graph.name
     return frozenset(
         Slot(pipeline, dataset, interval, version)
-        for dataset in _datasets(session)
+        for dataset in datasets_of(session)
         for interval, versions in lake.log(pipeline, dataset).versions(None).items()
         for version in versions
     )
 
 
-def _datasets(session: Session) -> Iterator[str]:
+def datasets_of(session: Session) -> Iterator[str]:
     """Those that have rows: neither the records of runs nor that of who is forgotten."""
     for name in session.lake.datasets(session.graph.name):
         dataset = name.partition(".")[2]
@@ -111,20 +127,20 @@ def _datasets(session: Session) -> Iterator[str]:
 
 def holding_in(session: Session, wanted: Wanted, slots: Iterable[Slot]) -> Holding:
     """Search some versions."""
-    search = _Search(session, wanted)
+    search = Search(session, wanted)
     for slot in slots:
         search.version(session.lake.log(slot.pipeline, slot.dataset).manifest(slot.interval, slot.version), is_current=True)
     return search.found
 
 
-class _Search:
+class Search:
     """Looks for one key; files of equal bytes are looked into once."""
 
     def __init__(self, session: Session, wanted: Wanted) -> None:
         self._session, self._wanted = session, wanted
         self._forgotten = Forgotten(_SALT, (forgotten_key(wanted, _SALT),))
         self._rows: dict[str, int] = {}  # by the digest of a file of rows
-        self._records: dict[str, frozenset[tuple[int, int]]] = {}  # by that of a raw file: line and offset of each record
+        self._records: dict[str, tuple[Stretch, ...]] = {}  # by that of a raw file
         self.found = Holding()
 
     def dataset(self, dataset: str) -> None:
@@ -168,13 +184,13 @@ class _Search:
         if part.name == MEMORY:
             return self._in_keys(manifest, part)
         if part.name == "raw":
-            return sum(len(found) for found in self._raw(manifest).values())
+            return sum(len(found) for found in self.raw(manifest).values())
         return self._in_quarantine(manifest, part) if part.name == "quarantine" else 0
 
     # ------------------------------------------------ rows
 
     def _in_rows(self, manifest: Manifest, part: Part) -> int:
-        ways = self._ways([column.name for column in manifest.content.schema.get(part.name, ())])
+        ways = self.ways([column.name for column in manifest.content.schema.get(part.name, ())])
         return sum(self._in_file(manifest, file, ways) for file in part.files)
 
     def _in_keys(self, manifest: Manifest, part: Part) -> int:
@@ -184,11 +200,11 @@ class _Search:
             raise HeadraceError("nobody knows which columns its keys are of")
         count = 0
         for columns, file in zip(declared, part.files, strict=True):
-            ways = [{f"k{columns.index(column)}": text for column, text in way.items()} for way in self._ways(columns)]
+            ways = [{f"k{columns.index(column)}": text for column, text in way.items()} for way in self.ways(columns)]
             count += self._in_file(manifest, file, ways)
         return count
 
-    def _ways(self, columns: Sequence[str]) -> list[dict[str, str]]:
+    def ways(self, columns: Sequence[str]) -> list[dict[str, str]]:
         """The key as columns with some names hold it; nothing where one of its columns is not among them."""
         return [dict(zip(way, self._wanted.values(), strict=True)) for way in product(*(_among(names, columns) for names in self._wanted))]
 
@@ -204,12 +220,11 @@ class _Search:
 
     # ------------------------------------------------ raw files
 
-    def _raw(self, manifest: Manifest) -> dict[str, frozenset[tuple[int, int]]]:
+    def raw(self, manifest: Manifest) -> dict[str, tuple[Stretch, ...]]:
         """The records that hold the key in each raw file that is still there, by its name."""
-        raw, step = manifest.content.part("raw"), self._source(manifest)
+        raw, step = manifest.content.part("raw"), source_of(self._session, manifest)
         if raw is None or step is None:
             return {}
-        mended = {str(one["name"]) for one in cast(Sequence[Mapping[str, JSON]], manifest.content.details.get("mended", ()))}
         found = {}
         for file in raw.files:
             if file.sha256 not in self._records:
@@ -217,29 +232,17 @@ class _Search:
                     (path,) = self._session.lake.paths_of(manifest, [file])
                 except VanishedError:
                     continue
-                landed = Landed("", path, file.sha256, file.bytes, file.rows or 0, file.name, is_mended=file.name in mended)
-                self._records[file.sha256] = frozenset(self._in_raw(step, landed, manifest))
+                self._records[file.sha256] = tuple(self._in_raw(step, landed_of(manifest, file, path), manifest))
             found[file.name] = self._records[file.sha256]
         return found
 
-    def _in_raw(self, step: Source, file: Landed, manifest: Manifest) -> Iterator[tuple[int, int]]:
+    def _in_raw(self, step: Source, file: Landed, manifest: Manifest) -> Iterator[Stretch]:
         reader = self._session.format(step)
         if not isinstance(reader, ErasableFormat):
             raise HeadraceError("its format can't be searched")
-        options = cast(Mapping[str, JSON], manifest.content.details.get("options", step.options.options))
-        if file.is_mended and isinstance(reader, MendableFormat):
-            options = reader.mended_options(options)
+        options = options_of(reader, file, step, manifest)
         for record in reader.holding(file, contract=step.contract, options=options, forgotten=self._forgotten):
-            yield record.line, record.offset
-
-    def _source(self, manifest: Manifest) -> Source | None:
-        name = manifest.dataset.removesuffix(".refused").removesuffix(".experiment")
-        step = self._session.graph.steps.get(name)
-        if isinstance(step, Source) and not step.options.is_dataset:
-            return step
-        if manifest.content.part("raw") is not None:
-            raise HeadraceError("no source of the pipeline is called so any more, so nobody knows how its files are read")
-        return None
+            yield Stretch(record.line, record.offset, len(record.raw))
 
     # ------------------------------------------------ quarantine
 
@@ -252,7 +255,7 @@ class _Search:
 
     def rejected(self, manifest: Manifest) -> Iterator[int]:
         """The numbers, from 0, of the records in a quarantine that hold the key: by the raw files, else by the value as a word in their text."""
-        raw = self._raw(manifest)
+        raw = {name: {(record.line, record.offset) for record in found} for name, found in self.raw(manifest).items()}
         for number, record in enumerate(records_of(self._session, Quarantine(manifest, is_refused=False))):
             if record.file in raw:
                 is_held = (record.line, record.offset) in raw[record.file]
@@ -263,10 +266,33 @@ class _Search:
                 yield number
 
 
+def source_of(session: Session, manifest: Manifest) -> Source | None:
+    """The source whose files a version has; HeadraceError where it is none of the pipeline's any more."""
+    name = manifest.dataset.removesuffix(".refused").removesuffix(".experiment")
+    step = session.graph.steps.get(name)
+    if isinstance(step, Source) and not step.options.is_dataset:
+        return step
+    if manifest.content.part("raw") is not None:
+        raise HeadraceError("no source of the pipeline is called so any more, so nobody knows how its files are read")
+    return None
+
+
+def landed_of(manifest: Manifest, file: FileEntry, path: Path) -> Landed:
+    """A raw file of a version, whose bytes are at a path."""
+    mended = {str(one["name"]) for one in cast(Sequence[Mapping[str, JSON]], manifest.content.details.get("mended", ()))}
+    return Landed("", path, file.sha256, file.bytes, file.rows or 0, file.name, is_mended=file.name in mended)
+
+
+def options_of(reader: SourceFormat, file: Landed, step: Source, manifest: Manifest) -> Mapping[str, JSON]:
+    """The options by which a raw file of a version is read."""
+    options = cast(Mapping[str, JSON], manifest.content.details.get("options", step.options.options))
+    return reader.mended_options(options) if file.is_mended and isinstance(reader, MendableFormat) else options
+
+
 def rejected_in(session: Session, manifest: Manifest, wanted: Wanted) -> list[int]:
     """The numbers of the records in a quarantine that hold a key."""
     with session.lake.store.lease():
-        return list(_Search(session, wanted).rejected(manifest))
+        return list(Search(session, wanted).rejected(manifest))
 
 
 def _mappings(told: JSON) -> list[Mapping[str, JSON]]:

@@ -12,7 +12,7 @@ import mimetypes
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -179,9 +179,9 @@ class BucketStore:
         check_key(key)
         here = self._staged_path(key) or self._cache.place(key)
         if not here.is_file():
-            aside = self._cache.aside()
-            self._download(key, None, aside)
-            aside.replace(here)
+            with self._aside() as aside:
+                self._download(key, None, aside)
+                aside.replace(here)
         return here
 
     def paths(self, files: Sequence[FileEntry]) -> Sequence[Path]:
@@ -229,13 +229,12 @@ class BucketStore:
     def _fetch(self, file: FileEntry, target: Path) -> None:
         """Download what an entry names; once more if its bytes are not what it says, for that may have been the way here."""
         for _ in range(2):
-            aside = self._cache.aside()
-            digest = self._download(file.key, file.bytes, aside)
-            if digest == file.sha256:
-                self._cache.keep(digest, aside)
-                aside.replace(target)
-                return
-            aside.unlink()
+            with self._aside() as aside:
+                digest = self._download(file.key, file.bytes, aside)
+                if digest == file.sha256:
+                    self._cache.keep(digest, aside)
+                    aside.replace(target)
+                    return
         raise DamageError(
             f"`{file.key}` in {self.uri} has the SHA-256 {digest}, and its entry says {file.sha256}: it was changed after it was committed. "
             "Restore it from a copy, or clear the interval and run again."
@@ -276,9 +275,15 @@ class BucketStore:
 
     def _copy_through_here(self, source: str, target: str) -> None:
         """What a server does not copy by itself (S3: above 5 GB)."""
-        aside = self._cache.aside()
-        try:
+        with self._aside() as aside:
             self._download(source, None, aside)
             self._upload(target, aside)
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """A path for a file on its way; what is still there at the end, such as the beginning of one that is gone, is removed."""
+        aside = self._cache.aside()
+        try:
+            yield aside
         finally:
             aside.unlink(missing_ok=True)

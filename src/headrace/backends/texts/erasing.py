@@ -19,7 +19,7 @@ from typing import IO, cast
 
 import pyarrow as pa
 
-from headrace.backends.texts.transcoding import AUTO, Transcoder
+from headrace.backends.texts.transcoding import LONGEST_MARK, encoding_by
 from headrace.backends.texts.unpacking import PIECE_BYTES, Unpacker
 from headrace.core.ports import JSON, Landed
 from headrace.core.records import Record
@@ -38,7 +38,7 @@ def erase(
     with TemporaryFile() as plain:
         _unpack(file.path, unpacker, plain)
         size = plain.tell()
-        encoding = _encoding_of(plain, file.name, options)
+        encoding = encoding_by(_read(plain, 0, LONGEST_MARK), file.name, options)
         ends = [end.encode(encoding) for end in ("\r\n", "\n", "\r")]
         if is_array:
             out = _elements(plain, records, encoding)
@@ -57,15 +57,6 @@ def _unpack(path: Path, unpacker: Unpacker, plain: IO[bytes]) -> None:
         while data := file.read(PIECE_BYTES):
             plain.writelines(unpacker.feed(data))
     plain.writelines(unpacker.finish())
-
-
-def _encoding_of(plain: IO[bytes], name: str, options: Mapping[str, JSON]) -> str:
-    transcoder = Transcoder(name, str(options.get("encoding", AUTO)))
-    plain.seek(0)
-    transcoder.feed(plain.read(_LONGEST_END))
-    if not transcoder.encoding:
-        transcoder.finish()
-    return transcoder.encoding
 
 
 def _end_after(plain: IO[bytes], record: Record, ends: Sequence[bytes]) -> int:

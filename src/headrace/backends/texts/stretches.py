@@ -12,13 +12,13 @@ from headrace.backends.texts.unpacking import PIECE_BYTES, Unpacker
 from headrace.core.errors import SourceError
 from headrace.core.ports import JSON
 
-__all__ = ["bytes_at"]
+__all__ = ["bytes_at", "chunks_of"]
 
 
 def bytes_at(path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int, int]], *, name: str) -> Iterator[bytes]:
     """Stretches of a file, decompressed, by offset and size, in order; SourceError where the file ends before one does."""
     passed, held = 0, b""  # `held` begins at byte `passed`
-    parts = _chunks(path, options, name)
+    parts = chunks_of(path, Unpacker(name, member=str(options.get("member") or "")))
     for offset, size in wanted:
         while passed + len(held) < offset + size:
             if len(held) > (keep := max(passed + len(held) - offset, 0)):
@@ -30,9 +30,8 @@ def bytes_at(path: Path, options: Mapping[str, JSON], wanted: Sequence[tuple[int
         yield held[offset - passed : offset - passed + size]
 
 
-def _chunks(path: Path, options: Mapping[str, JSON], name: str) -> Iterator[bytes]:
+def chunks_of(path: Path, unpacker: Unpacker) -> Iterator[bytes]:
     """The bytes of a file without its compression, in its own encoding."""
-    unpacker = Unpacker(name, member=str(options.get("member") or ""))
     with path.open("rb") as file:
         while data := file.read(PIECE_BYTES):
             yield from unpacker.feed(data)

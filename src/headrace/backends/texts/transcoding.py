@@ -7,16 +7,27 @@ mangles letters in silence. The invariant: a byte that stands for no character i
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from typing import NoReturn
 
 from headrace.core.errors import SourceError
+from headrace.core.ports import JSON
 
-__all__ = ["AUTO", "Transcoder"]
+__all__ = ["AUTO", "LONGEST_MARK", "Transcoder", "encoding_by"]
 
 AUTO = "auto"
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-_LONGEST_MARK = 4
+LONGEST_MARK = 4
+
+
+def encoding_by(start: bytes, file: str, options: Mapping[str, JSON]) -> str:
+    """The encoding that a file is in, by what was said of it and its first bytes, LONGEST_MARK of them if it has so many."""
+    transcoder = Transcoder(file, str(options.get("encoding", AUTO)))
+    transcoder.feed(start[:LONGEST_MARK])
+    if not transcoder.encoding:
+        transcoder.finish()
+    return transcoder.encoding
 
 
 class Transcoder:
@@ -36,7 +47,7 @@ class Transcoder:
     def feed(self, chunk: bytes) -> bytes:
         if not self.encoding:
             self._start += chunk
-            if len(self._start) < _LONGEST_MARK:
+            if len(self._start) < LONGEST_MARK:
                 return b""
             chunk = self._begin()
         return self._transcoded(chunk, is_last=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.means import ALONE, Means
+from headrace.core.mentions import Place, Stretch, Unseen, Words
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Record
 
@@ -86,3 +87,19 @@ class TypedFormat:
         del options
         self.erase_file(file.path, file.name, target, frozenset(record.line for record in records))
         return ()
+
+    # ------------------------------------------------ what a SearchingFormat has besides
+
+    def mentions(
+        self, file: Landed, words: Words, *, options: Mapping[str, JSON], besides: Sequence[Stretch] = ()
+    ) -> Iterator[Place | Unseen]:
+        """In the values of records, as JSON has them, and in the names of columns."""
+        from headrace.backends.typed.reading import typed_records
+
+        del options
+        opened, others = self.open_file(file.path, file.name), {record.line for record in besides}
+        if words.are_in("\n".join(opened.schema.names)):
+            yield Place(0, 0, "the name of a column")
+        for record in typed_records(opened):
+            if record.line not in others and words.may_be_in(record.raw) and words.are_in(record.raw.decode()):
+                yield Place(record.line, record.offset)

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from headrace.backends.engines.duckdb.binding import columns_of, empty_table, one_query, told
-from headrace.backends.engines.duckdb.finding import find
+from headrace.backends.engines.duckdb.finding import find, mentions
 from headrace.backends.engines.duckdb.frames import as_kind
 from headrace.backends.engines.duckdb.session import DuckDBSession, check_same_columns
 from headrace.backends.engines.duckdb.spilling import spill_folder
@@ -21,6 +21,7 @@ from headrace.backends.engines.duckdb.splitting import profile
 from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
 from headrace.core.errors import ConfigurationError, DataError
 from headrace.core.keys import KeptRecords, Past, Rules, Sifted, Unique
+from headrace.core.mentions import Words, WordsInRows
 from headrace.core.ports import JSON, Bound, Column, FrameKind, Matches, Schema
 
 __all__ = ["DuckDBEngine", "open"]
@@ -79,6 +80,10 @@ class DuckDBEngine:
     def find(self, file: Path, key: Mapping[str, str], *, most: int) -> Matches | None:
         with self._cursor("data") as cursor:
             return find(cursor, file, key, most=most)
+
+    def mentions(self, file: Path, words: Words, *, besides: Sequence[Mapping[str, str]] = ()) -> WordsInRows:
+        with self._cursor("data") as cursor:
+            return mentions(cursor, file, words, besides=besides)
 
     def sift(self, rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
         from headrace.backends.engines.duckdb.sifting import sift

@@ -17,6 +17,7 @@ from headrace.backends.texts.stretches import bytes_at
 from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.means import ALONE, Means
+from headrace.core.mentions import Place, Stretch, Unseen, Words
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Piece, Record
 
@@ -122,6 +123,15 @@ class JsonFormat:
         from headrace.backends.texts.erasing import erase
 
         return erase(file, target, options=options, records=records, is_array=_is_array(file.path, options, file.name))
+
+    # ------------------------------------------------ what a SearchingFormat has besides
+
+    def mentions(
+        self, file: Landed, words: Words, *, options: Mapping[str, JSON], besides: Sequence[Stretch] = ()
+    ) -> Iterator[Place | Unseen]:
+        from headrace.backends.texts.mentions import mentions
+
+        return mentions(file, words, options=options, besides=besides)
 
 
 def _is_array(path: Path, options: Mapping[str, JSON], name: str) -> bool:

@@ -15,6 +15,7 @@ from headrace.core.contract import Contract
 from headrace.core.forgetting import Forgotten
 from headrace.core.log_patterns import groups_of, pattern_of
 from headrace.core.means import ALONE, Means
+from headrace.core.mentions import Place, Stretch, Unseen, Words
 from headrace.core.ports import JSON, CountedRecords, Landed, ReadResult
 from headrace.core.records import Piece, Record
 
@@ -90,6 +91,15 @@ class LogsFormat:
         from headrace.backends.texts.erasing import erase
 
         return erase(file, target, options=options, records=records)
+
+    # ------------------------------------------------ what a SearchingFormat has besides
+
+    def mentions(
+        self, file: Landed, words: Words, *, options: Mapping[str, JSON], besides: Sequence[Stretch] = ()
+    ) -> Iterator[Place | Unseen]:
+        from headrace.backends.texts.mentions import mentions
+
+        return mentions(file, words, options=options, besides=besides)
 
 
 def open(means: Means = ALONE) -> LogsFormat:  # noqa: A001  # the name that every flavour has
