@@ -16,6 +16,7 @@ from headrace.core.interval import Interval
 
 if TYPE_CHECKING:
     from headrace.core.contract import Contract
+    from headrace.core.counted import Counted
     from headrace.core.records import Record
     from headrace.core.split import Split
     from headrace.core.step import ModelSpec
@@ -70,9 +71,8 @@ Schema = tuple[Column, ...]
 class RawFile:
     """A file at its origin. `mark` changes when its bytes may have: size and modification time, or an ETag.
 
-    It is empty where the origin tells nothing by which a change could be seen: then only reading does. `size_bytes` is None where the
-    size is known when the file was read and not before. `uri` is told and kept, so it holds no secret: an address that does is the
-    `way` in, for the origin that found the file and nobody else.
+    It is empty where nothing tells of a change but reading. `size_bytes` is None where the size is known when the file was read and not before.
+    `uri` is told and kept, so it holds no secret: an address that does is the `way` in, for the origin that found the file and nobody else.
     """
 
     uri: str
@@ -104,9 +104,7 @@ class Origin(Protocol):
         ...
 
     def open(self, file: RawFile) -> BinaryIO:
-        """The bytes of a file that was found. An end of them is the end of the file: what breaks off, is gone or is another by now is
-        a SourceError or a TransientError.
-        """
+        """The bytes of a file that was found, to its end. What breaks off, is gone or is another by now is a SourceError or a TransientError."""
         ...
 
 
@@ -129,8 +127,8 @@ class CountedRecords(Protocol):
 class Landed:
     """A raw file in bronze: `path` is a local file with its bytes, `records` what was counted while it landed.
 
-    `called` is its name in the lake where that is not the path's own. The records that begin at `left_out` do not count: others stand in
-    their place, in files that are `mended`, by a person, and begin with the columns' names whatever the options say of the others.
+    `called` is its name in the lake where that is not the path's own. The records that begin at `left_out` do not count: others stand in their
+    place, in files that are `mended`, by a person, and begin with the columns' names. `counted` is what its counter knows of these very bytes.
     """
 
     uri: str
@@ -141,6 +139,7 @@ class Landed:
     called: str = ""
     left_out: frozenset[int] = frozenset()
     is_mended: bool = False
+    counted: Counted | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:

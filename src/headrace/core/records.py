@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, count
 from typing import NamedTuple, NoReturn
 
+from headrace.core.counted import Counted, Known
 from headrace.core.dialect import Dialect, grammar_of
 from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
 from headrace.core.strangers import Kind, nul_advice, problem_of_start, utf8_advice
 
-__all__ = ["LINES", "MAX_RECORD_BYTES", "Extent", "ExtentOf", "Kind", "Piece", "Record", "Scanner"]
+__all__ = ["LINES", "MAX_RECORD_BYTES", "Extent", "ExtentOf", "Kind", "Piece", "Record", "Scanner", "counted_with"]
 
 LINES = Dialect(delimiter=b"", quote=b"")  # each line is a record
 
@@ -78,6 +79,10 @@ class Piece:
         if b"\r" in data and not data.count(b"\r") == data.count(b"\n") == data.count(b"\r\n"):
             return False
         return data.count(dialect.delimiter) == self.records * (width - 1)
+
+    def recounted(self) -> int:
+        """The number of records, counted here."""
+        return _cut(self.data, self.dialect, is_last=True).records
 
     def first(self) -> Record | None:
         """The first record, without looking at the others."""
@@ -175,24 +180,31 @@ class Piece:
 class Scanner:
     """Takes a text in chunks and gives it back in pieces that end where a record does. `kind` is what the text claims to be.
 
+    The pieces are the same whether what was `counted` of the text is known or not.
     Raises SourceError, naming `file`, for bytes that are no such text: an empty file, a binary one, markup, an encoding other than
     UTF-8, a quote that never closes, a record longer than MAX_RECORD_BYTES.
     """
 
-    def __init__(self, file: str, dialect: Dialect, kind: Kind = "CSV", *, extent_of: ExtentOf | None = None) -> None:
+    def __init__(
+        self, file: str, dialect: Dialect, kind: Kind = "CSV", *, extent_of: ExtentOf | None = None, counted: Counted | None = None
+    ) -> None:
         self._file, self._dialect, self._kind, self._extent_of = file, dialect, kind, extent_of
+        self._counted = counted if counted and counted.is_of(dialect) else None
         self._pending = b""
         self._enough = 1  # bytes to wait for before looking again, so that a long record is not searched at each chunk
+        self._at = self._records = 0  # bytes of the text, and records, before what is pending
         self._offset, self._line = 0, 1
         self._to_skip = dialect.skip_lines
         self._is_begun = False
 
     def feed(self, chunk: bytes) -> Piece | None:
         """The next bytes; the records that became complete by them."""
+        is_enough = len(self._pending) + len(chunk) >= max(self._enough, 0 if self._is_begun else 4096)
+        known = self._known_in(chunk) if is_enough else None
+        if known:
+            return self._cut_after(known, chunk)
         self._pending += chunk
-        if len(self._pending) < max(self._enough, 0 if self._is_begun else 4096):
-            return None
-        return self._cut(is_last=False)
+        return self._cut(is_last=False) if is_enough else None
 
     def finish(self) -> Piece | None:
         """The records that are left when no more bytes come."""
@@ -204,8 +216,7 @@ class Scanner:
         if self._to_skip and not self._skip(is_last=is_last):
             return None
         data = self._pending
-        found = self._extent_of(data, self._dialect) if self._extent_of and not is_last else None
-        end, records, line_ends = found or _cut(data, self._dialect, is_last=is_last)
+        end, records, line_ends = self._extent(data, is_last=is_last)
         if end < len(data) and (is_last or len(data) - end > MAX_RECORD_BYTES):
             self._refuse_tail(data[end:], end, is_last=is_last)
         self._pending = data[end:]
@@ -214,10 +225,37 @@ class Scanner:
             return None
         return self._piece(data[:end], records, line_ends)
 
+    def _extent(self, data: bytes, *, is_last: bool) -> Extent:
+        found = self._extent_of(data, self._dialect) if self._extent_of and not is_last else None
+        return found or _cut(data, self._dialect, is_last=is_last)
+
+    def _known_in(self, chunk: bytes) -> Known | None:
+        """What was counted up to a place in the next bytes; nothing any more where no line ends there, since the bytes are others then."""
+        if self._counted is None or not self._is_begun or self._to_skip:
+            return None
+        begin = self._at + len(self._pending)
+        known = self._counted.last_in(begin, begin + len(chunk) - chunk.endswith(b"\r"))
+        if known and chunk[known.end - begin - 1] not in b"\r\n":
+            self._counted = known = None
+        return known
+
+    def _cut_after(self, known: Known, chunk: bytes) -> Piece:
+        """As `_cut`, but only what comes after that place is looked at."""
+        begin = known.end - self._at - len(self._pending)
+        rest = chunk[begin:]
+        end, records, line_ends = self._extent(rest, is_last=False)
+        data = b"".join((self._pending, memoryview(chunk)[: begin + end]))
+        self._pending = rest[end:]
+        self._enough = 2 * len(self._pending) + 1
+        more = _count_lines(rest[:end]) if line_ends is None else line_ends
+        return self._piece(data, known.records + records - self._records, known.line_ends + more - (self._line - 1))
+
     def _piece(self, data: bytes, records: int, line_ends: int | None) -> Piece:
         self._check_text(data)
         line_ends = _count_lines(data) if line_ends is None else line_ends
         piece = Piece(data, records, self._line, self._offset, self._dialect, line_ends)
+        self._at += len(data)
+        self._records += records
         self._offset += size_in(self._dialect.encoding, data)
         self._line += line_ends
         return piece
@@ -230,6 +268,7 @@ class Scanner:
             raise SourceError(problem)
         while self._pending.startswith(_BOM):  # more than one: of files that were put together
             self._pending = self._pending[len(_BOM) :]
+            self._at += len(_BOM)
             self._offset += size_in(self._dialect.encoding, _BOM)
 
     def _skip(self, *, is_last: bool) -> bool:
@@ -242,6 +281,7 @@ class Scanner:
                 raise SourceError(
                     f"`{self._file}` has {self._line} lines or fewer, and skip={self._dialect.skip_lines} passes over all of them."
                 )
+            self._at += found.end()
             self._offset += size_in(self._dialect.encoding, self._pending[: found.end()])
             self._line += 1
             self._pending = self._pending[found.end() :]
@@ -279,6 +319,14 @@ class Scanner:
         )
 
 
+def counted_with(piece: Piece, records: int, counted: Counted | None) -> Counted:
+    """What is known of a text in UTF-8 by a piece more, up to whose end there are so many records."""
+    counted = counted or Counted(piece.dialect)
+    if piece.line_ends is not None:
+        counted.add(Known(piece.offset + len(piece.data), records, piece.line - 1 + piece.line_ends))
+    return counted
+
+
 def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> Extent:
     if dialect.quote and dialect.quote in data:
         found, rest = _find(data, dialect, is_last=is_last)
@@ -309,7 +357,8 @@ def _find(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[list[bytes],
 def _split(data: bytes, dialect: Dialect) -> list[bytes]:
     """All lines and records of a piece with their ends; the last may have none."""
     if dialect.quote and dialect.quote in data:
-        return _find(data, dialect, is_last=True)[0]
+        found, rest = _find(data, dialect, is_last=True)
+        return [*found, data[-rest:]] if rest else found  # a quote is open at the end of other bytes than were counted
     return data.splitlines(keepends=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from headrace.core.counted import Counted
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.records import ExtentOf, Piece, Scanner
@@ -60,8 +61,10 @@ class SniffingScanner:
         *,
         finds: Collection[str] = ("delimiter",),
         extent_of: ExtentOf | None = None,
+        counted: Counted | None = None,
     ) -> None:
-        self._file, self._dialect, self._width, self._finds, self._extent_of = file, dialect, width, finds, extent_of
+        self._file, self._dialect, self._width, self._finds = file, dialect, width, finds
+        self._extent_of, self._counted = extent_of, counted
         self._held = b""
         self._scanner: Scanner | None = None
 
@@ -87,7 +90,7 @@ class SniffingScanner:
         way = self._chosen(ways) if len(ways) > 1 else ways[0]
         if way.doubt:
             raise SourceError(f"How the fields of `{self._file}` are quoted can't be told: {way.doubt}")
-        self._scanner = Scanner(self._file, way.dialect, extent_of=self._extent_of)
+        self._scanner = Scanner(self._file, way.dialect, extent_of=self._extent_of, counted=self._counted)
         return self._scanner
 
     # ------------------------------------------------ the delimiter

@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 from weakref import finalize
 
 from headrace.core.contract import Contract
+from headrace.core.counted import counted_by
 from headrace.core.errors import ConfigurationError, SourceError
 from headrace.core.forgetting import ErasableFormat, Forgotten
 from headrace.core.mending import Mend, Place
@@ -99,7 +100,8 @@ class Forgetting:
         assert isinstance(self._reader, ErasableFormat)
         target = self._folder / str(len(list(self._folder.iterdir())))
         out = self._reader.erase(landed, target, options=options, records=records)
-        digest, size, counted = _counted(target, self._reader.counter(landed.name, options))
+        counter = self._reader.counter(landed.name, options)
+        digest, size, counted = _counted(target, counter)
         if not landed.is_mended and counted != landed.records - len(records):
             raise SourceError(
                 f"`{landed.name}` has {landed.records} records, {len(records)} of them of forgotten keys, and without those it would have "
@@ -107,7 +109,8 @@ class Forgetting:
             )
         self._rests[landed.sha256] = _Rest(digest, {record.offset for record in records}, out)
         self.records += 0 if landed.is_mended else len(records)  # a mended record is the one that it stands for
-        return replace(landed, path=target, called=landed.name, sha256=digest, size_bytes=size, records=counted)
+        rest = replace(landed, path=target, called=landed.name, sha256=digest, size_bytes=size, records=counted)
+        return replace(rest, counted=counted_by(counter))
 
     def _mended(self, file: MendedFile) -> MendedFile:
         before, name = file.mend, file.mend.name

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from headrace.core.counted import counted_by
 from headrace.core.errors import DamageError, TransientError
 from headrace.core.manifest import FileEntry, Manifest
 from headrace.core.ports import JSON, CountedRecords, Landed, Origin, RawFile, SourceFormat
@@ -198,7 +199,7 @@ def _counted(uri: str, entry: FileEntry, path: Path, manifest: Manifest, counter
             counter.feed(chunk)
     if digest.hexdigest() != entry.sha256:
         raise DamageError(f"`{entry.key}` is not what {manifest} says of it: its bytes were changed. Nothing was made of it.")
-    return Landed(uri, path, entry.sha256, entry.bytes, counter.finish(), name or entry.name)
+    return Landed(uri, path, entry.sha256, entry.bytes, counter.finish(), name or entry.name, counted=counted_by(counter))
 
 
 # ---------------------------------------------------------------- from the origin
@@ -229,7 +230,7 @@ def _fetch(file: RawFile, path: Path, origin: Origin, counter: CountedRecords) -
         raise TransientError(
             f"`{file.uri}` had {file.size_bytes} bytes when it was found and {size} when it was read: it is still being written. Run again later."
         )
-    return Landed(file.uri, path, digest.hexdigest(), size, counter.finish(), path.name)
+    return Landed(file.uri, path, digest.hexdigest(), size, counter.finish(), path.name, counted=counted_by(counter))
 
 
 def _news(file: RawFile, before: Mapping[str, str], *, is_kept: bool) -> News:

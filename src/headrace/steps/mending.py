@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from headrace.core.counted import counted_by
 from headrace.core.errors import ConfigurationError, DamageError, SourceError
 from headrace.core.manifest import FileEntry, Manifest, Part
 from headrace.core.mending import Mend, MendableFormat, left_out, mends_of, now_standing, pack_mends
@@ -166,7 +167,7 @@ def _brought(file: MendedFile, name: str, attempt: Attempt, reader: SourceFormat
         attempt.copy(file.entry, "raw", layer="bronze", name=name)
     else:
         shutil.copyfile(file.path, attempt.file("raw", layer="bronze", name=name))
-    return Landed(name, file.path, file.mend.sha256, size, counter.finish(), name, is_mended=True)
+    return Landed(name, file.path, file.mend.sha256, size, counter.finish(), name, is_mended=True, counted=counted_by(counter))
 
 
 def _counting(mends: Sequence[Mend]) -> int:

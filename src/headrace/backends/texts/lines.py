@@ -13,9 +13,10 @@ from typing import Protocol
 
 from headrace.backends.texts.incoming import Incoming, texts_of
 from headrace.backends.texts.outline import Extents
+from headrace.core.counted import Counted
 from headrace.core.encodings import size_in
 from headrace.core.ports import JSON
-from headrace.core.records import LINES, Kind, Piece, Record, Scanner
+from headrace.core.records import LINES, Kind, Piece, Record, Scanner, counted_with
 
 __all__ = ["CutLines", "LineCounter", "LineMaker", "lines_to_mend", "records_of"]
 
@@ -36,7 +37,7 @@ class LineMaker(Protocol):
 class LineCounter:
     """Counts the lines of one file from its raw bytes. `look` is shown the first records, and refuses what is no such file.
 
-    The lines are those that `maker` makes, where there is one.
+    The lines are those that `maker` makes, where there is one. `counted` is what is known up to some of the bytes of their text.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LineCounter:
         self._scanner = _scanner(file, kind, options, "utf-8")  # where a record stands is not asked here
         self._look = look
         self._records = 0
+        self.counted: Counted | None = None
 
     def feed(self, chunk: bytes) -> None:
         for data in self._incoming.feed(chunk):
@@ -63,27 +65,39 @@ class LineCounter:
             self._take(data)
         if self._maker:
             self._add(self._scanner.feed(self._maker.finish()))
-        self._add(self._scanner.finish())
+        self._add(self._scanner.finish(), is_last=True)
         return self._records
 
     def _take(self, data: bytes) -> None:
         self._add(self._scanner.feed(self._maker.feed(data) if self._maker else data))
 
-    def _add(self, piece: Piece | None) -> None:
+    def _add(self, piece: Piece | None, *, is_last: bool = False) -> None:
         if piece is None:
             return
         if self._look and not self._records and piece.records:
             self._look(piece)
         self._records += piece.records
+        if not is_last:
+            self.counted = counted_with(piece, self._records, self.counted)
 
 
 class CutLines:
-    """A file in pieces of whole lines; how they were read, and how many of them are comments, is known as far as they were taken."""
+    """A file in pieces of whole lines; how they were read, and how many of them are comments, is known as far as they were taken.
+
+    Of its lines it may be known what was `counted` by the same options and the same maker.
+    """
 
     def __init__(
-        self, path: Path, kind: Kind, options: Mapping[str, JSON], *, name: str, maker: Callable[[], LineMaker] | None = None
+        self,
+        path: Path,
+        kind: Kind,
+        options: Mapping[str, JSON],
+        *,
+        name: str,
+        maker: Callable[[], LineMaker] | None = None,
+        counted: Counted | None = None,
     ) -> None:
-        self._make = maker
+        self._make, self._counted = maker, counted
         self._is_array = False
         self._path, self._kind, self._options, self._name = path, kind, options, name
         self._incoming = Incoming(name, options, is_measured=False)
@@ -102,7 +116,7 @@ class CutLines:
     def _cut(self) -> Iterator[Piece]:
         texts = texts_of(self._path, self._incoming)
         first = next(texts, b"")  # then the encoding is known
-        scanner = _scanner(self._name, self._kind, self._options, self._incoming.encoding)
+        scanner = _scanner(self._name, self._kind, self._options, self._incoming.encoding, self._counted)
         maker = self._make() if self._make else None
         step = min(_FIRST_BYTES, _PIECE_BYTES)
         for text in chain([first], texts):
@@ -144,7 +158,7 @@ def _bytes_for(piece: Piece) -> int:
     return min(_PIECE_BYTES, max(_FIRST_BYTES, _MOST_IN_PIECE * len(piece.data) // max(1, piece.records)))
 
 
-def _scanner(file: str, kind: Kind, options: Mapping[str, JSON], encoding: str) -> Scanner:
+def _scanner(file: str, kind: Kind, options: Mapping[str, JSON], encoding: str, counted: Counted | None = None) -> Scanner:
     skip, comment = options.get("skip", 0), str(options.get("comment") or "").encode()
     dialect = replace(LINES, skip_lines=skip if isinstance(skip, int) else 0, encoding=encoding, comment=comment)
-    return Scanner(file, dialect, kind, extent_of=Extents())
+    return Scanner(file, dialect, kind, extent_of=Extents(), counted=counted)

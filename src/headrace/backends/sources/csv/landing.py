@@ -15,12 +15,13 @@ from pathlib import Path
 from headrace.backends.texts.incoming import Incoming, texts_of
 from headrace.backends.texts.outline import Extents
 from headrace.backends.texts.streams import PIECE_BYTES
+from headrace.core.counted import Counted
 from headrace.core.delimiters import delimiter_advice
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
 from headrace.core.headers import Verdict, header_among
 from headrace.core.ports import JSON
-from headrace.core.records import Piece, Record, Scanner
+from headrace.core.records import Piece, Record, Scanner, counted_with
 from headrace.core.sniffing import AUTO, SAMPLE_BYTES, SniffingScanner
 
 __all__ = ["Counter", "Cut", "cut", "dialect_of", "has_header", "header_of"]
@@ -50,13 +51,14 @@ def has_header(options: Mapping[str, JSON]) -> bool:
 
 
 class Counter:
-    """Counts the data records of one file from its raw bytes, and refuses what is no CSV file."""
+    """Counts the data records of one file from its raw bytes, and refuses what is no CSV file. `counted` is what is known up to some of its bytes."""
 
     def __init__(self, file: str, options: Mapping[str, JSON]) -> None:
         self._incoming = Incoming(file, options, is_measured=True)
         self._scanner = _scanner(file, options, "utf-8")  # where a record stands is not asked here
         self._file, self._has_header = file, has_header(options)
         self._records = 0
+        self.counted: Counted | None = None
 
     def feed(self, chunk: bytes) -> None:
         for data in self._incoming.feed(chunk):
@@ -65,7 +67,8 @@ class Counter:
     def finish(self) -> int:
         for data in self._incoming.finish():
             self._add(self._scanner.feed(data))
-        self._add(self._scanner.finish())
+        last = self._scanner.finish()
+        self._records += last.records if last else 0
         if self._has_header and not self._records:
             raise SourceError(f"`{self._file}` has only blank lines: there is no header.")
         return self._records - self._has_header
@@ -73,6 +76,7 @@ class Counter:
     def _add(self, piece: Piece | None) -> None:
         if piece:
             self._records += piece.records
+            self.counted = counted_with(piece, self._records, self.counted)
 
 
 class Cut:
@@ -122,11 +126,11 @@ class Cut:
         return ahead, ahead[0].dialect if ahead else Dialect()
 
 
-def cut(path: Path, options: Mapping[str, JSON], *, name: str) -> Cut:
-    """Begin to read a file. Raises SourceError for a header that can't be one."""
+def cut(path: Path, options: Mapping[str, JSON], *, name: str, counted: Counted | None = None) -> Cut:
+    """Begin to read a file, of which it may be known what was counted by the same options. Raises SourceError for a header that can't be one."""
     given = options.get("names")
     incoming = Incoming(name, options, is_measured=False)
-    pieces = _pieces(path, incoming, options, name)
+    pieces = _pieces(path, incoming, options, name, counted)
     if isinstance(given, list | tuple):
         return Cut(tuple(map(str, given)), pieces, incoming)
     comments = 0
@@ -144,10 +148,10 @@ def header_of(path: Path, options: Mapping[str, JSON], *, name: str) -> tuple[st
     return cut(path, options, name=name).names
 
 
-def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: str) -> Iterator[Piece]:
+def _pieces(path: Path, incoming: Incoming, options: Mapping[str, JSON], name: str, counted: Counted | None) -> Iterator[Piece]:
     texts = texts_of(path, incoming)
     first = next(texts, b"")  # then the encoding is known
-    scanner = _scanner(name, options, incoming.encoding)
+    scanner = _scanner(name, options, incoming.encoding, counted)
     step = _FIRST_BYTES
     for chunk in chain([first], texts):
         at = 0
@@ -169,12 +173,13 @@ def _bytes_for(piece: Piece) -> int:
     return max(_FIRST_BYTES, min(PIECE_BYTES, most * len(piece.data) // max(1, piece.records)))
 
 
-def _scanner(file: str, options: Mapping[str, JSON], encoding: str) -> Scanner | SniffingScanner:
+def _scanner(file: str, options: Mapping[str, JSON], encoding: str, counted: Counted | None = None) -> Scanner | SniffingScanner:
     dialect, names = replace(dialect_of(options), encoding=encoding), options.get("names")
     finds = [name for name in ("delimiter", "quote") if options.get(name) == AUTO]
     if not finds:
-        return Scanner(file, dialect, extent_of=Extents())
-    return SniffingScanner(file, dialect, len(names) if isinstance(names, list | tuple) else None, finds=finds, extent_of=Extents())
+        return Scanner(file, dialect, extent_of=Extents(), counted=counted)
+    width = len(names) if isinstance(names, list | tuple) else None
+    return SniffingScanner(file, dialect, width, finds=finds, extent_of=Extents(), counted=counted)
 
 
 def _beginning(piece: Piece, most: int) -> list[bytes]:

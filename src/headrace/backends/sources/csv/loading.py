@@ -7,6 +7,7 @@ invariant: each record of a piece is in the table once, or said to be odd.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class OpenedCsv:
     """One file that is about to be read: see `headrace.backends.texts.opened.Opened`."""
 
     def __init__(self, file: Landed, options: Mapping[str, JSON], contract: Contract | None, recorded: Contract | None = None) -> None:
-        self._cut = cut(file.path, options, name=file.name)
+        self._cut = cut(file.path, options, name=file.name, counted=file.counted)
         self._options, self._dialect, self._is_mended = options, dialect_of(options), file.is_mended
         if contract is None:
             _check_delimiter(self._cut.names, options, file.name)
@@ -85,12 +86,15 @@ def load_piece(
     over = {} if is_mended else swallowed(piece, width, is_long=is_long)
 
     def exactly() -> Loaded:
-        odd = _split_piece(room, piece, width, positions, options, over)
+        sound, odd = _split_piece(room, piece, width, positions, options, over)
         hidden = {n: found.records for n, found in over.items()}
-        return Loaded(piece.records, odd, piece, is_slow=not over, kind_of=_kind_of if over else str, hidden=hidden)
+        own = replace(piece, records=sound + len(odd))  # fewer or more than were counted when the bytes were others
+        return Loaded(own.records, odd, own, is_slow=not over, kind_of=_kind_of if over else str, hidden=hidden)
 
     bare = piece.bare()
-    if over or not is_even(bare, width):
+    if (
+        over or not is_even(bare, width) or (width == 1 and bare.recounted() != bare.records)
+    ):  # of one column, a blank line is a row to DuckDB
         return exactly()
     room.write([bare.data])
     return Loaded(piece.records, {}, piece, relation=f"({_texts_sql(room, bare, width, positions, options)})", exactly=exactly)
@@ -103,8 +107,8 @@ def _split_piece(
     positions: Sequence[int | None],
     options: Mapping[str, JSON],
     over: Mapping[int, Swallowed],
-) -> dict[int, str]:
-    """Fill `piece` with the texts of a piece, and say what is wrong with the records that are left out."""
+) -> tuple[int, dict[int, str]]:
+    """Fill `piece` with the texts of a piece: how many records there are, and what is wrong with those that are left out."""
     sound, odd = screen(piece, width)
     for n, found in over.items():
         sound.pop(n, None)
@@ -117,9 +121,9 @@ def _split_piece(
         room.connection.execute(
             "CREATE OR REPLACE TEMP TABLE piece AS SELECT own AS n, piece.* EXCLUDE (n) FROM piece JOIN number USING (n) ORDER BY own"
         )
-        return odd
+        return len(sound), odd
     load_exactly(room, piece.dialect, sound, positions, options)
-    return odd
+    return len(sound), odd
 
 
 def load_exactly(

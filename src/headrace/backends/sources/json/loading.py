@@ -7,6 +7,7 @@ The invariant: each record of a piece is among the texts once, or said to be odd
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from headrace.backends.sources.json.arrays import ElementLines
@@ -31,7 +32,8 @@ class OpenedJson:
     """One file that is about to be read: see `headrace.backends.texts.opened.Opened`. `names` are aliases of a contract, or keys."""
 
     def __init__(self, file: Landed, options: Mapping[str, JSON], names: Sequence[str]) -> None:
-        self._file, self._cut = file, CutLines(file.path, "JSON Lines", options, name=file.name, maker=partial(ElementLines, file.name))
+        self._file, maker = file, partial(ElementLines, file.name)
+        self._cut = CutLines(file.path, "JSON Lines", options, name=file.name, maker=maker, counted=file.counted)
         self._nulls = _null_words(options)
         self.names = tuple(names)
         self._splitter = Splitter(self.names)
@@ -74,7 +76,8 @@ class OpenedJson:
         def exactly() -> Loaded:
             columns = [None if position is None else self.names[position] for position in positions]
             odd = load_exactly(room, columns, piece, nulls=self._nulls)
-            return Loaded(piece.records, odd, piece, is_slow=True, kind_of=_without_place)
+            own = replace(piece, records=piece.recounted())  # others than were counted when the bytes were others
+            return Loaded(own.records, odd, own, is_slow=True, kind_of=_without_place)
 
         return Loaded(piece.records, found.odd, piece, kind_of=_without_place, relation=texts, exactly=exactly)
 

@@ -6,6 +6,7 @@ The invariant: each line of a piece is in the table, or said not to match.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import duckdb
@@ -26,7 +27,7 @@ class OpenedLog:
     """One file that is about to be read: see `headrace.backends.texts.opened.Opened`."""
 
     def __init__(self, file: Landed, pattern: str, options: Mapping[str, JSON]) -> None:
-        self._pattern, self._cut = pattern, CutLines(file.path, "log", options, name=file.name)
+        self._pattern, self._cut = pattern, CutLines(file.path, "log", options, name=file.name, counted=file.counted)
         self._groups = groups_of(pattern)
         self.names = tuple(name for name in self._groups if name)
         self._nulls = _null_words(options)
@@ -53,8 +54,9 @@ class OpenedLog:
         texts = ["CAST(NULL AS VARCHAR)" if position is None else self._text(places[position]) for position in positions]
         chosen = "".join(f", {text} AS t{n}" for n, text in enumerate(texts))
         whole, names = literal(rf"^(?:{self._pattern})\z"), ", ".join(f"'g{n}'" for n in range(len(self._groups)))
-        room.write([b"\n".join(piece.texts())])
-        lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))}) LIMIT {piece.records}"
+        raws = piece.texts()
+        room.write([b"\n".join(raws)])
+        lines = f"SELECT unnest(string_split(content, chr(10))) AS line FROM read_text({literal(str(room.file))}) LIMIT {len(raws)}"
         execute(f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS n, line FROM ({lines})")
         try:
             execute(
@@ -65,7 +67,8 @@ class OpenedLog:
         execute(f"CREATE OR REPLACE TEMP TABLE piece AS SELECT n{chosen} FROM matched ORDER BY n")
         lost = execute("SELECT n FROM lines WHERE n NOT IN (SELECT n FROM piece) ORDER BY n").fetchall()
         odd = dict.fromkeys((n for (n,) in lost), "line does not match the pattern")
-        return Loaded(piece.records, odd, piece)
+        own = replace(piece, records=len(raws))  # others than were counted when the bytes were others
+        return Loaded(own.records, odd, own)
 
     def _text(self, group: int) -> str:
         """A group's text; NULL where it is empty or a word for nothing."""
