@@ -17,7 +17,7 @@ from headrace.core.numbers import plain_number_sql
 from headrace.core.ports import JSON
 from headrace.core.usual_times import usual_time_sql
 
-__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
+__all__ = ["DIFFERENCES", "RULES", "Difference", "Rule", "aware_sql", "cast_sql", "failure_words", "in_range_sql", "literal", "page"]
 
 
 @dataclass(frozen=True)
@@ -274,16 +274,16 @@ def _date(text: str, options: Mapping[str, JSON]) -> str:
 
 
 def _datetime(text: str, options: Mapping[str, JSON]) -> str:
-    form, zone = options.get("datetime_format"), str(options.get("timezone", "UTC"))
+    form = options.get("datetime_format")
     if isinstance(form, str):
         parsed = f"TRY_STRPTIME({text}, {literal(form)})"
-        return in_range_sql(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else _aware(parsed, zone))
+        return in_range_sql(f"CAST({parsed} AS TIMESTAMP WITH TIME ZONE)" if "%z" in form or "%Z" in form else aware_sql(parsed, options))
     plain = rf"{_DAY}[T ]{_CLOCK}:[0-5]\d(\.\d{{1,6}})?"
     general = rf"{_DAY}([Tt _]{_CLOCK}(:[0-5]\d([.,]\d+)?)?{_OFFSET})?"
     naive = f"TRY_CAST({text} AS TIMESTAMP)"
     return (
-        f"coalesce({_aware(usual_time_sql(text), zone)}, CASE WHEN regexp_full_match({text}, '{plain}') THEN {_aware(naive, zone)} "
-        f"WHEN regexp_full_match({text}, '{general}') THEN {in_range_sql(_general_time(text, zone))} END)"
+        f"coalesce({aware_sql(usual_time_sql(text), options)}, CASE WHEN regexp_full_match({text}, '{plain}') THEN {aware_sql(naive, options)} "
+        f"WHEN regexp_full_match({text}, '{general}') THEN {in_range_sql(_general_time(text, options))} END)"
     )
 
 
@@ -300,7 +300,7 @@ def _uuid(text: str) -> str:
     return f"CASE WHEN regexp_full_match({text}, '{forms}') THEN CAST(CAST({bare} AS UUID) AS VARCHAR) END"
 
 
-def _general_time(text: str, zone: str) -> str:
+def _general_time(text: str, options: Mapping[str, JSON]) -> str:
     """A time of the general form, taken apart once and put together in the form that DuckDB reads."""
     pattern = r"^.{10}(?:.(\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,6})\d*)?)?([Zz])?(?:([+\-−])(\d\d):?(\d\d))?$"
     parts = f"regexp_extract({text}, '{pattern}', ['clock', 'seconds', 'fraction', 'z', 'sign', 'hours', 'minutes'])"
@@ -308,13 +308,18 @@ def _general_time(text: str, zone: str) -> str:
     local = f"TRY_CAST(left({text}, 10) || ' ' || {clock} || '.' || m.fraction || '0' AS TIMESTAMP)"
     minutes = "CASE WHEN m.sign = '+' THEN -1 ELSE 1 END * (60 * TRY_CAST(m.hours AS INTEGER) + TRY_CAST(m.minutes AS INTEGER))"
     exact = f"CAST({local} + to_minutes(coalesce({minutes}, 0)) AS TIMESTAMP WITH TIME ZONE)"
-    time = exact if zone == "UTC" else f"CASE WHEN m.z = '' AND m.sign = '' THEN {_aware(local, zone)} ELSE {exact} END"
+    time = exact if _zone(options) == "UTC" else f"CASE WHEN m.z = '' AND m.sign = '' THEN {aware_sql(local, options)} ELSE {exact} END"
     return f"list_transform([{parts}], lambda m: {time})[1]"
 
 
-def _aware(naive: str, zone: str) -> str:
-    """A naive time in its zone. One of UTC keeps its number; a cast would ask the session's zone for it, at twice the price of the parsing."""
+def aware_sql(naive: str, options: Mapping[str, JSON]) -> str:
+    """A naive time in the source's zone. One of UTC keeps its number; a cast would ask the session's zone for it, at twice the price of the parsing."""
+    zone = _zone(options)
     return f"make_timestamptz(epoch_us({naive}))" if zone == "UTC" else f"timezone({literal(zone)}, {naive})"
+
+
+def _zone(options: Mapping[str, JSON]) -> str:
+    return str(options.get("timezone", "UTC"))
 
 
 def in_range_sql(time: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from headrace.core.contract import ContractField
 
-__all__ = ["decimal_sql", "float_sql", "int_sql"]
+__all__ = ["decimal_sql", "float_sql", "int_sql", "usual_float", "usual_int"]
 
 _SPACES = "".join(map(chr, [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]))
 _MORE_SPACES = _SPACES + "".join(map(chr, range(28, 32)))  # what Python's own Decimal strips
@@ -15,9 +15,28 @@ _SPACE = f"[{_SPACES}]*"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
+def usual_int(text: str, cast: str = "") -> tuple[str, str]:
+    """SQL of the number that a text is to DuckDB, and of whether it is written as DuckDB would write it. `cast` is a name for the number, where it has one.
+
+    Mostly a number is, which is cheaper to see than a pattern is to match.
+    """
+    value = f"TRY_CAST({text} AS BIGINT)"
+    return value, f"{text} = CAST({cast or value} AS VARCHAR)"
+
+
+def usual_float(text: str, cast: str = "") -> tuple[str, str]:
+    """The same of a number with a fraction.
+
+    What begins with a digit, a point, or one of them after a minus, and has no underscore, is a number to DuckDB if and only if it is one here.
+    """
+    value = f"TRY_CAST({text} AS DOUBLE)"
+    begins = f"({text} >= '.' AND {text} < ':' OR {text} >= '-.' AND {text} < '-:')"
+    return value, f"{begins} AND NOT contains({text}, '_') AND {cast or value} IS NOT NULL"
+
+
 def int_sql(text: str) -> str:
-    """Mostly a number is written as DuckDB would write it, which is cheaper to see than to match."""
-    usual = f"CASE WHEN {text} = CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) THEN TRY_CAST({text} AS BIGINT) END"
+    value, is_usual = usual_int(text)
+    usual = f"CASE WHEN {is_usual} THEN {value} END"
     general = (
         rf"CASE WHEN regexp_full_match({text}, '{_SPACE}[+-]?\d+(_\d+)*(\.0+)?{_SPACE}') "
         rf"THEN TRY_CAST(replace(regexp_replace({_trimmed(text)}, '\.0+$', ''), '_', '') AS BIGINT) END"
@@ -26,13 +45,10 @@ def int_sql(text: str) -> str:
 
 
 def float_sql(text: str) -> str:
-    """As in pydantic, a number has spaces around it or underscores inside, not both.
-
-    What begins with a digit, a point, or one of them after a minus, and has no underscore, is a number to DuckDB if and only if it is one here.
-    """
+    """As in pydantic, a number has spaces around it or underscores inside, not both."""
     bare = f"replace({text}, '_', '')"
-    begins = f"({text} >= '.' AND {text} < ':' OR {text} >= '-.' AND {text} < '-:')"
-    usual = f"CASE WHEN {begins} AND NOT contains({text}, '_') THEN TRY_CAST({text} AS DOUBLE) END"
+    value, is_usual = usual_float(text)
+    usual = f"CASE WHEN {is_usual} THEN {value} END"
     general = (
         f"CASE WHEN regexp_full_match({text}, '{_SPACE}({_NUMBER}|[+-]?(?i:inf|infinity|nan)){_SPACE}') THEN TRY_CAST({_trimmed(text)} AS DOUBLE) "
         f"WHEN contains({text}, '_') AND regexp_full_match({bare}, '{_NUMBER}') AND NOT regexp_matches({text}, '^_|__|_$') "

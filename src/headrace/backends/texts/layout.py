@@ -6,7 +6,7 @@ Pure: names and text in, SQL out. The invariant: a value is in the rows only if 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from headrace.core.casts import cast_sql, failure_words, literal
 from headrace.core.checks import Breach, breaches_of, literal_of
@@ -17,15 +17,28 @@ from headrace.core.nested_casts import finish_sql, pair_sql, raw_type
 from headrace.core.nested_checks import nested_breaches
 from headrace.core.ports import JSON
 from headrace.core.sniffing import AUTO
+from headrace.core.usual_casts import usual_cast
 
-__all__ = ["Layout", "find_columns", "lay_out", "with_validators"]
+__all__ = ["Layout", "Usual", "find_columns", "lay_out", "with_validators"]
 
 _SHOWN = 60
 
 
 @dataclass(frozen=True)
+class Usual:
+    """One field where its text is written as usual: SQL of the value, of whether it is right and breaks nothing, and of the value with its default."""
+
+    value: str
+    is_sound: str
+    finished: str
+
+
+@dataclass(frozen=True)
 class Layout:
-    """One file's columns against a contract. `positions` says where each field of the contract is in the file, if it is."""
+    """One file's columns against a contract. `positions` says where each field of the contract is in the file, if it is.
+
+    `usual` is a shorter way for rows that are written as usual; empty where there is none.
+    """
 
     names: tuple[str, ...]
     contract: Contract
@@ -33,6 +46,19 @@ class Layout:
     undeclared: tuple[str, ...]
     values: tuple[str, ...]
     breaches: tuple[Breach, ...]
+    _: KW_ONLY
+    usual: tuple[Usual, ...] = ()
+
+    @property
+    def usual_values_sql(self) -> str:
+        """The values `v0`, `v1`, … as far as they are usual."""
+        return ", ".join(f"{one.value} AS v{n}" for n, one in enumerate(self.usual))
+
+    @property
+    def unusual_sql(self) -> str:
+        """The texts of a row that is not written as usual, or is not sound, as a list; NULL of the others."""
+        proofs = [one.is_sound for one, position in zip(self.usual, self.positions, strict=True) if position is not None]
+        return f"CASE WHEN {' AND '.join(proofs) or 'true'} THEN NULL ELSE [{', '.join(f't{n}' for n in range(len(self.usual)))}] END"
 
     @property
     def casts_sql(self) -> str:
@@ -133,7 +159,19 @@ def lay_out(names: tuple[str, ...], contract: Contract, options: Mapping[str, JS
         if position is not None
         for breach in _breaches(n, field, options)
     )
-    return Layout(names, contract, positions, undeclared, values, breaches)
+    is_flat = not any(field.is_nested or field.validators for field in contract.fields)
+    usual = tuple(_usual(n, field, options) for n, field in enumerate(contract.fields)) if is_flat else ()
+    return Layout(names, contract, positions, undeclared, values, breaches, usual=usual)
+
+
+def _usual(n: int, field: ContractField, options: Mapping[str, JSON]) -> Usual:
+    """What is missing is NULL as a text, and so as a value; of a column that the file lacks both are."""
+    text, value = f"t{n}", f"v{n}"
+    cast, proof = usual_cast(text, value, field, options)
+    sound = " AND ".join([proof, *(f"NOT ({breach.condition})" for breach in breaches_of(field, value, ""))])
+    may_miss = field.nullable or field.has_default
+    finished = value if field.default is None else f"coalesce({value}, {literal_of(field.default, field.sql_type)})"
+    return Usual(cast, f"({text} IS NULL OR ({sound}))" if may_miss else sound, finished)
 
 
 def _value(n: int, field: ContractField, options: Mapping[str, JSON], *, is_there: bool) -> str:

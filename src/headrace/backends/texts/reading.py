@@ -31,7 +31,10 @@ from headrace.core.ports import JSON, Landed, ReadResult, Schema
 __all__ = ["read_texts"]
 
 _MOST_COLUMNS_AT_ONCE = 1_000
-_TASK_WEIGHT = 6 * 1024 * 1024  # a piece of a large file alone, which has two row groups and more
+_TASK_WEIGHT = (
+    6 * 1024 * 1024
+)  # a piece of a large file alone, which has two row groups and more; later three, since what a task costs is shared by its pieces
+_FIRST_TASKS, _LATER_WEIGHT = 16, 3 * _TASK_WEIGHT
 
 AnyOpened = TypeVar("AnyOpened", bound=Opened)
 
@@ -54,8 +57,8 @@ class _Tally:
     def add(self, judged: Judged) -> None:
         for verdict in judged.verdicts:
             self._add(verdict)
-        self.rows += [judged.rows] if judged.rows else []
-        self.quarantine += [judged.rejected] if judged.rejected else []
+        self.rows += judged.rows
+        self.quarantine += judged.rejected
 
     def _add(self, verdict: Verdict) -> None:
         self.kept += verdict.kept
@@ -182,7 +185,7 @@ def _tasks(pieces: Iterator[Given]) -> Iterator[Task]:
     for piece in pieces:
         waiting.append(piece)
         weight += piece.piece.weight
-        if weight >= _TASK_WEIGHT:
+        if weight >= (_TASK_WEIGHT if number < _FIRST_TASKS else _LATER_WEIGHT):
             yield Task(number, tuple(waiting))
             waiting, number, weight = [], number + 1, 0
     if waiting:

@@ -21,7 +21,7 @@ from headrace.core.ports import Landed
 
 __all__ = ["Room", "Rooms", "explained_memory", "opened_room", "opened_rooms", "widen"]
 
-_MANY_COLUMNS = 200
+_MANY_COLUMNS, _MOST_PARSED = 200, 4
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Room:
     def execute_parsed(self, sql: str, parameters: Sequence[object]) -> duckdb.DuckDBPyConnection:
         """As `connection.execute`, for a long statement that comes with every piece: a third of its planning is parsing, which is done once."""
         if sql not in self._parsed:
-            self._parsed.clear()
+            if len(self._parsed) >= _MOST_PARSED:
+                self._parsed.clear()
             (self._parsed[sql],) = self.connection.extract_statements(sql)
         return self.connection.execute(self._parsed[sql], parameters)
 
