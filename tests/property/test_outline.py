@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from headrace.backends.texts import outline
 from headrace.backends.texts.outline import Extents, count, is_even, is_long
 from headrace.backends.texts.places import few_in, measured
+from headrace.core.cutting import Extent
 from headrace.core.dialect import Dialect
 from headrace.core.errors import SourceError
-from headrace.core.records import LINES, Extent, Piece, Scanner
+from headrace.core.records import LINES, Piece, Scanner
 from headrace.core.swallowed import swallowed
 
 _PARTS = [

@@ -1,7 +1,7 @@
 """How the fields and records of a delimited text are marked, and the patterns that follow from it.
 
 A quote opens only at the start of a field (spaces before it aside), and what follows the closing one up to the delimiter belongs to the
-same field. Nothing here reads bytes in bulk: `core.records` does. The invariant: a pattern is possessive, so that where a closing quote
+same field. Nothing here reads bytes in bulk: `core.cutting` does. The invariant: a pattern is possessive, so that where a closing quote
 is missing it fails, and never takes a quote for something else.
 """
 

@@ -1,31 +1,41 @@
-"""Where the records of a delimited text begin and end, as bytes: counting, cutting and splitting, apart from any parser.
+"""The records of a delimited text, as bytes and with their places: counted, cut into pieces and split, apart from any parser.
 
-Nothing here opens a file or gives a field a type; how quotes are read is `core.dialect`. A record ends at LF, CRLF or CR outside quotes,
-and a line without a byte is no record, nor is a comment. The invariant: the pieces that a `Scanner` gives are the bytes that it was fed, in order, whole and each once.
+Nothing here opens a file or gives a field a type; where a record ends is `core.cutting`. The invariant: the pieces that a `Scanner` gives are
+the bytes that it was fed, in order, whole and each once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, count
 from typing import NamedTuple, NoReturn
 
 from headrace.core.counted import Counted, Known
+from headrace.core.cutting import (
+    BLANK,
+    BLANK_LINE,
+    Extent,
+    ExtentOf,
+    count_comments,
+    count_lines,
+    extent,
+    open_quote,
+    split,
+    without_line_end,
+)
 from headrace.core.dialect import Dialect, grammar_of
 from headrace.core.encodings import encoded, size_in
 from headrace.core.errors import SourceError
 from headrace.core.strangers import Kind, nul_advice, problem_of_start, utf8_advice
 
-__all__ = ["LINES", "MAX_RECORD_BYTES", "Extent", "ExtentOf", "Kind", "Piece", "Record", "Scanner", "counted_with"]
+__all__ = ["LINES", "MAX_RECORD_BYTES", "Kind", "Piece", "Record", "Scanner", "counted_with"]
 
 LINES = Dialect(delimiter=b"", quote=b"")  # each line is a record
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
-_BLANK = frozenset({b"\n", b"\r\n", b"\r"})
-_BLANK_LINE = re.compile(rb"\n\n")  # a search by pattern takes less than half of what `in` does
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LINE_ENDS, _REST_AND_ENDS = re.compile(rb"[\r\n]*+"), re.compile(rb"[^\r\n]*+[\r\n]*+")
 
@@ -36,18 +46,6 @@ class Record(NamedTuple):
     line: int
     offset: int
     raw: bytes
-
-
-class Extent(NamedTuple):
-    """The complete records at the beginning of a text: where the last one ends, how many there are, and how many line ends, if those were counted."""
-
-    end: int
-    records: int
-    line_ends: int | None
-
-
-ExtentOf = Callable[[bytes, Dialect], Extent | None]
-"""A faster way to the extent of a text of which more is to come. None for a text of which it can't tell."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +80,13 @@ class Piece:
 
     def recounted(self) -> int:
         """The number of records, counted here."""
-        return _cut(self.data, self.dialect, is_last=True).records
+        return extent(self.data, self.dialect, is_last=True).records
 
     def first(self) -> Record | None:
         """The first record, without looking at the others."""
         size = 4096
         while True:
-            end, records, _ = _cut(self.data[:size], self.dialect, is_last=size >= len(self.data))
+            end, records, _ = extent(self.data[:size], self.dialect, is_last=size >= len(self.data))
             if records:
                 return next(Piece(self.data[:end], records, self.line, self.offset, self.dialect).split())[1]
             if size >= len(self.data):
@@ -100,7 +98,7 @@ class Piece:
         begin = self._begin_of_first + len(record.raw)
         begin += 2 if self.data[begin : begin + 2] == b"\r\n" else 1
         passed = self.data[:begin]
-        lines = _count_lines(passed)
+        lines = count_lines(passed)
         return Piece(
             self.data[begin:],
             self.records - 1,
@@ -115,7 +113,7 @@ class Piece:
         """How many lines are comments."""
         if not self.dialect.may_comment(self.data):
             return 0
-        return _count_comments(_split(self.data, self.dialect), self.dialect)
+        return count_comments(split(self.data, self.dialect), self.dialect)
 
     def bare(self) -> Piece:
         """The same records without the comments between them; places are lost by that."""
@@ -125,31 +123,31 @@ class Piece:
 
     def texts(self) -> list[bytes]:
         """The bytes of each record, without line ends."""
-        found = self.data.splitlines() if self._is_plain else map(_without_line_end, _split(self.data, self.dialect))
+        found = self.data.splitlines() if self._is_plain else map(without_line_end, split(self.data, self.dialect))
         return [text for text in found if text and not self._is_comment(text)]
 
     def joined(self) -> bytes:
         """The records of lines with an LF between each and the next, and nothing else."""
         data = self.data
-        is_joined = self._is_plain and b"\r" not in data and not data.startswith(b"\n") and not _BLANK_LINE.search(data)
+        is_joined = self._is_plain and b"\r" not in data and not data.startswith(b"\n") and not BLANK_LINE.search(data)
         if is_joined and not self.dialect.may_comment(data):
             return data.removesuffix(b"\n")
         return b"\n".join(self.texts())
 
     def split(self, wanted: Container[int] | None = None) -> Iterator[tuple[int, Record]]:
         """The records with their numbers from 1, in order: all, or those wanted."""
-        texts = _split(self.data, self.dialect)
+        texts = split(self.data, self.dialect)
         starts = accumulate(map(len, texts), initial=0)
-        lines: Iterable[int] = count(self.line) if self._is_plain else accumulate(map(_count_lines, texts), initial=self.line)
+        lines: Iterable[int] = count(self.line) if self._is_plain else accumulate(map(count_lines, texts), initial=self.line)
         offset, measured, n = self.offset, 0, 0
         for text, start, line in zip(texts, starts, lines, strict=False):
-            if text in _BLANK or self._is_comment(text):
+            if text in BLANK or self._is_comment(text):
                 continue
             n += 1
             if wanted is None or n in wanted:
                 offset += size_in(self.dialect.encoding, self.data[measured:start])
                 measured = start
-                yield n, Record(line, offset, _without_line_end(text))
+                yield n, Record(line, offset, without_line_end(text))
 
     def places(self, wanted: Container[int]) -> dict[int, Record]:
         """The records that are wanted, by number, with their bytes as they are in the file."""
@@ -169,7 +167,7 @@ class Piece:
 
     def lines(self) -> list[bytes]:
         """The bytes of each record, and of each line that is none, with their ends."""
-        return _split(self.data, self.dialect)
+        return split(self.data, self.dialect)
 
     @property
     def _is_plain(self) -> bool:
@@ -227,7 +225,7 @@ class Scanner:
 
     def _extent(self, data: bytes, *, is_last: bool) -> Extent:
         found = self._extent_of(data, self._dialect) if self._extent_of and not is_last else None
-        return found or _cut(data, self._dialect, is_last=is_last)
+        return found or extent(data, self._dialect, is_last=is_last)
 
     def _known_in(self, chunk: bytes) -> Known | None:
         """What was counted up to a place in the next bytes; nothing any more where no line ends there, since the bytes are others then."""
@@ -247,12 +245,12 @@ class Scanner:
         data = b"".join((self._pending, memoryview(chunk)[: begin + end]))
         self._pending = rest[end:]
         self._enough = 2 * len(self._pending) + 1
-        more = _count_lines(rest[:end]) if line_ends is None else line_ends
+        more = count_lines(rest[:end]) if line_ends is None else line_ends
         return self._piece(data, known.records + records - self._records, known.line_ends + more - (self._line - 1))
 
     def _piece(self, data: bytes, records: int, line_ends: int | None) -> Piece:
         self._check_text(data)
-        line_ends = _count_lines(data) if line_ends is None else line_ends
+        line_ends = count_lines(data) if line_ends is None else line_ends
         piece = Piece(data, records, self._line, self._offset, self._dialect, line_ends)
         self._at += len(data)
         self._records += records
@@ -301,13 +299,13 @@ class Scanner:
             raise SourceError(f"`{self._file}` is not UTF-8: {error.reason} (0x{data[error.start]:02x}) at {place}. {advice}") from None
 
     def _place(self, data: bytes, position: int) -> str:
-        return f"byte {self._offset + position} (line {self._line + _count_lines(data[:position])})"
+        return f"byte {self._offset + position} (line {self._line + count_lines(data[:position])})"
 
     def _refuse_tail(self, tail: bytes, start: int, *, is_last: bool) -> NoReturn:
-        line = self._line + _count_lines(self._pending[:start])
+        line = self._line + count_lines(self._pending[:start])
         self._check_text(self._pending)
-        opened = _open_quote(tail, self._dialect)
-        quote_line = line + _count_lines(tail[:opened]) if opened is not None else None
+        opened = open_quote(tail, self._dialect)
+        quote_line = line + count_lines(tail[:opened]) if opened is not None else None
         if quote_line is not None and is_last:
             raise SourceError(
                 f"`{self._file}` has a quote that never closes: it opens on line {quote_line}, and everything after it would be one field. "
@@ -325,75 +323,3 @@ def counted_with(piece: Piece, records: int, counted: Counted | None) -> Counted
     if piece.line_ends is not None:
         counted.add(Known(piece.offset + len(piece.data), records, piece.line - 1 + piece.line_ends))
     return counted
-
-
-def _cut(data: bytes, dialect: Dialect, *, is_last: bool) -> Extent:
-    if dialect.quote and dialect.quote in data:
-        found, rest = _find(data, dialect, is_last=is_last)
-        blank = found.count(b"\n") + found.count(b"\r\n") + found.count(b"\r")
-        return Extent(len(data) - rest, len(found) - blank - (_count_comments(found, dialect) if dialect.may_comment(data) else 0), None)
-    end = len(data)
-    if not is_last:
-        body = data[:-1] if data.endswith(b"\r") else data
-        end = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-    whole = data[:end]
-    records, lines = _count_plain(whole)
-    return Extent(end, records - (_count_comments(whole.splitlines(), dialect) if dialect.may_comment(whole) else 0), lines)
-
-
-def _find(data: bytes, dialect: Dialect, *, is_last: bool) -> tuple[list[bytes], int]:
-    """The complete records with their line ends, blank lines among them, and how many bytes are left over."""
-    pattern = grammar_of(dialect).records_of(data)
-    found: list[bytes] = pattern.findall(data)
-    if not found or found[-1]:
-        return found, 0
-    found.pop()
-    rest = len(data) - sum(map(len, found))
-    if is_last and pattern.findall(data[-rest:] + b"\n") == [data[-rest:] + b"\n"]:
-        return [*found, data[-rest:]], 0
-    return found, rest
-
-
-def _split(data: bytes, dialect: Dialect) -> list[bytes]:
-    """All lines and records of a piece with their ends; the last may have none."""
-    if dialect.quote and dialect.quote in data:
-        found, rest = _find(data, dialect, is_last=True)
-        return [*found, data[-rest:]] if rest else found  # a quote is open at the end of other bytes than were counted
-    return data.splitlines(keepends=True)
-
-
-def _open_quote(tail: bytes, dialect: Dialect) -> int | None:
-    """Where a quote opens that does not close, in a record that does not end."""
-    if not dialect.quote or dialect.quote not in tail:
-        return None
-    grammar = grammar_of(dialect)
-    found = re.match(grammar.body_tight if grammar.is_tight(tail) else grammar.body_loose, tail)
-    return tail.find(dialect.quote, found.end() if found else 0)
-
-
-def _count_plain(data: bytes) -> tuple[int, int]:
-    """Lines that are not blank, and line ends, in a text without quotes."""
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    lines = data.count(b"\n")
-    if data.startswith(b"\n") or _BLANK_LINE.search(data):
-        return sum(map(bool, data.split(b"\n"))), lines
-    return lines + (1 if data and not data.endswith(b"\n") else 0), lines
-
-
-def _count_comments(lines: Iterable[bytes], dialect: Dialect) -> int:
-    """Of all lines and records of a text, those that are comments."""
-    return sum(line.startswith(dialect.comment) for line in lines)
-
-
-def _count_lines(data: bytes) -> int:
-    """Line ends: LF, CRLF and CR each count once."""
-    if b"\r" not in data:
-        return data.count(b"\n")
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
-
-
-def _without_line_end(text: bytes) -> bytes:
-    if text.endswith(b"\r\n"):
-        return text[:-2]
-    return text[:-1] if text.endswith((b"\n", b"\r")) else text

@@ -10,9 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from headrace.core.counted import Counted
+from headrace.core.cutting import ExtentOf
 from headrace.core.dialect import Dialect, fields_of
 from headrace.core.errors import SourceError
-from headrace.core.records import ExtentOf, Piece, Scanner
+from headrace.core.records import Piece, Scanner
 
 __all__ = ["AUTO", "QUOTES", "SAMPLE_BYTES", "SIGNS", "SniffingScanner"]
 

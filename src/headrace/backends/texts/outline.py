@@ -2,7 +2,7 @@
 
 A quote opens where an even number of them came before, if that is the start of a field or right after a quote, which then is one of two in a
 text: where each does, all is told by counting. Where one does not, or a CR is alone, or a line may be a comment, nothing is told. The invariant:
-what is told here is what `headrace.core.records` finds. NumPy is used where it is loaded already, or so much text has come that loading it pays.
+what is told here is what `headrace.core.cutting` finds. NumPy is used where it is loaded already, or so much text has come that loading it pays.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from headrace.core.cutting import Extent
 from headrace.core.dialect import Dialect
-from headrace.core.records import Extent, Piece
+from headrace.core.records import Piece
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ _PAYS, _QUOTED = 96 * 1024 * 1024, 12  # bytes by which loading NumPy is made up
 
 
 class Extents:
-    """Measures the texts of one file, one after another: see `headrace.core.records.ExtentOf`."""
+    """Measures the texts of one file, one after another: see `headrace.core.cutting.ExtentOf`."""
 
     def __init__(self) -> None:
         self._weight = 0
