@@ -198,30 +198,40 @@ class Scanner:
     def feed(self, chunk: bytes) -> Piece | None:
         """The next bytes; the records that became complete by them."""
         is_enough = len(self._pending) + len(chunk) >= max(self._enough, 0 if self._is_begun else 4096)
-        known = self._known_in(chunk) if is_enough else None
+        if not is_enough:
+            self._pending += chunk
+            return None
+        known = self._known_in(chunk)
         if known:
             return self._cut_after(known, chunk)
-        self._pending += chunk
-        return self._cut(is_last=False) if is_enough else None
+        end = self._end_of_last(chunk)
+        self._pending = self._pending + chunk if end == len(chunk) else b"".join((self._pending, memoryview(chunk)[:end]))
+        return self._cut(chunk[end:], is_last=False)
 
     def finish(self) -> Piece | None:
         """The records that are left when no more bytes come."""
         return self._cut(is_last=True)
 
-    def _cut(self, *, is_last: bool) -> Piece | None:
+    def _end_of_last(self, chunk: bytes) -> int:
+        """After the last LF of the next bytes, so that what is cut at it need not be copied again; the end of them where that is not told so."""
+        end = chunk.rfind(b"\n") + 1
+        return end if end and self._is_begun and not self._to_skip and chunk.find(b"\r", end) < 0 else len(chunk)
+
+    def _cut(self, after: bytes = b"", *, is_last: bool) -> Piece | None:
+        """The records that are pending, before what comes `after`, in which no line ends."""
         if not self._is_begun:
             self._begin()
         if self._to_skip and not self._skip(is_last=is_last):
             return None
         data = self._pending
         end, records, line_ends = self._extent(data, is_last=is_last)
-        if end < len(data) and (is_last or len(data) - end > MAX_RECORD_BYTES):
-            self._refuse_tail(data[end:], end, is_last=is_last)
-        self._pending = data[end:]
-        self._enough = 2 * len(self._pending) + 1
-        if not end:
-            return None
-        return self._piece(data[:end], records, line_ends)
+        left = data[end:] + after
+        if left and (is_last or len(left) > MAX_RECORD_BYTES):
+            self._pending += after
+            self._refuse_tail(left, end, is_last=is_last)
+        self._pending = left
+        self._enough = 2 * len(left) + 1
+        return self._piece(data[:end], records, line_ends) if end else None
 
     def _extent(self, data: bytes, *, is_last: bool) -> Extent:
         found = self._extent_of(data, self._dialect) if self._extent_of and not is_last else None

@@ -24,7 +24,7 @@ __all__ = ["Extents", "Outline", "count", "is_even", "is_long", "outline_of"]
 _LF, _CR = 10, 13
 _LARGE = 16 * 1024  # bytes below which Python's own ways take less
 _BLOCK = 128 * 1024  # bytes that stay in the processor's cache, with what is made of them
-_PAYS, _QUOTED = 96 * 1024 * 1024, 12  # bytes by which loading NumPy is made up for; of a text with quotes one in so many
+_PAYS, _QUOTED = 48 * 1024 * 1024, 12  # bytes by which loading NumPy is made up for; of a text with quotes one in so many
 
 
 class Extents:
