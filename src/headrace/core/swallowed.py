@@ -34,7 +34,7 @@ class Swallowed:
         return f"{KIND} ({self.records} lines, from the quote on line {self.line})"
 
 
-def swallowed(piece: Piece, width: int, *, is_long: Callable[[Piece, int], bool] = lambda *_: True) -> dict[int, Swallowed]:
+def swallowed(piece: Piece, width: int, *, is_long: Callable[[Piece, int], bool] | None = None) -> dict[int, Swallowed]:
     """The records of a piece that hold such a value, by number, in a file of `width` columns. Of one column every line looks like a record, so none.
 
     `is_long` says whether a record of a piece may have more than so many line ends, where that can be told sooner than by splitting it.
@@ -43,7 +43,7 @@ def swallowed(piece: Piece, width: int, *, is_long: Callable[[Piece, int], bool]
     if width < 2 or not dialect.quote or dialect.quote not in data:
         return {}
     fewest = max(_FEWEST, _FEWEST_DELIMITERS // (width - 1))  # a line of a text has one comma by chance more often than ten
-    if data.count(b"\n") + data.count(b"\r") - piece.records <= fewest or not is_long(piece, fewest):
+    if data.count(b"\n") + data.count(b"\r") - piece.records <= fewest or (is_long and not is_long(piece, fewest)):
         return {}
     long = {n for n, text in enumerate(piece.texts(), 1) if text.count(b"\n") > fewest or text.count(b"\r") > fewest}
     return {n: found for n, record in piece.split(long) if (found := _in_record(record, piece, width, fewest))} if long else {}

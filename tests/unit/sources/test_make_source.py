@@ -18,15 +18,18 @@ from pydantic import BaseModel, Field
 from headrace.backends.origins import local
 from headrace.backends.sources import csv as csv_format
 from headrace.backends.stores import local as local_store
+from headrace.core import counted
 from headrace.core.contract_models import contract_of
 from headrace.core.errors import DamageError, SourceError, TooManyRejectedError, TransientError, Where
+from headrace.core.forgetting import Forgotten, forgotten_key
 from headrace.core.interval import Grid, Interval
 from headrace.core.manifest import Content, Manifest
-from headrace.core.ports import RawFile
+from headrace.core.ports import Landed, RawFile
 from headrace.core.quarantine import QUARANTINE, encoding_of
 from headrace.core.source_options import options_for
 from headrace.core.step import Source
 from headrace.lake.lake import Lake
+from headrace.steps.forgetting import Forgetting
 from headrace.steps.landing import Bronze, marks_of
 from headrace.steps.made import Made
 from headrace.steps.sources import commit_refused, make_source, nearest, raw_digest
@@ -369,3 +372,26 @@ def test_what_is_wrong_with_a_file_names_the_source_and_the_interval(bench: Benc
 def test_inferred_types_are_told(bench: Bench) -> None:
     bench.write("shop/2026-11-20.csv", "item,quantity\ntea,2\n")
     assert bench.make(contract=None).details["inferred"] == {"item": "VARCHAR", "quantity": "BIGINT"}
+
+
+# ---------------------------------------------------------------- what landing counted
+
+
+def test_reading_knows_what_landing_counted_of_the_very_bytes_that_it_reads(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted, "_APART", 1)
+    bench.write("shop/2026-11-20.csv", "item,quantity\n" + "anna,1\ntea,2\n" * 1000)
+    seen: list[Landed] = []
+    read = csv_format.CsvFormat.read
+    monkeypatch.setattr(csv_format.CsvFormat, "read", lambda self, files, **how: seen.extend(files) or read(self, files, **how))
+    bench.make()
+    (landed,) = seen
+    key = forgotten_key({("item", "_item"): "anna"}, "salt")
+    rest = Forgetting(Forgotten("salt", (key,)), csv_format.open(), {}, contract_of(Sale)).without(landed)
+    assert rest is not None
+    for file, size in ((landed, len("item,quantity\n" + "anna,1\ntea,2\n" * 1000)), (rest, len("item,quantity\n" + "tea,2\n" * 1000))):
+        assert file.counted is not None
+        known = file.counted.last_in(0, 10**9)
+        assert known is not None
+        assert known == (size, file.records + 1, file.records + 1)
