@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace.backends.texts import outline
-from headrace.backends.texts.outline import Extents, count, is_even, is_long
+from headrace.backends.texts.outline import Extents, Look, count
 from headrace.backends.texts.places import few_in, measured
 from headrace.core.cutting import Extent
 from headrace.core.dialect import Dialect
@@ -66,8 +66,8 @@ def test_a_piece_is_as_even_with_numpy_as_without_and_its_records_stand_in_the_s
     found = pieces(data, dialect, len(data), is_fast=False)
     for piece in () if isinstance(found, str) else found:
         if dialect.delimiter:
-            assert is_even(piece, width) == piece.is_even(width)
-            assert swallowed(piece, width, is_long=is_long) == swallowed(piece, width)
+            assert Look(piece).is_even(width) == piece.is_even(width)
+            assert swallowed(piece, width, is_long=Look(piece).is_long) == swallowed(piece, width)
         places = piece.places(range(1, piece.records + 1))
         few, table = few_in(piece, list(places)), measured(piece)
         assert few is None or few == list(places.values())

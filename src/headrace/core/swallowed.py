@@ -34,16 +34,17 @@ class Swallowed:
         return f"{KIND} ({self.records} lines, from the quote on line {self.line})"
 
 
-def swallowed(piece: Piece, width: int, *, is_long: Callable[[Piece, int], bool] | None = None) -> dict[int, Swallowed]:
+def swallowed(piece: Piece, width: int, *, is_long: Callable[[int], bool] | None = None) -> dict[int, Swallowed]:
     """The records of a piece that hold such a value, by number, in a file of `width` columns. Of one column every line looks like a record, so none.
 
-    `is_long` says whether a record of a piece may have more than so many line ends, where that can be told sooner than by splitting it.
+    `is_long` says whether a record of it may have more than so many line ends, where that can be told sooner than by splitting it.
     """
     dialect, data = piece.dialect, piece.data
     if width < 2 or not dialect.quote or dialect.quote not in data:
         return {}
     fewest = max(_FEWEST, _FEWEST_DELIMITERS // (width - 1))  # a line of a text has one comma by chance more often than ten
-    if data.count(b"\n") + data.count(b"\r") - piece.records <= fewest or (is_long and not is_long(piece, fewest)):
+    line_ends = data.count(b"\n") + data.count(b"\r") if piece.line_ends is None or b"\r" in data else piece.line_ends
+    if line_ends - piece.records <= fewest or (is_long and not is_long(fewest)):
         return {}
     long = {n for n, text in enumerate(piece.texts(), 1) if text.count(b"\n") > fewest or text.count(b"\r") > fewest}
     return {n: found for n, record in piece.split(long) if (found := _in_record(record, piece, width, fewest))} if long else {}

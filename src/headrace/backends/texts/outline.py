@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.core.cutting import Extent
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Extents", "Outline", "count", "is_even", "is_long", "outline_of"]
+__all__ = ["Extents", "Look", "Outline", "count", "outline_of"]
 
 _LF, _CR = 10, 13
 _LARGE = 16 * 1024  # bytes below which Python's own ways take less
@@ -75,6 +76,37 @@ class Outline(NamedTuple):
         return np.concatenate([np.zeros(1, np.int64), self.ends + 1, *([np.array([len(data)])] if has_rest else [])])
 
 
+class Look:
+    """A piece, looked at once for all that is asked of it."""
+
+    def __init__(self, piece: Piece) -> None:
+        self._piece = piece
+
+    def is_even(self, width: int) -> bool:
+        """As `piece.is_even(width)`."""
+        data, dialect = self._piece.data, self._piece.dialect
+        if (not dialect.quote or dialect.quote not in data) and b"\r" not in data and len(dialect.delimiter) == 1:
+            return count(data, dialect.delimiter) == self._piece.records * (width - 1)
+        found = self._outline
+        if found is None:
+            return self._piece.is_even(width)
+        return found.returns in (0, len(found.ends)) and found.delimiters == self._piece.records * (width - 1)
+
+    def is_long(self, line_ends: int) -> bool:
+        """Whether a record may have more than so many line ends in it."""
+        found = self._outline
+        if found is None or not len(found.ends):
+            return True
+        import numpy as np
+
+        last = self._piece.data.count(b"\n", int(found.ends[-1]) + 1)
+        return max(int(np.diff(found.lines, prepend=0).max()) - 1, last) > line_ends
+
+    @cached_property
+    def _outline(self) -> Outline | None:
+        return outline_of(self._piece, has_delimiters=True)
+
+
 def count(data: bytes, sign: bytes, start: int = 0, end: int | None = None) -> int:
     """As `data.count`, of one byte."""
     end = len(data) if end is None else min(end, len(data))
@@ -84,28 +116,6 @@ def count(data: bytes, sign: bytes, start: int = 0, end: int | None = None) -> i
 
     bytes_ = np.frombuffer(data, np.uint8, end - start, start)
     return sum(int(np.count_nonzero(bytes_[at : at + _BLOCK] == sign[0])) for at in range(0, len(bytes_), _BLOCK))
-
-
-def is_even(piece: Piece, width: int) -> bool:
-    """As `piece.is_even(width)`."""
-    data, dialect = piece.data, piece.dialect
-    if (not dialect.quote or dialect.quote not in data) and b"\r" not in data and len(dialect.delimiter) == 1:
-        return count(data, dialect.delimiter) == piece.records * (width - 1)
-    found = outline_of(piece, has_delimiters=True)
-    if found is None:
-        return piece.is_even(width)
-    return found.returns in (0, len(found.ends)) and found.delimiters == piece.records * (width - 1)
-
-
-def is_long(piece: Piece, line_ends: int) -> bool:
-    """Whether a record of a piece may have more than so many line ends in it."""
-    found = outline_of(piece)
-    if found is None or not len(found.ends):
-        return True
-    import numpy as np
-
-    last = piece.data.count(b"\n", int(found.ends[-1]) + 1)
-    return max(int(np.diff(found.lines, prepend=0).max()) - 1, last) > line_ends
 
 
 def outline_of(piece: Piece, *, has_delimiters: bool = False) -> Outline | None:

@@ -15,7 +15,7 @@ import duckdb
 
 from headrace.backends.sources.csv.landing import Cut, cut, dialect_of, has_header
 from headrace.backends.texts.opened import Loaded, Unread, weight_of
-from headrace.backends.texts.outline import is_even, is_long
+from headrace.backends.texts.outline import Look
 from headrace.backends.texts.room import Room
 from headrace.core.casts import literal
 from headrace.core.contract import Contract
@@ -83,7 +83,8 @@ def load_piece(
     room: Room, positions: Sequence[int | None], *, piece: Piece, width: int, options: Mapping[str, JSON], is_mended: bool = False
 ) -> Loaded:
     """The texts of a piece: as DuckDB reads them where that may be proven, else split here. What a person mended has the quotes that are meant."""
-    over = {} if is_mended else swallowed(piece, width, is_long=is_long)
+    look = Look(piece)
+    over = {} if is_mended else swallowed(piece, width, is_long=look.is_long)
 
     def exactly() -> Loaded:
         sound, odd = _split_piece(room, piece, width, positions, options, over)
@@ -92,12 +93,15 @@ def load_piece(
         return Loaded(own.records, odd, own, is_slow=not over, kind_of=_kind_of if over else str, hidden=hidden)
 
     bare = piece.bare()
-    if (
-        over or not is_even(bare, width) or (width == 1 and bare.recounted() != bare.records)
-    ):  # of one column, a blank line is a row to DuckDB
+    if over or not _may_be_read(bare, look if bare is piece else Look(bare), width):
         return exactly()
     room.write([bare.data])
     return Loaded(piece.records, {}, piece, relation=f"({_texts_sql(room, bare, width, positions, options)})", exactly=exactly)
+
+
+def _may_be_read(piece: Piece, look: Look, width: int) -> bool:
+    """Whether DuckDB may find the records of a piece as they are. Of one column it takes a blank line for a row, so there is to be none."""
+    return look.is_even(width) and (width > 1 or piece.recounted() == piece.records)
 
 
 def _split_piece(
@@ -142,7 +146,7 @@ def load_exactly(
 
 
 def _load_fast(room: Room, piece: Piece, width: int, positions: Sequence[int | None], options: Mapping[str, JSON]) -> bool:
-    if not is_even(piece, width):
+    if not Look(piece).is_even(width):
         return False
     room.write([piece.data])
     texts = _texts_sql(room, piece, width, positions, options)
