@@ -123,7 +123,12 @@ def carried_out(session: Session, lab: Lab, day: str, *, forced: Sequence[str] =
 def forget_somebody(pipeline: hr.Pipeline, store: GuardedStore) -> None:
     """As whoever may do that has done: a key that no row holds."""
     session = replace(Lab(pipeline).session, lake=Lake.open(store.inner, clock=utc_now))
-    noted(session, lambda record: record.with_entry(Entry(forgotten_key({("id",): "nobody"}, record.salt), "", "")))
+    noted(
+        session.lake,
+        session.graph.name,
+        lambda record: record.with_entry(Entry(forgotten_key({("id",): "nobody"}, record.salt), "", "")),
+        who="",
+    )
 
 
 def every_way_of_running(folder: Path, store: GuardedStore) -> None:

@@ -99,8 +99,8 @@ class Attempt:
             rows = sum(counts)
         return Part(name, layer, entries, rows)
 
-    def commit(self, content: Content, receipt: Mapping[str, JSON] | None = None) -> Manifest:
-        """Make the version exist: publish the files, then put the manifest at base + 1.
+    def commit(self, content: Content, receipt: Mapping[str, JSON] | None = None, *, check: Callable[[], None] = lambda: None) -> Manifest:
+        """Make the version exist: publish the files, then put the manifest at base + 1. What `check` raises in between, nothing was put then.
 
         When it returns, the version is there for good, and survives a power cut. Raises Lost when the slot is another's, TransientError when
         the outcome is unknown (the files are left then, since the put may still land), and also, before anything is put, when an input is
@@ -117,6 +117,7 @@ class Attempt:
         data = manifest.to_json()
         self._publish({file.key: file.sha256 for part in content.parts for file in part.files})
         self._store.confirm([key for ref in content.inputs for key in _input_slots(ref)])
+        check()
         self._state = "unknown"
         found = put_entry(self._store, self.slot, data)
         if found is None:

@@ -24,6 +24,7 @@ from headrace.lake.entry import put_entry
 from headrace.lake.files import VanishedError
 from headrace.lake.layout import interval_prefix, log_prefix, month_prefixes, owner_key, parse_slot, slot_key
 from headrace.lake.parallel import in_parallel
+from headrace.lake.premise import OutdatedError, Premise
 
 __all__ = ["DatasetLog", "Work"]
 
@@ -187,27 +188,33 @@ class DatasetLog:
             clock=self._clock,
         )
 
-    def commit(self, interval: Interval, work: Work) -> Manifest:
+    def commit(self, interval: Interval, work: Work, *, premise: Premise | None = None) -> Manifest:
         """Commit what `work` makes; start over when another was first, or adopt the other's where its fingerprint is the same.
 
-        `work` gets an attempt and the current manifest and looks at its inputs anew each time. Raises LostRaceError after three losses.
+        `work` gets an attempt and the current manifest and looks at its inputs, and at what it is built on, anew each time. It starts over also
+        where the `premise` changed since it began. Raises LostRaceError after three losses.
         """
-        for _ in range(_TRIES):
+        for number in range(_TRIES):
+            check = _check(premise, f"{self.name} {interval}", is_first=not number)
             attempt = self.attempt(interval)
-            made = self._work(attempt, work)
+            made = self._work(attempt, work, check)
             if made is None:
                 continue
             if isinstance(made, Manifest):
                 return made
             content, receipt = made
             try:
-                return self._kept(attempt.commit(content, receipt))
+                return self._kept(attempt.commit(content, receipt, check=check))
+            except OutdatedError:
+                attempt.discard()
             except Lost as lost:
                 attempt.discard()
                 if lost.winner.kind == "data" and lost.winner.content.fingerprint == content.fingerprint:
                     self.confirm(lost.winner)
                     return lost.winner
-        raise LostRaceError(f"Other writers were first at {self.name} {interval} {_TRIES} times. Run again.")
+        raise LostRaceError(
+            f"Other writers were first at {self.name} {interval}, or what it is built on changed, {_TRIES} times. Run again."
+        )
 
     def clear(self, interval: Interval, *, why: str, who: str) -> Manifest:
         """Make an interval count as not made; its versions stay until they are collected. Raises UnknownNameError where nothing was made."""
@@ -227,12 +234,12 @@ class DatasetLog:
         except Lost as lost:
             return lost.winner
 
-    def _work(self, attempt: Attempt, work: Work) -> Manifest | tuple[Content, Mapping[str, JSON]] | None:
-        """What was made; the manifest that was adopted; None when the attempt turned out to be lost while it worked."""
+    def _work(self, attempt: Attempt, work: Work, check: Callable[[], None]) -> Manifest | tuple[Content, Mapping[str, JSON]] | None:
+        """What was made; the manifest that was adopted; None when the attempt turned out to be lost, or outdated, while it worked."""
         try:
             made = work(attempt, attempt.current)
         except Exception:
-            lost = attempt.rival() is not None
+            lost = attempt.rival() is not None or _is_outdated(check)  # whose files, or those that it read, may be gone
             attempt.discard()
             if lost:
                 return None
@@ -277,6 +284,22 @@ class DatasetLog:
             return None if current.kind == kind else (Content(kind=kind, details={"why": why, "who": who}), {})
 
         return self.commit(interval, work)
+
+
+def _check(premise: Premise | None, what: str, *, is_first: bool) -> Callable[[], None]:
+    """What asks, when an attempt's files are there, whether its premise is what it is now."""
+    if premise is None:
+        return lambda: None
+    given = premise.begin(is_first=is_first)
+    return lambda: premise.check(given, what)
+
+
+def _is_outdated(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except OutdatedError:
+        return True
+    return False
 
 
 def _absence(manifest: Manifest | None) -> str:

@@ -11,9 +11,8 @@ from headrace.core.manifest import Manifest, digest_of
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import VanishedError
-from headrace.run.forgotten import forgetting_of
 from headrace.run.inputs import Gathered
-from headrace.run.intake import mended_until, past_of
+from headrace.run.intake import forgetting_of, mended_until, past_of
 from headrace.run.recorded import is_read_otherwise, made_by_record, record_of
 from headrace.run.ruling import Ruling, ruling_of
 from headrace.run.upstream import gather_upstream

@@ -54,13 +54,14 @@ def execute_step(session: Session, step_name: str, interval: Interval, *, is_for
         why = f"no model of `{step.model}` was promoted for {interval.label}"
         return Receipt(step.name, step.kind, interval, "skipped", why)
     work = worker or _WORKERS[type(step)]
-    log = session.log(step.name)
+    log, given = session.log(step.name), session.premise.known()
     try:
         with session.lake.store.lease():
-            manifest = log.commit(interval, lambda attempt, current: _worked(work, job, attempt, current))
+            manifest = log.commit(interval, lambda attempt, current: _worked(work, job, attempt, current), premise=session.premise)
     except TooManyRejectedError as error:
         if worker is None:
-            commit_refused(session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused"), interval, error, after=job.base)
+            aside = session.lake.log(session.graph.name, f"{session.dataset(step.name)}.refused")
+            commit_refused(aside, interval, error, after=job.base, premise=session.premise.given(given))
         raise
     if job.state != "cached" and manifest.nonce != job.nonce:
         job.state, job.why, job.notes = "cached", "another run made it meanwhile", ()

@@ -17,7 +17,7 @@ from headrace.core.errors import HeadraceError
 from headrace.core.forgetting import forgotten_key, is_said_in
 from headrace.core.graph import Pair
 from headrace.core.interval import Interval
-from headrace.core.manifest import Content, Manifest, digest_of
+from headrace.core.manifest import Content, Manifest, digest_of, time_text
 from headrace.core.plan import Decision, Plan
 from headrace.core.ports import JSON
 from headrace.core.step import Source, Step, TrainedModel
@@ -28,9 +28,9 @@ from headrace.run.backfill import carry_out
 from headrace.run.derived import Derived, derived_from
 from headrace.run.execute import execute_step
 from headrace.run.executor import Watcher
-from headrace.run.forgotten import Entry, Record, at_now, forgetting_of, noted, record_of
+from headrace.run.forgotten import Entry, Record, noted, record_of
 from headrace.run.holding import Holding, Wanted, holding, holding_in, rejected_in, versions_of
-from headrace.run.intake import mended_until
+from headrace.run.intake import forgetting_of, mended_until
 from headrace.run.lineage_events import nobody, told_lineage, watched
 from headrace.run.memory import memory_changes
 from headrace.run.mentions import Mentions, mentions
@@ -116,8 +116,8 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
     done.made = tuple(_now_current(session, doomed.of(session.graph.name).slots))
     _tell_left(session, doomed, done)
     _tell_held(session, wanted, done)
-    _tell_late(session, wanted, known, done)
     _collect(session, doomed.of(session.graph.name), done)
+    _tell_late(replace(session), wanted, known, done)
     done.reports = tuple(_delete_reports(session, wanted))
     done.mentions = None if is_key_only else mentions(replace(session), wanted, holders=doomed.current, without=_gone(doomed))
     _ended(session, wanted, done)
@@ -129,7 +129,7 @@ def forget(session: Session, wanted: Wanted, *, watch: Watcher = lambda _decisio
 
 def _begun(session: Session, wanted: Wanted, seen: Outlook) -> Entry:
     """The entry of a key, with all that was found of it, now or by a call that did not come to its end."""
-    now, who = at_now(session), session.who
+    now, who = _now(session), session.who
 
     def change(record: Record) -> Record:
         known = record.entry_of(wanted)
@@ -137,13 +137,13 @@ def _begun(session: Session, wanted: Wanted, seen: Outlook) -> Entry:
         before = entry.found if entry.state == "begun" else ()
         return record.with_entry(replace(entry, state="begun", found=tuple(dict.fromkeys([*before, *seen.holding.slots]))))
 
-    entry = noted(session, change).entry_of(wanted)
+    entry = noted(session.lake, session.graph.name, change, who=session.who).entry_of(wanted)
     assert entry is not None
     return entry
 
 
 def _ended(session: Session, wanted: Wanted, done: Forgot) -> None:
-    now, is_whole = at_now(session), not done.left
+    now, is_whole = _now(session), not done.left
 
     def change(record: Record) -> Record:
         entry = record.entry_of(wanted)
@@ -152,7 +152,11 @@ def _ended(session: Session, wanted: Wanted, done: Forgot) -> None:
         entry = replace(entry, made=tuple(made), collected=tuple(collected), mentions=done.mentions.count if done.mentions else None)
         return record.with_entry(replace(entry, state="done", ended_at=now) if is_whole else entry)
 
-    noted(session, change)
+    noted(session.lake, session.graph.name, change, who=session.who)
+
+
+def _now(session: Session) -> str:
+    return time_text(session.clock().replace(microsecond=0))
 
 
 # ---------------------------------------------------------------- making again
@@ -341,7 +345,10 @@ def _tell_held(session: Session, wanted: Wanted, done: Forgot) -> None:
 
 
 def _tell_late(session: Session, wanted: Wanted, known: AbstractSet[Slot], done: Forgot) -> None:
-    """What a run committed meanwhile that had asked who is forgotten before it was written down: the same command finds it."""
+    """What a run committed meanwhile that had asked who is forgotten before it was written down: the same command finds it.
+
+    That is all of it: what still was to be committed then has been fenced, or hears of it (see `headrace.lake.premise`).
+    """
     late = versions_of(session) - known - {*done.made}
     found = holding_in(session, wanted, sorted(late))
     done.left += [f"{_name(slot)} holds the key: a run that was at work meanwhile committed it" for slot in found.slots]

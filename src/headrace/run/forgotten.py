@@ -16,14 +16,11 @@ from headrace.core.forgetting import Forgotten, ForgottenKey, forgotten_key, key
 from headrace.core.interval import Interval
 from headrace.core.manifest import Content, Manifest, digest_of, time_text
 from headrace.core.ports import JSON
-from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.lake import Lake
 from headrace.lake.layout import Slot
-from headrace.run.session import Session
-from headrace.steps.forgetting import Forgetting
 
-__all__ = ["EVER", "FORGOTTEN", "Entry", "Names", "Record", "at_now", "forgetting_of", "forgotten_in", "noted", "record_of"]
+__all__ = ["EVER", "FORGOTTEN", "Entry", "Names", "Record", "forgotten_in", "noted", "record_of"]
 
 FORGOTTEN = "_forgotten"
 EVER = Interval.of("1970-01-01", "1970-01-02")
@@ -102,15 +99,9 @@ def forgotten_in(lake: Lake, pipeline: str) -> Forgotten | None:
     return found.forgotten if found else None
 
 
-def forgetting_of(session: Session, step: Source) -> Forgetting | None:
-    """What leaves keys out while a source is made, as is known now: ask once a making, after its attempt has begun."""
-    forgotten = forgotten_in(session.lake, session.graph.name)
-    return Forgetting(forgotten, session.format(step), step.options.options, step.contract) if forgotten else None
-
-
-def noted(session: Session, change: Callable[[Record], Record]) -> Record:
+def noted(lake: Lake, pipeline: str, change: Callable[[Record], Record], *, who: str) -> Record:
     """Write the record down with a change, made of what it says now; nothing is written where that changes nothing."""
-    log = session.lake.log(session.graph.name, FORGOTTEN)
+    log = lake.log(pipeline, FORGOTTEN)
     log.claim({"step": FORGOTTEN, "kind": "record", "every": "ever"})
     fresh = Record(os.urandom(16).hex())
 
@@ -120,13 +111,9 @@ def noted(session: Session, change: Callable[[Record], Record]) -> Record:
         if current is not None and after == before:
             return None
         details: dict[str, JSON] = {"salt": after.salt, "keys": [entry.as_json() for entry in after.entries]}
-        return Content("data", "record", fingerprint=digest_of(details), details=details), {"who": session.who}
+        return Content("data", "record", fingerprint=digest_of(details), details=details), {"who": who}
 
     return _record(log.commit(EVER, work))
-
-
-def at_now(session: Session) -> str:
-    return time_text(session.clock().replace(microsecond=0))
 
 
 def _record(manifest: Manifest) -> Record:

@@ -1,4 +1,5 @@
-"""What is known of a source before its files are taken: what earlier intervals took, where each is taken once, and what people mended.
+"""What is known of a source before its files are taken: what earlier intervals took, where each is taken once, what people mended, and who
+is left out.
 
 The invariant: what an interval takes is decided by its first commit that holds data. Whoever makes it again makes it of the same files,
 and whoever makes the next one starts from what that commit says; so two that run at once, or one that was killed, change nothing.
@@ -13,12 +14,14 @@ from headrace.core.step import Source
 from headrace.core.taken import Known, unpack
 from headrace.lake.lake import Lake, VanishedError
 from headrace.lake.log import DatasetLog
+from headrace.run.forgotten import forgotten_in
 from headrace.run.session import Session
+from headrace.steps.forgetting import Forgetting
 from headrace.steps.intake import TAKEN, Past
 from headrace.steps.landing import Bronze, marks_of
 from headrace.steps.mending import MENDS, Mended, mended_by
 
-__all__ = ["mended_until", "past_of"]
+__all__ = ["forgetting_of", "mended_until", "past_of"]
 
 
 def past_of(session: Session, step: Source, interval: Interval) -> Past:
@@ -34,6 +37,12 @@ def past_of(session: Session, step: Source, interval: Interval) -> Past:
         taken = _until(session.lake, log, previous) if previous is not None else _at_the_beginning(session.lake, log, interval)
     bronze = None if own is None else Bronze(own, lambda files: session.lake.paths_of(own, files))
     return Past(taken, bronze)
+
+
+def forgetting_of(session: Session, step: Source) -> Forgetting | None:
+    """What leaves keys out while a source is made, as is known now: ask once a making, after its attempt has begun."""
+    forgotten = forgotten_in(session.lake, session.graph.name)
+    return Forgetting(forgotten, session.format(step), step.options.options, step.contract) if forgotten else None
 
 
 def mended_until(session: Session, step: Source, current: Manifest | None, before: Manifest | None) -> Mended:

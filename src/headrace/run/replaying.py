@@ -21,8 +21,7 @@ from headrace.core.receipt import Receipt
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.run.execute import execute_step
-from headrace.run.forgotten import forgetting_of
-from headrace.run.intake import mended_until, past_of
+from headrace.run.intake import forgetting_of, mended_until, past_of
 from headrace.run.lineage_events import nobody, told_lineage, watched
 from headrace.run.mending import Origins, digests_in, mended_with, origins_of
 from headrace.run.quarantined import source_called

@@ -37,6 +37,7 @@ from headrace.core.step import Source, Step, Table, TrainedModel, published_to
 from headrace.core.store import Store
 from headrace.lake.lake import Lake
 from headrace.lake.log import DatasetLog
+from headrace.lake.premise import Premise
 from headrace.plugins import load
 from headrace.run.access import (
     access_by_settings,
@@ -51,6 +52,7 @@ from headrace.run.catalog import Catalog
 from headrace.run.code import CodeDigest, CodeIndex
 from headrace.run.connections import Connections
 from headrace.run.decisions import Decisions
+from headrace.run.forgotten import forgotten_in
 from headrace.run.placing import placed
 from headrace.run.redaction import remember
 
@@ -172,6 +174,11 @@ class Session:
         """The catalog of another pipeline in the same lake."""
         with self._lock:
             return self._catalogs.setdefault(pipeline, Catalog(self.lake, pipeline))
+
+    @cached_property
+    def premise(self) -> Premise:
+        """What all commits of data are built on: whom the pipeline forgets."""
+        return Premise(lambda: forgotten_in(self.lake, self.graph.name))
 
     @cached_property
     def decisions(self) -> Decisions:

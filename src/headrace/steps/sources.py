@@ -28,6 +28,7 @@ from headrace.core.redaction import public
 from headrace.core.step import Source
 from headrace.lake.commit import Attempt
 from headrace.lake.log import DatasetLog
+from headrace.lake.premise import Premise
 from headrace.steps.forgetting import Forgetting, begun, left_of, saying
 from headrace.steps.intake import TAKEN, Past, take_again, take_new, taken_part, told_files
 from headrace.steps.landing import Bronze, Landing, check_unchanged, is_known_to_be, land, land_again, marks_of, news_of
@@ -177,10 +178,12 @@ def source_inputs(made: Made) -> dict[str, str]:
     return {"files": raw_digest(made), **({"columns": made.columns} if made.columns else {})}
 
 
-def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedError, *, after: int = 0) -> Manifest | None:
+def commit_refused(
+    log: DatasetLog, interval: Interval, error: TooManyRejectedError, *, after: int = 0, premise: Premise | None = None
+) -> Manifest | None:
     """Keep the quarantine of a source that was refused, in a dataset of its own; None when there is nothing to keep.
 
-    `after` is the source's own version that was the newest then (0 for none): a later one was not refused.
+    `after` is the source's own version that was the newest then (0 for none): a later one was not refused. `premise` is what it was made by.
     """
     quarantine = error.quarantine if isinstance(error, _RefusedError) else None
     if not isinstance(error, _RefusedError) or quarantine is None:
@@ -192,7 +195,7 @@ def commit_refused(log: DatasetLog, interval: Interval, error: TooManyRejectedEr
         content = Content("data", "source", (part,), {"quarantine": QUARANTINE}, fingerprint=part.files[0].sha256, details=error.details)
         return content, {"after_version": after}
 
-    return log.commit(interval, work)
+    return log.commit(interval, work, premise=premise)
 
 
 # ---------------------------------------------------------------- reading
