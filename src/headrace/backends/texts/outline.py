@@ -25,6 +25,7 @@ __all__ = ["Extents", "Look", "Outline", "count", "outline_of"]
 _LF, _CR = 10, 13
 _LARGE = 16 * 1024  # bytes below which Python's own ways take less
 _BLOCK = 128 * 1024  # bytes that stay in the processor's cache, with what is made of them
+_LONGEST = 2**31 - 2  # bytes: places are of 32 bits, since a text of nothing but line ends has as many
 _PAYS, _QUOTED = 48 * 1024 * 1024, 12  # bytes by which loading NumPy is made up for; of a text with quotes one in so many
 
 
@@ -55,8 +56,8 @@ class Outline(NamedTuple):
     `delimiters` and `returns` count delimiters and CR outside quotes.
     """
 
-    ends: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int32]
+    lines: npt.NDArray[np.int32]
     delimiters: int
     returns: int
 
@@ -64,16 +65,16 @@ class Outline(NamedTuple):
         """How many lines have nothing in them."""
         import numpy as np
 
-        sizes = np.diff(self.ends, prepend=-1)
+        sizes = np.diff(self.ends, prepend=np.int32(-1))
         before = np.frombuffer(data, np.uint8)[self.ends[sizes == 2] - 1]
         return int(np.count_nonzero(sizes == 1) + np.count_nonzero(before == _CR))
 
-    def begins(self, data: bytes) -> npt.NDArray[np.int64]:
+    def begins(self, data: bytes) -> npt.NDArray[np.int32]:
         """Where each line begins, and where the last ends, if none is blank."""
         import numpy as np
 
         has_rest = not len(self.ends) or self.ends[-1] + 1 < len(data)
-        return np.concatenate([np.zeros(1, np.int64), self.ends + 1, *([np.array([len(data)])] if has_rest else [])])
+        return np.concatenate([np.zeros(1, np.int32), self.ends + np.int32(1), *([np.array([len(data)], np.int32)] if has_rest else [])])
 
 
 class Look:
@@ -100,7 +101,7 @@ class Look:
         import numpy as np
 
         last = self._piece.data.count(b"\n", int(found.ends[-1]) + 1)
-        return max(int(np.diff(found.lines, prepend=0).max()) - 1, last) > line_ends
+        return max(int(np.diff(found.lines, prepend=np.int32(0)).max()) - 1, last) > line_ends
 
     @cached_property
     def _outline(self) -> Outline | None:
@@ -128,7 +129,7 @@ def outline_of(piece: Piece, *, has_delimiters: bool = False) -> Outline | None:
 
 def _outline(data: bytes, dialect: Dialect, *, has_delimiters: bool = False) -> Outline | None:
     has_escape = dialect.escape not in (b"", dialect.quote)
-    if max(len(dialect.quote), len(dialect.delimiter)) > 1 or (has_escape and dialect.escape in data):
+    if len(data) > _LONGEST or max(len(dialect.quote), len(dialect.delimiter)) > 1 or (has_escape and dialect.escape in data):
         return None
     walk = _Walk(data, dialect, has_delimiters=has_delimiters)
     return walk.outline() if all(map(walk.take, range(0, len(data), _BLOCK))) else None
@@ -145,7 +146,7 @@ class _Walk:
         own = [*([_CR] if b"\r" in data else []), *([self._delimiter] if has_delimiters else [])]
         self._signs = [_LF, *([self._quote] if dialect.quote else []), *own]
         self._before_field = [_LF, self._delimiter, *([self._quote] if dialect.escape in (b"", dialect.quote) else [])]
-        self._ends, self._lines = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        self._ends, self._lines = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         self._passed = self._delimiters = self._returns = 0
         self._is_open = False
 
@@ -160,8 +161,8 @@ class _Walk:
         if not self._open_fields(at[is_quote & ~outside]) or not self._are_before_lf(at[is_cr]):
             return False
         is_end = is_lf & outside
-        self._ends.append(at[is_end])
-        self._lines.append(np.cumsum(is_lf, dtype=np.int64)[is_end] + self._passed)
+        self._ends.append(at[is_end].astype(np.int32))
+        self._lines.append(np.cumsum(is_lf, dtype=np.int32)[is_end] + np.int32(self._passed))
         self._passed += int(np.count_nonzero(is_lf))
         self._returns += int(np.count_nonzero(is_cr & outside))
         self._delimiters += int(np.count_nonzero((kinds == self._delimiter) & outside))

@@ -208,8 +208,8 @@ def _outlined(data: bytes, outline: Outline) -> tuple[pa.Array, pa.Array, pa.Arr
     import pyarrow as pa
 
     begins = outline.begins(data)
-    offsets, records = pa.array(begins.astype("int32")), len(begins) - 1
-    lines = pa.concat_arrays([pa.array([0], pa.int64()), pa.array(outline.lines[: records - 1])])
+    offsets, records = pa.array(begins), len(begins) - 1
+    lines = pa.concat_arrays([pa.array([0], pa.int64()), pa.array(outline.lines[: records - 1]).cast(pa.int64())])
     return pa.Array.from_buffers(pa.string(), records, [None, offsets.buffers()[1], pa.py_buffer(data)]), offsets[:-1], lines
 
 
