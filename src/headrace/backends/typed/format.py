@@ -93,13 +93,7 @@ class TypedFormat:
     def mentions(
         self, file: Landed, words: Words, *, options: Mapping[str, JSON], besides: Sequence[Stretch] = ()
     ) -> Iterator[Place | Unseen]:
-        """In the values of records, as JSON has them, and in the names of columns."""
-        from headrace.backends.typed.reading import typed_records
+        from headrace.backends.typed.mentions import mentions
 
         del options
-        opened, others = self.open_file(file.path, file.name), {record.line for record in besides}
-        if words.are_in("\n".join(opened.schema.names)):
-            yield Place(0, 0, "the name of a column")
-        for record in typed_records(opened):
-            if record.line not in others and words.may_be_in(record.raw) and words.are_in(record.raw.decode()):
-                yield Place(record.line, record.offset)
+        return mentions(self.open_file(file.path, file.name), words, besides)

@@ -199,7 +199,12 @@ def typed_pieces(file: TypedFile) -> Iterator[TypedPiece]:
 def typed_records(file: TypedFile) -> Iterator[Record]:
     """Every record of a file with its place, as JSON."""
     for batch in file.batches():
-        yield from _places_in(batch)(range(1, batch.records.num_rows + 1)).values()
+        yield from records_in(batch, range(1, batch.records.num_rows + 1))
+
+
+def records_in(batch: Batch, wanted: Container[int]) -> Iterator[Record]:
+    """The records of some numbers in a batch, from 1, with their places, as JSON."""
+    yield from _places_in(batch)(wanted).values()
 
 
 def _found(files: Mapping[str, OpenedTyped], recorded: Contract | None) -> tuple[Found, ...]:
