@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Extents", "Look", "Outline", "count", "outline_of"]
+__all__ = ["Extents", "Look", "Outline", "count", "line_ends", "outline_of"]
 
 _LF, _CR = 10, 13
 _LARGE = 16 * 1024  # bytes below which Python's own ways take less
@@ -117,6 +117,16 @@ def count(data: bytes, sign: bytes, start: int = 0, end: int | None = None) -> i
 
     bytes_ = np.frombuffer(data, np.uint8, end - start, start)
     return sum(int(np.count_nonzero(bytes_[at : at + _BLOCK] == sign[0])) for at in range(0, len(bytes_), _BLOCK))
+
+
+def line_ends(data: bytes) -> npt.NDArray[np.int64] | None:
+    """Where each LF of a text is; None where Python's own ways are to be taken."""
+    if not _has_numpy(len(data)):
+        return None
+    import numpy as np
+
+    bytes_ = np.frombuffer(data, np.uint8)
+    return np.concatenate([np.flatnonzero(bytes_[at : at + _BLOCK] == _LF) + at for at in range(0, len(data), _BLOCK)])
 
 
 def outline_of(piece: Piece, *, has_delimiters: bool = False) -> Outline | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
 from headrace.backends.texts.opened import Loaded
-from headrace.backends.texts.outline import Outline, count, outline_of
+from headrace.backends.texts.outline import Outline, count, line_ends, outline_of
 from headrace.backends.texts.room import Room
 from headrace.core.quarantine import MOST_RAW_BYTES
 from headrace.core.records import Piece, Record
@@ -88,8 +88,8 @@ def few_in(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | None:
         return None
     if (dialect.quote and dialect.quote in data) or b"\r" in data:
         return _few_in_outline(piece, wanted)
-    line_ends = count(data, b"\n") if piece.line_ends is None else piece.line_ends
-    if line_ends + (not data.endswith(b"\n")) != piece.records:
+    ends = count(data, b"\n") if piece.line_ends is None else piece.line_ends
+    if ends + (not data.endswith(b"\n")) != piece.records:
         return None
     found: list[Record] = []
     begin, number, mean = 0, 1, len(data) // piece.records + 1
@@ -115,18 +115,18 @@ def _few_in_outline(piece: Piece, wanted: Sequence[int]) -> Sequence[Record] | N
     return found
 
 
-def _after(data: bytes, at: int, line_ends: int, mean: int) -> int:
+def _after(data: bytes, at: int, ends: int, mean: int) -> int:
     """Where the line begins that is so many line ends after another, of lines of `mean` bytes or so: by strides that end before it, then by each end."""
-    while line_ends > _NEAR:
-        stride = mean * line_ends * 7 // 8
+    while ends > _NEAR:
+        stride = mean * ends * 7 // 8
         passed = count(data, b"\n", at, at + stride)
-        if passed >= line_ends:
+        if passed >= ends:
             mean = mean // 2 or 1
             continue
-        if 2 * passed < line_ends:
+        if 2 * passed < ends:
             mean *= 2
-        at, line_ends = at + stride, line_ends - passed
-    for _ in range(line_ends):
+        at, ends = at + stride, ends - passed
+    for _ in range(ends):
         at = data.index(b"\n", at) + 1
     return at
 
@@ -139,13 +139,9 @@ def measured(piece: Piece, wanted: Sequence[int] | None = None) -> pa.Table | No
     if piece.dialect.encoding != "utf-8":
         return None
     whole, begins, lines = _texts_of(piece)
-    if whole.type == pa.binary():
-        has_text = pc.greater(pc.binary_length(whole), pa.scalar(1, pa.int32()))
-    else:
-        has_text = pc.greater(pc.binary_length(pc.ascii_rtrim(whole, characters="\r\n")), pa.scalar(0, pa.int32()))
-    if has_text.true_count != piece.records:
+    at = _with_text(whole, piece.records)
+    if at is None:
         return None
-    at = pc.indices_nonzero(has_text)
     if wanted is not None:
         at = at.take(pc.subtract(pa.array(wanted, pa.int64()), pa.scalar(1, pa.int64())))
     lines = at.cast(pa.int64()) if lines is None else lines.take(at)
@@ -190,6 +186,20 @@ def _texts_of(piece: Piece) -> tuple[pa.Array, pa.Array, pa.Array | None]:
     return whole, _before(pc.binary_length(whole)), None if is_plain else _before(_line_ends(whole))
 
 
+def _with_text(whole: pa.Array, records: int) -> pa.Array | None:
+    """Which of the records and blank lines are records; None where those are not as many as are known. All are where no line is more."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(whole) == records:
+        return pa.arange(0, records)
+    if whole.type == pa.binary():
+        has_text = pc.greater(pc.binary_length(whole), pa.scalar(1, pa.int32()))
+    else:
+        has_text = pc.greater(pc.binary_length(pc.ascii_rtrim(whole, characters="\r\n")), pa.scalar(0, pa.int32()))
+    return pc.indices_nonzero(has_text) if has_text.true_count == records else None
+
+
 def _lines(data: bytes) -> tuple[pa.Array, pa.Array]:
     """The lines of a text with their ends, which are all LF, and where each begins; the last gets an end if it has none. No bytes are copied."""
     import pyarrow as pa
@@ -198,8 +208,9 @@ def _lines(data: bytes) -> tuple[pa.Array, pa.Array]:
     if not data.endswith(b"\n"):
         data += b"\n"
     bytes_ = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
-    ends = pc.indices_nonzero(pc.equal(bytes_, pa.scalar(10, pa.uint8()))).cast(pa.int32())
-    begins = pa.concat_arrays([pa.array([0], pa.int32()), pc.add(ends, pa.scalar(1, pa.int32()))])
+    found = line_ends(data)
+    ends = pa.array(found) if found is not None else pc.indices_nonzero(pc.equal(bytes_, pa.scalar(10, pa.uint8())))
+    begins = pa.concat_arrays([pa.array([0], pa.int32()), pc.add(ends.cast(pa.int32()), pa.scalar(1, pa.int32()))])
     return pa.Array.from_buffers(pa.binary(), len(ends), [None, begins.buffers()[1], bytes_.buffers()[1]]), begins[:-1]
 
 

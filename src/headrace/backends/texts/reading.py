@@ -31,10 +31,8 @@ from headrace.core.ports import JSON, Landed, ReadResult, Schema
 __all__ = ["read_texts"]
 
 _MOST_COLUMNS_AT_ONCE = 1_000
-_TASK_WEIGHT = (
-    6 * 1024 * 1024
-)  # a piece of a large file alone, which has two row groups and more; later three, since what a task costs is shared by its pieces
-_FIRST_TASKS, _LATER_WEIGHT = 16, 3 * _TASK_WEIGHT
+_TASK_WEIGHT = 6 * 1024 * 1024  # a piece of a large file alone, which has two row groups and more; later two, which share what a task costs
+_FIRST_TASKS, _LATER_WEIGHT = 16, 2 * _TASK_WEIGHT
 
 AnyOpened = TypeVar("AnyOpened", bound=Opened)
 
