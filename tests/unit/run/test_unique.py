@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import headrace as hr
+from headrace.backends.engines.duckdb import sifting
 from headrace.core.errors import ConfigurationError, NotReadyError, PipelineError, SourceError, TooManyRejectedError
 from headrace.core.keys import keys_of
 from headrace.core.past import needs_past
@@ -139,6 +140,25 @@ def test_rows_keep_their_order_beyond_what_a_group_of_rows_holds(tmp_path: Path)
     table = lab.lake.read("shop.customers", DAY)
     assert table.column("id").to_pylist() == list(range(299_990))
     assert [row["line"] for row in lab.read("customers.quarantine", DAY)] == list(range(299_992, 300_002))
+
+
+@pytest.mark.parametrize("broken", [0, 3])
+def test_where_memory_is_too_little_more_is_taken_or_the_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    write(tmp_path, *(f"{n % 150_000},n{n},c" for n in range(200_000)), *["x,bad,c"] * broken)
+    tried: list[int] = []
+    real = sifting._connected
+    monkeypatch.setattr(sifting, "_connected", lambda folder, memory_mb: (tried.append(memory_mb), real(folder, memory_mb))[1])
+    monkeypatch.setattr(sifting, "_MEMORIES_MB", (8, 300))
+    lab = Lab(customers(tmp_path, unique="id"))
+    lab.run(DAY)
+    assert tried == [8, 300]
+    assert lab.lake.read("shop.customers", DAY).column("id").to_pylist() == list(range(150_000))
+    assert [row["line"] for row in lab.read("customers.quarantine", DAY)] == list(range(150_002, 200_002 + broken))
+    monkeypatch.setattr(sifting, "_MEMORIES_MB", (8,))
+    with pytest.raises(SourceError, match=r"8 MB of memory are too little to look for keys .* Raise memory= in headrace.toml"):
+        Lab(customers(tmp_path, unique="id")).run(DAY)
 
 
 # ---------------------------------------------------------------- declarations

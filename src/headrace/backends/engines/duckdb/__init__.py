@@ -19,6 +19,7 @@ from headrace.backends.engines.duckdb.session import DuckDBSession, check_same_c
 from headrace.backends.engines.duckdb.spilling import spill_folder
 from headrace.backends.engines.duckdb.splitting import profile
 from headrace.backends.engines.duckdb.text import parquet, quote, stored_type
+from headrace.core.access import size_of
 from headrace.core.errors import ConfigurationError, DataError
 from headrace.core.keys import KeptRecords, Past, Rules, Sifted, Unique
 from headrace.core.mentions import Words, WordsInRows
@@ -43,6 +44,7 @@ class DuckDBEngine:
         self._settings: dict[str, str | int] = {} if memory is None else {"memory_limit": memory}
         if threads is not None:
             self._settings["threads"] = threads
+        self._most_mb = size_of(memory) // 1_000_000 if memory and not memory.endswith("%") else None
         self._temp = temp
         self._lock = threading.Lock()
         self._connections: dict[str, duckdb.DuckDBPyConnection] = {}
@@ -88,12 +90,12 @@ class DuckDBEngine:
     def sift(self, rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
         from headrace.backends.engines.duckdb.sifting import sift
 
-        return sift(rows, quarantine, rules, files=files, records=records)
+        return sift(rows, quarantine, rules, files=files, records=records, most_mb=self._most_mb)
 
     def remember(self, rows: Path, key: Unique, past: Past, target: Path) -> int:
         from headrace.backends.engines.duckdb.sifting import remember
 
-        return remember(rows, key, past, target)
+        return remember(rows, key, past, target, most_mb=self._most_mb)
 
     def profile(self, sides: Mapping[str, Sequence[Path]]) -> Mapping[str, JSON]:
         with self._cursor("data") as cursor:

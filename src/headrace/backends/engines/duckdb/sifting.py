@@ -6,12 +6,14 @@ spills beside the rows. The invariant: rows == rows left + rows let go of, which
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -24,8 +26,11 @@ from headrace.core.records import Record
 
 __all__ = ["remember", "sift"]
 
-_MEMORY = "256MB"
+_MEMORIES_MB = (160, 640, 2560)  # one after the other, as far as they may be taken and the one before was too little
+T = TypeVar("T")
+
 _BATCH = 2000  # records, of 64 KiB at most
+_TOGETHER = 200_000  # rows
 _SHOWN = 60
 _NAMED = 5
 _PLACES = pa.schema(
@@ -40,31 +45,54 @@ _PLACES = pa.schema(
 )
 
 
-def sift(rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords) -> Sifted:
-    """See `Sieve`."""
-    with _connected(rows.parent) as connection:
+def sift(rows: Path, quarantine: Path, rules: Rules, *, files: Sequence[str], records: KeptRecords, most_mb: int | None = None) -> Sifted:
+    """See `Sieve`. `most_mb` is the most memory that it may take; DataError where that is too little."""
+    return _within(most_mb, lambda memory_mb: _sifted(rows, quarantine, rules, files, records, memory_mb))
+
+
+def _sifted(rows: Path, quarantine: Path, rules: Rules, files: Sequence[str], records: KeptRecords, memory_mb: int) -> Sifted:
+    with _connected(rows.parent, memory_mb) as connection:
         sieve = _Sieve(connection, rows, quarantine, rules)
         if not sieve.look():
             return Sifted(sieve.count, 0)
         sieve.place(records)
         sieve.tell()
-        kept, rejected = sieve.write(files)
         reasons, firsts = sieve.figures()
+        kept, rejected = sieve.write(files)
         return Sifted(kept, rejected, reasons, firsts)
 
 
-def remember(rows: Path, key: Unique, past: Past, target: Path) -> int:
+def remember(rows: Path, key: Unique, past: Past, target: Path, *, most_mb: int | None = None) -> int:
     """See `Sieve`. The keys are `k0`, `k1`, … in their order, each with `interval_start`, where the row is that has it."""
     chosen = ", ".join(f"{quote(column)} AS k{n}" for n, column in enumerate(key.columns))
     whole = " AND ".join(f"{quote(column)} IS NOT NULL" for column in key.columns)
     own = f"SELECT {chosen}, {_moment(past.interval.start)} AS interval_start FROM {parquet([rows])} WHERE {whole}"
     before = f" UNION ALL SELECT * FROM {_past_keys(past)}" if past.file else ""
     order = ", ".join(f"k{n}" for n in range(len(key.columns)))
-    with _connected(target.parent) as connection:
-        copied = connection.execute(
-            f"COPY (SELECT * FROM ({own}{before}) ORDER BY {order}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
-        ).fetchall()
-    return int(copied[0][0])
+    copy = f"COPY (SELECT * FROM ({own}{before}) ORDER BY {order}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
+
+    def copied(memory_mb: int) -> int:
+        with _connected(target.parent, memory_mb) as connection:
+            return int(connection.execute(copy).fetchall()[0][0])
+
+    return _within(most_mb, copied)
+
+
+def _within(most_mb: int | None, work: Callable[[int], T]) -> T:
+    """What is made in as little memory as is enough: DuckDB puts much on disk beside that, but not all of what it joins and sorts."""
+    memories = [memory for memory in _MEMORIES_MB if most_mb is None or memory <= most_mb] or [_MEMORIES_MB[0]]
+    if most_mb is not None and most_mb > _MEMORIES_MB[-1]:
+        memories.append(most_mb)
+    for memory in memories:
+        try:
+            return work(memory)
+        except duckdb.Error as error:
+            if not isinstance(error, duckdb.OutOfMemoryException) and "could not allocate" not in str(error):
+                raise
+    raise DataError(
+        f"{memories[-1]} MB of memory are too little to look for keys and references in so many rows. "
+        f"Raise memory= in headrace.toml, or HEADRACE_MEMORY, such as {4 * memories[-1]}MB."
+    )
 
 
 def _past_keys(past: Past) -> str:
@@ -78,11 +106,11 @@ def _moment(time: datetime) -> str:
 
 
 @contextmanager
-def _connected(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connected(folder: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
     with TemporaryDirectory(prefix=".keys-", dir=folder) as spill:
         fixed: dict[str, str | bool | int | float | list[str]] = {
             "threads": 1,
-            "memory_limit": _MEMORY,
+            "memory_limit": f"{memory_mb}MB",
             "temp_directory": spill,
             "autoinstall_known_extensions": False,
             "python_enable_replacements": False,
@@ -168,10 +196,10 @@ class _Sieve:
             f"{field.name} {kind}" for field, kind in zip(_PLACES, ("BIGINT", "VARCHAR", "BIGINT", "BIGINT", "BLOB", "BIGINT"), strict=True)
         )
         self._execute(f"CREATE TABLE place ({columns})")
+        both = "SELECT n, true AS goes FROM verdict UNION ALL SELECT other, false FROM verdict WHERE other IS NOT NULL"
+        self._execute(f"CREATE TABLE wanted AS SELECT * FROM ({both}) ORDER BY n")
         with self._connection.cursor() as wanted, self._connection.cursor() as known:
-            wanted.execute(
-                "SELECT n, bool_or(goes) FROM (SELECT n, true AS goes FROM verdict UNION ALL SELECT other, false FROM verdict WHERE other IS NOT NULL) GROUP BY n ORDER BY n"
-            )
+            wanted.execute("SELECT n, goes FROM wanted")
             known.execute(f"SELECT file, line, byte_offset FROM {parquet([self._quarantine])}")
             goes: dict[int, bool] = {}
             batch: list[tuple[object, ...]] = []
@@ -183,6 +211,7 @@ class _Sieve:
                     self._add(batch)
                     batch = []
             self._add(batch)
+        self._execute("DROP TABLE wanted")
 
     def _add(self, batch: Sequence[tuple[object, ...]]) -> None:
         arrays = [pa.array(values, field.type) for values, field in zip(zip(*batch, strict=True), _PLACES, strict=True)] if batch else []
@@ -254,37 +283,57 @@ class _Sieve:
 
     def write(self, files: Sequence[str]) -> tuple[int, int]:
         """Put the rows that are left and the quarantine in the places of what was there; how many rows are left, and were let go of."""
-        self._execute("DELETE FROM kept WHERE rowid IN (SELECT n FROM verdict)")
-        self._execute("CREATE TABLE file AS SELECT unnest($1::VARCHAR[]) AS file, unnest(range(len($1))) AS number", [list(files)])
+        for some in self._parts():
+            self._execute(
+                "DELETE FROM kept WHERE rowid BETWEEN $1 AND $2 AND rowid IN (SELECT n FROM verdict WHERE n BETWEEN $1 AND $2)", some
+            )
         own = ", ".join(f"c{n} AS {quote(name)}" for n, name in enumerate(self._types))
-        self._replace(self._rows, f"SELECT {own} FROM kept")
-        before = self._counted(f"SELECT count(*) FROM {parquet([self._quarantine])}")
+        rows = self._copied(self._rows, f"SELECT {own} FROM kept")
+        self._execute("DROP TABLE kept")
+        self._put_together()
         columns = ", ".join(column.name for column in QUARANTINE)
-        self._replace(
-            self._quarantine,
-            f"SELECT {columns} FROM (SELECT {columns} FROM {parquet([self._quarantine])} UNION ALL {self._rejected}) "
-            "LEFT JOIN file USING (file) ORDER BY number, line, byte_offset",
-        )
-        kept, after = (self._counted(f"SELECT count(*) FROM {parquet([path])}") for path in (self._rows, self._quarantine))
+        before = self._counted(f"SELECT count(*) FROM {parquet([self._quarantine])}")
+        together = f"SELECT {columns} FROM rejected"
+        if before:
+            self._execute("CREATE TABLE file AS SELECT unnest($1::VARCHAR[]) AS file, unnest(range(len($1))) AS number", [list(files)])
+            both = f"SELECT {columns} FROM {parquet([self._quarantine])} UNION ALL {together}"
+            together = f"SELECT {columns} FROM ({both}) LEFT JOIN file USING (file) ORDER BY number, line, byte_offset"
+        quarantine = self._copied(self._quarantine, together)
+        kept, after = (self._counted(f"SELECT count(*) FROM {parquet([path])}") for path in (rows, quarantine))
+        rows.replace(self._rows)
+        quarantine.replace(self._quarantine)  # the last that is done: whatever fails before it can be tried again
         return kept, after - before
 
-    @property
-    def _rejected(self) -> str:
-        """A query of the records that go, with all reasons of each: one for each reference that it breaks, or one for a key.
+    def _put_together(self) -> None:
+        """Fill `rejected` with the records that go, in order, each with all its reasons: one for each reference that it breaks, or one for a key.
 
-        Reasons are joined and not gathered into lists, since lists that are gathered stay in memory.
+        Some at a time, since joining and sorting all at once takes more memory than there is for many. Reasons are joined and not gathered into
+        lists, since lists that are gathered stay in memory.
         """
+        self._execute("CREATE TABLE reason AS SELECT * FROM told ORDER BY n")
         strangers = range(len(self._rules.references))
         rules = [*(f"rule = {number}" for number in strangers), f"rule >= {len(self._rules.references)}"]
-        joins = "".join(f" LEFT JOIN (SELECT * FROM told WHERE {rule}) t{n} ON t{n}.n = place.n" for n, rule in enumerate(rules))
+        joins = "".join(
+            f" LEFT JOIN (SELECT * FROM reason WHERE {rule} AND n BETWEEN $1 AND $2) t{n} ON t{n}.n = place.n"
+            for n, rule in enumerate(rules)
+        )
         columns = " || ".join(f"coalesce(t{n}.columns, [])" for n in range(len(rules)))
         reasons = f"list_filter([{', '.join(f't{n}.reason' for n in range(len(rules)))}], lambda reason: reason IS NOT NULL)"
-        return f"SELECT file, line, byte_offset, {columns} AS columns, {reasons} AS reasons, raw, raw_size FROM place{joins} WHERE raw IS NOT NULL"
+        chosen = f"SELECT file, line, byte_offset, {columns} AS columns, {reasons} AS reasons, raw, raw_size FROM place{joins}"
+        some = f"{chosen} WHERE raw IS NOT NULL AND place.n BETWEEN $1 AND $2 ORDER BY place.n"
+        self._execute(f"CREATE TABLE rejected AS {some}", [0, -1])
+        for part in self._parts():
+            self._execute(f"INSERT INTO rejected {some}", part)
 
-    def _replace(self, path: Path, query: str) -> None:
+    def _parts(self) -> Iterator[list[int]]:
+        """All rows, in parts of as many as are joined at once: the first number and the last of each."""
+        return ([first, first + _TOGETHER - 1] for first in range(0, self.count, _TOGETHER))
+
+    def _copied(self, path: Path, query: str) -> Path:
+        """The result of a query, beside a path."""
         aside = path.with_name(f"{path.name}.sifted")
         self._execute(f"COPY ({query}) TO {literal(str(aside))} (FORMAT parquet, COMPRESSION zstd)")
-        aside.replace(path)
+        return aside
 
     def figures(self) -> tuple[dict[str, int], dict[str, tuple[str, Record]]]:
         """How many rows broke each rule, by kind of reason, and the first record of each."""
@@ -308,7 +357,7 @@ def _rows_of(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 def _noted(wanted: Iterator[tuple[Any, ...]], goes: dict[int, bool]) -> Iterator[int]:
-    """The numbers of rows that are wanted; whether each goes is noted until it was found."""
-    for n, is_going in wanted:
-        goes[n] = is_going
+    """The numbers of rows that are wanted, each once; whether each goes is noted until it was found."""
+    for n, alike in groupby(wanted, itemgetter(0)):
+        goes[n] = any(is_going for _, is_going in alike)
         yield n
