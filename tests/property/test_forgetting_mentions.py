@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from pydantic import BaseModel, Field
@@ -138,7 +138,9 @@ def told(found: Mentions | None) -> set[tuple[str, str]]:
     value=st.sampled_from(VALUES),
     way=st.sampled_from(sorted(WAYS)),
 )
-@settings(max_examples=12, deadline=None)
+@example(versions=[[("member",)]], value="anna@a.org", way="zip")
+@example(versions=[[(place,) for place in PLACES]], value="dóra", way="jsonl")
+@settings(max_examples=10, deadline=None)
 def test_what_is_planted_is_gone_or_told(tmp_path_factory: pytest.TempPathFactory, versions: list[Planted], value: str, way: str) -> None:
     folder = tmp_path_factory.mktemp("planted")
     (folder / "in").mkdir()
