@@ -13,10 +13,12 @@ from headrace.backends.engines.duckdb import sifting
 from headrace.core.errors import ConfigurationError, NotReadyError, PipelineError, SourceError, TooManyRejectedError
 from headrace.core.keys import keys_of
 from headrace.core.past import needs_past
+from headrace.core.step import Source
 from headrace.run.execute import execute_step
 from headrace.run.inputs import missing_inputs
 from headrace.run.mending import export_to_mend
 from headrace.run.quarantined import quarantine_at
+from headrace.run.recorded import accept
 from headrace.run.replaying import replay
 from headrace.run.tracing import traced
 from headrace.testing import Lab
@@ -323,3 +325,15 @@ def test_keys_over_history_that_make_no_sense_are_refused(days: Path) -> None:
         hr.unique("id", over="ever")
     assert "reads the same files in every interval" in problems(orders(days, location=str(days / "all.csv")))
     assert "so the pipeline needs a start=, where that begins" in problems(orders(days, start=None))
+
+
+def test_a_key_whose_accepted_type_is_another_than_it_was_is_refused(days: Path) -> None:
+    (days / f"{NEXT}.csv").write_text("id,item\nx,tea\n")
+    lab = Lab(orders(days, contract=None), now="2026-05-04")
+    ran(lab, DAY)
+    lab.session = lab._session()
+    source = lab.graph.steps["orders"]
+    assert isinstance(source, Source)
+    accept(lab.session, source, lab.interval(NEXT))
+    (error,) = ran(lab, NEXT, steps=["orders"]).outcome.errors.values()
+    assert "`id` is a VARCHAR, and a BIGINT in the keys of earlier intervals: no value of the one is ever equal to" in str(error)

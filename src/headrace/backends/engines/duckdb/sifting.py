@@ -169,7 +169,14 @@ class _Sieve:
         )
 
     def _find_seen(self, number: int, key: Unique, past: Past, *, others: str) -> int:
-        """Rows whose key an earlier interval has."""
+        """Rows whose key an earlier interval has. DataError for columns whose type is another than it was."""
+        then = self._columns_of([past.file] if past.file else [])
+        for n, column in enumerate(key.columns):
+            if not are_comparable(self._types[column], then[f"k{n}"]):
+                raise DataError(
+                    f"`{column}` is a {self._types[column]}, and a {then[f'k{n}']} in the keys of earlier intervals: no value of the one is ever equal to "
+                    "one of the other. Give the source a contract that says its type, and make the past again by it: headrace backfill."
+                )
         alike = " AND ".join(f"keys.{self._keys[column]} = past.k{n}" for n, column in enumerate(key.columns))
         return self._counted(
             f"INSERT INTO verdict SELECT keys.rowid, {number}, NULL, interval_start FROM keys JOIN {_past_keys(past)} past ON {alike} WHERE true {others}"
