@@ -41,8 +41,10 @@ def test_names_and_paths_are_quoted() -> None:
 
 
 def test_a_setting_that_duckdb_does_not_take_is_a_configuration_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot be opened with .*'lots'"):
-        open_engine(memory="lots").session(work=tmp_path)
+    with pytest.raises(ConfigurationError, match=r"'lots' is not a size"):
+        open_engine(memory="lots")
+    with pytest.raises(ConfigurationError, match=r"cannot be opened with .*-7"):
+        open_engine(threads=-7).session(work=tmp_path)
 
 
 def test_a_missing_library_is_named_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
