@@ -159,7 +159,7 @@ def either_way(
 @given(
     files(), st.sampled_from([2, 10, 80_000]), st.sampled_from([(300, 3), (9000, 200)]), st.sampled_from([0.0, 0.12, 1.0]), st.booleans()
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_comes_out_the_same_whether_its_usual_records_are_told_apart_or_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, most: int, sizes: tuple[int, int], mostly: float, one_task: bool
 ) -> None:
